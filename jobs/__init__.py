@@ -1,0 +1,1 @@
+"""The engine: everything of NexaFX Ops that runs without a screen."""

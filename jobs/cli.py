@@ -1,0 +1,76 @@
+"""The command `nexaops`: wiring only.
+
+Each floor brings its own commands by the entry point group `nexaops.commands`. An error is one line on standard error
+and an exit code (0 done, 1 the thing failed, 2 wrong usage or settings); a trace only with `--debug`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import entry_points, version
+from typing import Annotated
+
+import typer
+
+from jobs.core.errors import NexaError
+from jobs.core.settings import unknown_settings
+
+app = typer.Typer(
+    name="nexaops",
+    help="The operations desk of NexaFX: jobs that settle Stellar transactions, a dashboard, and checklists.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"nexaops {version('nexaops')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error; may stand anywhere.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    for sentence in unknown_settings(os.environ):
+        sys.stderr.write(f"warning: {sentence}\n")
+
+
+def build() -> typer.Typer:
+    """The whole command line, gathered from every floor."""
+    for entry in sorted(entry_points(group="nexaops.commands"), key=lambda item: item.name):
+        command = entry.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=entry.name)
+        else:
+            app.command(entry.name)(command)
+    return app
+
+
+def main() -> None:
+    """The entry point of the command."""
+    debug = "--debug" in sys.argv
+    sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        build()()
+    except NexaError as error:
+        if debug:
+            raise
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:  # the last boundary: no trace in a user's face
+        if debug:
+            raise
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        sys.stderr.write(f"error: {type(error).__name__}: {first} (add --debug for the trace)\n")
+        raise SystemExit(1) from None

@@ -1,0 +1,118 @@
+"""The commands of the ground: feature flags and people.
+
+`acting_user` is who the audit trail names for what is done from a shell.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from jobs.core.db import Database, open_database, require_migrated
+from jobs.core.errors import UsageError
+from jobs.core.flags import MEANINGS, Flag, list_flags, set_flag
+from jobs.core.logs import configure_logging
+from jobs.core.people import add_person, disable_person, list_people
+from jobs.core.permissions import Role
+from jobs.core.settings import Settings, load_settings
+
+flags = typer.Typer(help="Feature flags: switches that act within a second.", no_args_is_help=True)
+users = typer.Typer(help="People who may sign in.", no_args_is_help=True)
+console = Console(highlight=False)
+
+
+def acting_user() -> str:
+    """Who acts from this shell, as the audit trail names them."""
+    return f"cli:{getpass.getuser()}"
+
+
+@contextmanager
+def command_context(component: str) -> Iterator[tuple[Settings, Database]]:
+    """Settings, logs and a migrated database for the time of one command."""
+    settings = load_settings()
+    configure_logging(settings, component=component)
+    with open_database(settings) as db:
+        require_migrated(db)
+        yield settings, db
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output, for scripts."""
+    sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+@flags.command("list")
+def flags_list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show every flag, who set it and why."""
+    with command_context("cli") as (_, db), db.read() as conn:
+        states = list_flags(conn)
+    if as_json:
+        print_json({state.flag.value: state.value for state in states})
+        return
+    table = Table("flag", "is", "when on", "set by", "reason", box=None)
+    for state in states:
+        table.add_row(
+            state.flag.value, "on" if state.value else "off", MEANINGS[state.flag], state.changed_by, state.reason or ""
+        )
+    console.print(table)
+
+
+@flags.command("set")
+def flags_set(
+    name: Annotated[str, typer.Argument(help="The flag, as `flags list` shows it.")],
+    value: Annotated[str, typer.Argument(help="on or off (true and false are understood).")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the audit trail.")],
+) -> None:
+    """Switch a flag; running jobs obey within a second."""
+    words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+    try:
+        flag, wanted = Flag(name), words[value.lower()]
+    except ValueError:
+        raise UsageError(f"There is no flag {name}: the flags are {', '.join(Flag)}.") from None
+    except KeyError:
+        raise UsageError(f"{value!r} is not accepted for a flag: say on or off.") from None
+    with command_context("cli") as (_, db), db.begin() as conn:
+        changed = set_flag(conn, flag, wanted, actor=acting_user(), reason=reason, origin="cli")
+    console.print(f"{flag.value} is {'on' if wanted else 'off'}" + ("." if changed else " already."))
+
+
+@users.command("add")
+def users_add(
+    email: Annotated[str, typer.Argument(help="The person's own address; it can never be used again.")],
+    role: Annotated[list[Role], typer.Option(help="What the person may do; may be given several times.")],
+    name: Annotated[str | None, typer.Option(help="The printed name.")] = None,
+) -> None:
+    """Add a person; prints a one-time password, which is stored nowhere."""
+    with command_context("cli") as (_, db), db.begin() as conn:
+        password = add_person(conn, email, role, actor=acting_user(), origin="cli", name=name)
+    console.print(
+        f"{email} may sign in once with the one-time password [bold]{password}[/] and then chooses their own."
+    )
+
+
+@users.command("disable")
+def users_disable(email: Annotated[str, typer.Argument(help="Whose account to close.")]) -> None:
+    """Close an account and all its sessions at once."""
+    with command_context("cli") as (_, db), db.begin() as conn:
+        disable_person(conn, email, actor=acting_user(), origin="cli")
+    console.print(f"{email} can no longer sign in; every session has ended.")
+
+
+@users.command("list")
+def users_list() -> None:
+    """Show everybody with an account, the closed ones too."""
+    with command_context("cli") as (_, db), db.read() as conn:
+        people = list_people(conn)
+    table = Table("e-mail", "name", "roles", "account", box=None)
+    for person in people:
+        state = "closed" if person.disabled_at else "one-time password" if person.must_change else "open"
+        table.add_row(person.email, person.name, ", ".join(sorted(person.roles)), state)
+    console.print(table)

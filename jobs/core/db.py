@@ -1,0 +1,134 @@
+"""One way to PostgreSQL: SQLAlchemy over psycopg 3, embedded or a server.
+
+A change is one `begin()` block: everything in it, with its audit rows, commits together or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from psycopg.conninfo import make_conninfo
+from psycopg.types.json import Jsonb
+from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from jobs.core.embedded import embedded_server
+from jobs.core.errors import NexaError, TransientError
+from jobs.core.settings import Settings
+
+
+def jsonb(value: Any) -> Jsonb:
+    """A value bound to a `jsonb` parameter; what JSON does not know (Decimal, UUID) goes as its text."""
+    return Jsonb(value, dumps=lambda item: orjson.dumps(item, default=str))
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, url: URL, *, pool_size: int = 5) -> None:
+        self.url = url
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
+            json_deserializer=orjson.loads,
+            connect_args={"application_name": "nexaops", "options": "-c timezone=UTC", "connect_timeout": 5},
+        )
+
+    @property
+    def conninfo(self) -> str:
+        """The same database in libpq's own form, for those who bring their own connection."""
+        return make_conninfo(
+            host=str(self.url.query["host"]) if "host" in self.url.query else self.url.host,
+            port=self.url.port,
+            user=self.url.username,
+            password=self.url.password,
+            dbname=self.url.database,
+            application_name="nexaops",
+            options="-c timezone=UTC",
+            connect_timeout=5,
+        )
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One transaction: commits at the end, rolls back on any error."""
+        with self.engine.begin() as conn:
+            yield conn
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One read-only transaction."""
+        with self.engine.connect() as conn:
+            conn.execution_options(postgresql_readonly=True)
+            with conn.begin():
+                yield conn
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+@contextmanager
+def open_database(settings: Settings, *, pool_size: int = 5) -> Iterator[Database]:
+    """The database of the settings for the time of the block, created if it is embedded and new.
+
+    Raises TransientError with one sentence if the server does not answer or refuses.
+    """
+    with ExitStack() as stack:
+        if settings.embedded:
+            url = _embedded_url(stack.enter_context(embedded_server(settings.home)), settings.db_name)
+            _create_if_missing(url)
+        else:
+            url = URL.create(
+                "postgresql+psycopg",
+                username=settings.db_username,
+                password=settings.db_password.get_secret_value() or None,
+                host=settings.db_host,
+                port=settings.db_port,
+                database=settings.db_name,
+            )
+        database = Database(url, pool_size=pool_size)
+        stack.callback(database.close)
+        try:
+            with database.read() as conn:
+                conn.execute(text("SELECT 1"))
+        except OperationalError as error:
+            reason = str(error.orig).strip().splitlines()[-1]
+            where = "the embedded server" if settings.embedded else f"{settings.db_host}:{settings.db_port}"
+            raise TransientError(
+                f"PostgreSQL at {where} cannot be used ({reason}): check DB_HOST, DB_PORT, DB_USERNAME, DB_PASSWORD "
+                "and DB_NAME."
+            ) from error
+        yield database
+
+
+def require_migrated(database: Database) -> None:
+    """Raises NexaError if the database has not been migrated; the sentence names the command."""
+    with database.read() as conn:
+        if conn.execute(text("SELECT to_regclass('ops.runs')")).scalar() is None:
+            raise NexaError("The database has no tables of nexaops yet: run `nexaops migrate`.")
+
+
+def _embedded_url(socket: Path, name: str) -> URL:
+    return URL.create("postgresql+psycopg", username="postgres", database=name, query={"host": str(socket)})
+
+
+def _create_if_missing(url: URL) -> None:
+    admin = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    try:
+        with admin.connect() as conn:
+            found = conn.execute(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": url.database})
+            if found.scalar() is None:
+                quoted = conn.dialect.identifier_preparer.quote_identifier(url.database or "")
+                try:
+                    conn.exec_driver_sql(f"CREATE DATABASE {quoted}")
+                except Exception as error:  # another process that starts at the same moment may have been faster
+                    if getattr(getattr(error, "orig", None), "sqlstate", None) not in ("42P04", "23505"):
+                        raise
+    finally:
+        admin.dispose()

@@ -1,0 +1,1 @@
+"""The history of the database's shape, applied in order, all or nothing, by whichever process comes first."""

@@ -1,0 +1,1 @@
+"""One file a step; the statements themselves stand in ../sql."""

@@ -1,0 +1,269 @@
+"""Every setting, its type, its default and what it is for, in one place.
+
+Read from the environment and from `.env` in the working directory; `X_FILE` names a file that holds X, as container
+secrets do. A wrong value is reported by the variable's own name with what is accepted, all wrong ones at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+import orjson
+from platformdirs import user_data_path
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from jobs.core.errors import SettingsError
+
+PASSPHRASES = {
+    "PUBLIC": "Public Global Stellar Network ; September 2015",
+    "TESTNET": "Test SDF Network ; September 2015",
+}
+DEMO_DATABASE = "nexaops_demo"
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """Reads `X` from the file that `X_FILE` names; a file that cannot be read is an error, never an empty secret."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        for name in variables(field):
+            path = os.environ.get(f"{name}_FILE")
+            if path:
+                try:
+                    return Path(path).read_text(encoding="utf-8").strip(), name, False
+                except OSError as error:
+                    raise SettingsError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from error
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {}
+        for field_name, field in self.settings_cls.model_fields.items():
+            value, name, _ = self.get_field_value(field, field_name)
+            if value is not None:
+                found[name] = value
+        return found
+
+
+def _setting(name: str, default: Any, description: str, **limits: Any) -> Any:
+    """A field read from the environment variable `name`."""
+    return Field(default, validation_alias=name, description=description, **limits)
+
+
+class Settings(BaseSettings):
+    """The settings of one process; frozen, so that what a run started with is what it ends with."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True,
+        env_ignore_empty=True,
+    )  # fmt: skip
+
+    horizon_urls: Annotated[tuple[str, ...], NoDecode] = _setting(
+        "STELLAR_HORIZON_URL", (), "Horizon's address; several, separated by commas, are tried in turn"
+    )
+    network: Literal["PUBLIC", "TESTNET", "CUSTOM"] | None = _setting(
+        "STELLAR_NETWORK", None, "the Stellar network: PUBLIC, TESTNET or CUSTOM"
+    )
+    network_passphrase: str | None = _setting("STELLAR_NETWORK_PASSPHRASE", None, "the passphrase of a CUSTOM network")
+    rate_limit_per_hour: int = _setting(
+        "STELLAR_RATE_LIMIT_PER_HOUR", 3600, "requests an hour that all workers together may send; 0: no limit", ge=0
+    )
+    db_host: str | None = _setting("DB_HOST", None, "PostgreSQL's host; none: an embedded PostgreSQL is started")
+    db_port: int = _setting("DB_PORT", 5432, "PostgreSQL's port", ge=1, le=65535)
+    db_username: str = _setting("DB_USERNAME", "postgres", "PostgreSQL's user")
+    db_password: SecretStr = _setting("DB_PASSWORD", SecretStr(""), "PostgreSQL's password")
+    db_name: str = _setting("DB_NAME", "nexafx", "the database", min_length=1, max_length=63)
+    app_env: str = Field(
+        "development",
+        validation_alias=AliasChoices("NODE_ENV", "APP_ENV"),
+        description="production makes the Horizon address and network mandatory",
+    )
+    home: Path = _setting(
+        "NEXAOPS_HOME", user_data_path("nexaops"), "the folder of the embedded database, secrets and backups"
+    )
+    demo: bool = _setting("NEXAOPS_DEMO", False, "run on the sandbox Horizon and a database of its own")
+    concurrency: int = _setting("NEXAOPS_CONCURRENCY", 4, "runs that one worker takes at the same time", ge=1, le=64)
+    batch_size: int = _setting(
+        "NEXAOPS_BATCH_SIZE", 500, "transactions settled in one database transaction", ge=1, le=10_000
+    )
+    horizon_timeout_s: float = _setting("NEXAOPS_HORIZON_TIMEOUT_S", 20.0, "seconds for one request", gt=0, le=300)
+    horizon_attempts: int = _setting(
+        "NEXAOPS_HORIZON_ATTEMPTS", 3, "tries of one request when the failure is transient", ge=1, le=10
+    )
+    horizon_parallel: int = _setting(
+        "NEXAOPS_HORIZON_PARALLEL", 16, "requests that one run keeps open at the same time", ge=1, le=200
+    )
+    horizon_age_warn_s: float = _setting("NEXAOPS_HORIZON_AGE_WARN_S", 20.0, "age of the newest ledger: warn", gt=0)
+    horizon_age_critical_s: float = _setting(
+        "NEXAOPS_HORIZON_AGE_CRITICAL_S", 60.0, "age of the newest ledger: critical", gt=0
+    )
+    horizon_lag_warn: int = _setting("NEXAOPS_HORIZON_LAG_WARN", 3, "ledgers behind the core: warn", ge=1)
+    horizon_lag_critical: int = _setting("NEXAOPS_HORIZON_LAG_CRITICAL", 10, "ledgers behind the core: critical", ge=1)
+    no_hash_after_min: int = _setting(
+        "NEXAOPS_NO_HASH_AFTER_MIN", 60, "minutes until a transaction without a hash becomes a case", ge=1
+    )
+    expire_unproven_after_h: int = _setting(
+        "NEXAOPS_EXPIRE_UNPROVEN_AFTER_H", 24, "hours until an absent transaction without proof becomes a case", ge=1
+    )
+    pending_warn_min: int = _setting(
+        "NEXAOPS_PENDING_WARN_MIN", 30, "minutes a transaction may be pending before the overview names it", ge=1
+    )
+    read_notifications_days: int = _setting(
+        "NEXAOPS_READ_NOTIFICATIONS_DAYS", 30, "days that read notifications are kept", ge=1
+    )
+    unread_notifications_days: int = _setting(
+        "NEXAOPS_UNREAD_NOTIFICATIONS_DAYS", 90, "days that unread notifications are kept", ge=1
+    )
+    dashboard_address: str = _setting(
+        "NEXAOPS_DASHBOARD_ADDRESS", "127.0.0.1", "the address that the dashboard listens on"
+    )
+    dashboard_port: int = _setting("NEXAOPS_DASHBOARD_PORT", 8501, "the dashboard's port", ge=1, le=65535)
+    dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = _setting(
+        "NEXAOPS_DASHBOARD_HOSTS", (), "host names that the dashboard answers to, beside its own address"
+    )
+    session_hours: int = _setting("NEXAOPS_SESSION_HOURS", 12, "hours until a login ends", ge=1, le=720)
+    public_metrics: bool = _setting("NEXAOPS_PUBLIC_METRICS", True, "whether /metrics answers without a login")
+    log_format: Literal["auto", "human", "json"] = _setting(
+        "NEXAOPS_LOG_FORMAT", "auto", "human, json, or auto: human on a terminal"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "NEXAOPS_LOG_LEVEL", "info", "the least level that is logged"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _FileSource(settings_cls), dotenv_settings
+
+    @field_validator("horizon_urls", mode="before")
+    @classmethod
+    def _split_urls(cls, value: Any) -> Any:
+        urls = tuple(part.strip().rstrip("/") for part in value.split(",")) if isinstance(value, str) else value
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("accepted are addresses like https://horizon.stellar.org, separated by commas")
+        return urls
+
+    @field_validator("dashboard_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.horizon_age_critical_s < self.horizon_age_warn_s:
+            raise ValueError(
+                "NEXAOPS_HORIZON_AGE_CRITICAL_S: accepted is a number not below NEXAOPS_HORIZON_AGE_WARN_S"
+            )
+        if self.demo:
+            return self
+        if not self.horizon_urls and (self.db_host or self.production):
+            raise ValueError(
+                "STELLAR_HORIZON_URL is not set: accepted is an address like https://horizon.stellar.org "
+                "(for a try on a sandbox, run `nexaops up --demo`)"
+            )
+        if self.horizon_urls and self.network is None:
+            raise ValueError("STELLAR_NETWORK is not set: accepted are PUBLIC, TESTNET and CUSTOM")
+        if self.network == "CUSTOM" and not self.network_passphrase:
+            raise ValueError("STELLAR_NETWORK_PASSPHRASE is not set: a CUSTOM network needs its passphrase")
+        if self.network in PASSPHRASES and self.network_passphrase not in (None, PASSPHRASES[self.network]):
+            raise ValueError(
+                f"STELLAR_NETWORK_PASSPHRASE is not the one of {self.network}: leave it out, or set "
+                "STELLAR_NETWORK=CUSTOM"
+            )
+        return self
+
+    @property
+    def production(self) -> bool:
+        return self.app_env.strip().lower() == "production"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether PostgreSQL is ours to start."""
+        return self.demo or self.db_host is None
+
+    @property
+    def passphrase(self) -> str:
+        """The passphrase of the configured network; every hash is checked under it."""
+        if self.network in PASSPHRASES:
+            return PASSPHRASES[self.network]
+        return self.network_passphrase or ""
+
+    @property
+    def network_label(self) -> str:
+        """What every page says about where the money is: DEMO, PUBLIC, TESTNET or CUSTOM."""
+        return "DEMO" if self.demo else self.network or "CUSTOM"
+
+    @property
+    def demo_file(self) -> Path:
+        """Where `nexaops up` says at which address the demo's sandbox answers."""
+        return self.home / "demo" / "sandbox.json"
+
+
+def variables(field: FieldInfo) -> tuple[str, ...]:
+    """The environment variables that set a field, the first one being the one to name."""
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(str(choice) for choice in alias.choices)
+    return (str(alias),)
+
+
+def load_settings() -> Settings:
+    """The settings of this process.
+
+    With neither `STELLAR_HORIZON_URL` nor `DB_HOST` set it is the demo; the demo takes Horizon's address from what
+    `nexaops up` left for it and looks at no other setting of database and network, so that real data never enters.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError(" ".join(_sentence(problem) for problem in error.errors())) from error
+    if not settings.demo and (settings.horizon_urls or settings.db_host):
+        return settings
+    sandbox: dict[str, str] = {}
+    if settings.demo_file.exists():
+        sandbox = orjson.loads(settings.demo_file.read_bytes())
+    return settings.model_copy(
+        update={
+            "demo": True,
+            "horizon_urls": (sandbox["url"],) if sandbox else (),
+            "network": "CUSTOM",
+            "network_passphrase": sandbox.get("passphrase", "demo"),
+            "rate_limit_per_hour": 0,
+            "db_host": None,
+            "db_name": DEMO_DATABASE,
+        }
+    )
+
+
+def unknown_settings(environ: Mapping[str, str]) -> list[str]:
+    """One sentence for each `NEXAOPS_*` variable that is no setting: mostly a slip of the pen."""
+    known = {name for field in Settings.model_fields.values() for name in variables(field)}
+    known |= {f"{name}_FILE" for name in known}
+    sentences = []
+    for name in sorted(environ):
+        if name.startswith("NEXAOPS_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            sentences.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "."))
+    return sentences
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
+    if not problem["loc"]:
+        return f"{message}."
+    name = str(problem["loc"][0])
+    # A value may be a secret put under the wrong name: it is never repeated.
+    return f"{name} is not accepted: {message[0].lower()}{message[1:]}."

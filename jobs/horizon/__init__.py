@@ -1,0 +1,1 @@
+"""The only room that knows Stellar: client, decoding, health and the sandbox."""

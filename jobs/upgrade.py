@@ -1,0 +1,24 @@
+"""What `nexaops migrate` does: our migrations, the queue's tables, the flags, and a schedule for every job."""
+
+from __future__ import annotations
+
+import sys
+
+from jobs.core.db import Database, open_database
+from jobs.core.flags import seed_flags
+from jobs.core.logs import configure_logging
+from jobs.core.schema import migrate
+from jobs.core.settings import load_settings
+
+
+def upgrade(db: Database) -> str:
+    """Brings the database to this version in one transaction and returns its revision; does nothing the second time."""
+    return migrate(db, also=(seed_flags,))
+
+
+def migrate_command() -> None:
+    """Bring the database to the shape that this version needs; safe on several hosts at once."""
+    settings = load_settings()
+    configure_logging(settings, component="migrate")
+    with open_database(settings) as db:
+        sys.stdout.write(f"The database is at revision {upgrade(db)}.\n")

@@ -1,0 +1,58 @@
+"""No secret, key, password or envelope ever appears in a log."""
+
+import io
+import json
+import logging
+import sys
+
+import pytest
+import structlog
+
+from jobs.core.logs import configure_logging, get_logger, redact
+from jobs.core.settings import Settings
+
+SEED = "SCZANGBA5YHTNYVVV4C3U252E2B6P6F5T3U6MM63WBSBZATAQI3EBTQ4"
+HASH = "a434302ea03b42dd00614e258e6b7cdce5dc8a9d7381b1cba8844b75df4f1486"
+ENVELOPE = "AAAAAgAAAAAaZHhEv9fdQe8/WK1IeSdsMkpO1w6GVO7pRIMqFlLAXgAAAGQDHvLTAAABIwAAAAEAAAAAAAAAAAAAAABmh4pDAAAA=="
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (f"seed {SEED} given", SEED),
+        ("postgresql://nexa:hunter2@db/nexafx", "hunter2"),
+        ("GET https://h.example/?apikey=abc123def", "abc123def"),
+        ("Authorization: Bearer abcdefghijkl", "abcdefghijkl"),
+        (f"envelope {ENVELOPE}", ENVELOPE),
+        ("host=db password=hunter2 dbname=x", "hunter2"),
+    ],
+)
+def test_what_looks_like_a_secret_is_taken_out(text: str, secret: str) -> None:
+    assert secret not in redact(text)
+
+
+def test_hashes_and_accounts_stay() -> None:
+    account = "GANGI6CEX7L52QPPH5MK2SDZE5WDESSO24HIMVHO5FCIGKQWKLAF5E7O"
+    assert redact(f"{HASH} of {account}") == f"{HASH} of {account}"
+
+
+def test_a_log_line_is_json_without_secrets_from_ours_and_from_libraries(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    handlers = logging.getLogger().handlers[:]
+    configure_logging(settings.model_copy(update={"log_format": "json"}), component="test")
+    get_logger("ours").info("signing", password="hunter2", envelope_xdr=ENVELOPE, account=HASH, nested={"token": "t0p"})
+    logging.getLogger("library").error("cannot reach postgresql://a:hunter2@b/c")
+    try:
+        raise RuntimeError(f"bad seed {SEED}")
+    except RuntimeError:
+        get_logger("ours").exception("failed")
+    logging.getLogger().handlers[:] = handlers
+    structlog.reset_defaults()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["level"] for line in lines] == ["info", "error", "error"]
+    assert lines[0]["account"] == HASH
+    assert all(word not in stream.getvalue() for word in ("hunter2", "t0p", SEED, ENVELOPE))
+    assert {line["component"] for line in lines} == {"test"}

@@ -1,0 +1,109 @@
+"""Settings: every wrong one is named with what is accepted, and nothing real is touched by a demo."""
+
+from pathlib import Path
+
+import pytest
+
+from jobs.core.errors import SettingsError
+from jobs.core.settings import PASSPHRASES, Settings, load_settings, unknown_settings, variables
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEXAOPS_HOME", str(tmp_path / "home"))
+
+
+def test_nothing_configured_is_the_demo() -> None:
+    settings = load_settings()
+    assert settings.demo
+    assert settings.db_name == "nexaops_demo"
+    assert settings.network_label == "DEMO"
+
+
+def test_a_demo_never_looks_at_the_real_database_or_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEXAOPS_DEMO", "true")
+    monkeypatch.setenv("DB_HOST", "production.example")
+    monkeypatch.setenv("DB_NAME", "nexafx")
+    monkeypatch.setenv("STELLAR_HORIZON_URL", "https://horizon.stellar.org")
+    monkeypatch.setenv("STELLAR_NETWORK", "PUBLIC")
+    settings = load_settings()
+    assert (settings.db_host, settings.db_name, settings.horizon_urls) == (None, "nexaops_demo", ())
+    assert settings.passphrase not in PASSPHRASES.values()
+
+
+@pytest.mark.parametrize(
+    ("environment", "named", "accepted"),
+    [
+        ({"DB_HOST": "db"}, "STELLAR_HORIZON_URL", "https://horizon.stellar.org"),
+        ({"NODE_ENV": "production"}, "STELLAR_HORIZON_URL", "https://horizon.stellar.org"),
+        ({"STELLAR_HORIZON_URL": "https://h.example"}, "STELLAR_NETWORK", "PUBLIC, TESTNET and CUSTOM"),
+        ({"STELLAR_HORIZON_URL": "horizon", "STELLAR_NETWORK": "PUBLIC"}, "STELLAR_HORIZON_URL", "https://"),
+        ({"STELLAR_NETWORK": "MAINNET"}, "STELLAR_NETWORK", "'PUBLIC', 'TESTNET' or 'CUSTOM'"),
+        ({"STELLAR_NETWORK": "CUSTOM", "STELLAR_HORIZON_URL": "http://h"}, "STELLAR_NETWORK_PASSPHRASE", "passphrase"),
+        ({"DB_PORT": "70000"}, "DB_PORT", "65535"),
+        ({"DB_PORT": "five"}, "DB_PORT", "integer"),
+        ({"STELLAR_RATE_LIMIT_PER_HOUR": "-1"}, "STELLAR_RATE_LIMIT_PER_HOUR", "0"),
+        ({"NEXAOPS_BATCH_SIZE": "0"}, "NEXAOPS_BATCH_SIZE", "1"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_accepted(
+    environment: dict[str, str], named: str, accepted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert named in str(error.value)
+    assert accepted in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PORT", "x")
+    monkeypatch.setenv("NEXAOPS_BATCH_SIZE", "x")
+    with pytest.raises(SettingsError, match=r"DB_PORT.*NEXAOPS_BATCH_SIZE"):
+        load_settings()
+
+
+def test_a_wrong_value_is_not_repeated_because_it_may_be_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PORT", "hunter2")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert "hunter2" not in str(error.value)
+
+
+def test_several_servers_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STELLAR_HORIZON_URL", "https://a.example/, http://b.example:8000")
+    monkeypatch.setenv("STELLAR_NETWORK", "PUBLIC")
+    assert load_settings().horizon_urls == ("https://a.example", "http://b.example:8000")
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("from the file\n")
+    monkeypatch.setenv("DB_PASSWORD_FILE", str(secret))
+    settings = load_settings()
+    assert settings.db_password.get_secret_value() == "from the file"
+    assert "from the file" not in repr(settings)
+
+
+def test_a_secret_file_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD_FILE", "/nowhere/password")
+    with pytest.raises(SettingsError, match="DB_PASSWORD_FILE names /nowhere/password"):
+        load_settings()
+
+
+def test_a_slip_of_the_pen_is_noticed() -> None:
+    assert unknown_settings({"NEXAOPS_BATCHSIZE": "5"}) == [
+        "NEXAOPS_BATCHSIZE is not a setting; did you mean NEXAOPS_BATCH_SIZE?"
+    ]
+
+
+@pytest.mark.parametrize("document", [".env.example", "README.md"])
+def test_every_setting_is_documented(document: str) -> None:
+    text = (REPOSITORY / document).read_text(encoding="utf-8")
+    missing = [name for field in Settings.model_fields.values() for name in variables(field) if name not in text]
+    assert missing == []
