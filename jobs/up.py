@@ -64,6 +64,9 @@ def up(
         os.environ["NEXAOPS_DEMO"] = "true"
     settings = load_settings()
     configure_logging(settings, component="up")
+    if "log_level" not in settings.model_fields_set:
+        # What the parts do stands on the pages; this terminal is for the address and for what is wrong.
+        os.environ["NEXAOPS_LOG_LEVEL"] = "warning"
     port = port or settings.dashboard_port
     signal.signal(signal.SIGTERM, _interrupt)
     with ExitStack() as stack:

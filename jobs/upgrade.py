@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import sys
 
+from sqlalchemy import Connection
+
 from jobs.core.db import Database, open_database
 from jobs.core.flags import seed_flags
+from jobs.core.jobs import load_jobs
 from jobs.core.logs import configure_logging
 from jobs.core.schema import migrate
 from jobs.core.settings import load_settings
+from jobs.run.app import apply_schema
+from jobs.schedule.store import seed_schedules
 
 
 def upgrade(db: Database) -> str:
     """Brings the database to this version in one transaction and returns its revision; does nothing the second time."""
-    return migrate(db, also=(seed_flags,))
+
+    def schedules(conn: Connection) -> None:
+        seed_schedules(conn, load_jobs())
+
+    return migrate(db, also=(apply_schema, seed_flags, schedules))
 
 
 def migrate_command() -> None:

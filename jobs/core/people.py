@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 from argon2 import PasswordHasher
@@ -26,8 +27,6 @@ LOCK_AFTER = 5
 LOCK_MINUTES = 15
 SHORTEST_PASSWORD = 12
 _HASHER = PasswordHasher()
-# What an unknown address is compared with, so that it takes as long as a known one.
-_NOBODY = _HASHER.hash(secrets.token_urlsafe(16))
 _WRONG = "The e-mail address or the password is wrong; after five wrong tries the account is locked for 15 minutes."
 
 
@@ -66,7 +65,7 @@ def authenticate(db: Database, email: str, password: str, *, origin: str) -> Per
             ),
             {"email": email.strip().lower()},
         ).one_or_none()
-        right = _matches(row.password_hash if row is not None else _NOBODY, password)
+        right = _matches(row.password_hash if row is not None else _nobody(), password)
         if row is not None and right and not row.locked and row.disabled_at is None:
             conn.execute(
                 text("UPDATE ops.people SET failed_attempts = 0, locked_until = NULL WHERE id = :id"), {"id": row.id}
@@ -177,6 +176,12 @@ def list_people(conn: Connection) -> list[Person]:
     """Everybody, the disabled ones too, by address."""
     rows = conn.execute(text("SELECT id, email, name, roles, must_change, disabled_at FROM ops.people ORDER BY email"))
     return [person_from(row) for row in rows]
+
+
+@cache
+def _nobody() -> str:
+    """What an unknown address is compared with, so that it takes as long as a known one."""
+    return _HASHER.hash(secrets.token_urlsafe(16))
 
 
 def _matches(password_hash: str, password: str) -> bool:
