@@ -172,3 +172,23 @@ class SignedEnvelope:
     """Unix seconds, 0: never expires."""
     max_ledger: int
     """0: no bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """Why no answer of a server may change a transaction: it is on another network, or its ledger went backwards."""
+
+    server: str
+    signal: str
+    """`network` or `regress`."""
+    reason: str
+    """One sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One transaction of a page and the token to continue after it; None: listed, but it does not decode."""
+
+    token: str
+    transaction: ChainTransaction | None
+    detail: str

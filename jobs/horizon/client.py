@@ -1,0 +1,305 @@
+"""Horizon, as the jobs see it: questions with typed answers, over stellar-sdk's `ServerAsync` and our transport.
+
+One object is one server, because a proof needs the watermark and the absence from the same one. A server is known
+everywhere by its label, scheme, host and port: what else stands in its address may be a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from sqlalchemy import text
+from stellar_sdk.server_async import ServerAsync
+from stellar_sdk.utils import urljoin_with_query
+
+from jobs.core.db import Database
+from jobs.core.errors import SettingsError, UsageError
+from jobs.core.settings import Settings
+from jobs.horizon.answers import (
+    JsonObject,
+    read_closed_at,
+    read_fee_stats,
+    read_hash,
+    read_health,
+    read_records,
+    read_root,
+    read_sequence,
+    read_server_time,
+    read_token,
+    read_transaction,
+)
+from jobs.horizon.decode import Undecodable, is_account, is_hash
+from jobs.horizon.health import Thresholds, frozen_reason, is_behind
+from jobs.horizon.model import Answer, FeeStats, Frozen, Health, Listed, Lookup, Root, Watermark
+from jobs.horizon.servers import label_of
+from jobs.horizon.transport import Body, HorizonError, Transport
+
+WATERMARK_S = 5.0
+"""For how long a watermark is used again: an older one is only more careful."""
+PAGE_MAX = 200
+Order = Literal["asc", "desc"]
+
+_HIGHEST = text("SELECT highest_ledger FROM ops.horizon_servers WHERE server = :server")
+# A server on another network says nothing about how far ours has come: it must not raise the highest ledger.
+_NOTE = text("""
+INSERT INTO ops.horizon_servers AS s (server, highest_ledger, frozen_at, frozen_reason)
+VALUES (:server, CAST(:ledger AS bigint), CASE WHEN CAST(:reason AS text) IS NULL THEN NULL ELSE clock_timestamp() END,
+        :reason)
+ON CONFLICT (server) DO UPDATE
+SET highest_ledger = GREATEST(s.highest_ledger, EXCLUDED.highest_ledger),
+    frozen_at = CASE WHEN EXCLUDED.frozen_reason IS NULL THEN NULL ELSE COALESCE(s.frozen_at, EXCLUDED.frozen_at) END,
+    frozen_reason = EXCLUDED.frozen_reason, updated_at = clock_timestamp()
+""")
+
+
+def thresholds_of(settings: Settings) -> Thresholds:
+    """The thresholds with what the settings say."""
+    return Thresholds(
+        age_warn_s=settings.horizon_age_warn_s,
+        age_critical_s=settings.horizon_age_critical_s,
+        lag_warn=settings.horizon_lag_warn,
+        lag_critical=settings.horizon_lag_critical,
+    )
+
+
+class Horizon:
+    """One server, for one job; an async context manager, bound to one event loop.
+
+    `url` is an address of the settings, the first one if None; `urgent` may spend the reserve of the budget. Questions
+    raise HorizonError when there is no usable answer, except `lookup`, `lookup_many` and `canary`, which never do.
+    """
+
+    def __init__(
+        self, settings: Settings, db: Database, *, job: str, url: str | None = None, urgent: bool = False
+    ) -> None:
+        if url is None and not settings.horizon_urls:
+            raise SettingsError(
+                "STELLAR_HORIZON_URL is not set: accepted is an address like https://horizon.stellar.org."
+            )
+        self._url = url or settings.horizon_urls[0]
+        self.server = label_of(self._url)
+        self.frozen: Frozen | None = None
+        """What the last root said; None as long as none was asked for."""
+        self._settings = settings
+        self._thresholds = thresholds_of(settings)
+        self._db = db
+        self._transport = Transport(settings, db, self._url, self.server, job, urgent=urgent)
+        self._sdk = ServerAsync(self._url, self._transport)
+        self._mark: tuple[float, Watermark | Frozen] | None = None
+        self._elder: tuple[int, datetime] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._transport.close()
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, repeated ones included."""
+        return self._transport.journal.requests
+
+    async def root(self) -> Root:
+        """Where the server stands; also notes its highest ledger, and freezes or thaws it (`frozen`)."""
+        highest = await asyncio.to_thread(self._highest)
+        body = _body(await self._sdk.root().call())
+        server_time = read_server_time(body.headers)
+        with self._usable(body):
+            root = read_root(self.server, body, server_time=server_time, latency_ms=body.latency_ms)
+        self.frozen = frozen_reason(root, self._settings.passphrase, highest)
+        await asyncio.to_thread(self._note, root)
+        return root
+
+    async def health(self) -> Health:
+        """What `/health` says, also when it says so with 503."""
+        body = await self._transport.ask(urljoin_with_query(self._url, "health"), accept=(200, 503))
+        try:
+            return read_health(body)
+        except Undecodable as error:
+            # A 503 that is not /health's own document is an ordinary failure.
+            answer = Answer.GARBLED if body.status == 200 else Answer.UNAVAILABLE
+            raise HorizonError(answer, self.server, body.status, f"{self.server}/health: {error}") from error
+
+    async def fee_stats(self) -> FeeStats:
+        """Fees of the last ledgers, and how full they were."""
+        body = _body(await self._sdk.fee_stats().call())
+        with self._usable(body):
+            return read_fee_stats(body)
+
+    async def lookup(self, tx_hash: str) -> Lookup:
+        """What the server says about one hash; never raises for what a server can answer.
+
+        What is no hash is not asked for: it would be another path of the server.
+        """
+        if not is_hash(tx_hash):
+            return Lookup(
+                tx_hash, Answer.MALFORMED, self.server, None, "The hash is malformed: it is not 64 hex digits."
+            )
+        asked = tx_hash.lower()
+        try:
+            body = _body(await self._sdk.transactions().transaction(asked).call())
+        except HorizonError as error:
+            return Lookup(asked, error.answer, self.server, error.status, error.detail)
+        try:
+            transaction = read_transaction(asked, body, self._settings.passphrase)
+        except Undecodable as error:
+            return Lookup(asked, Answer.GARBLED, self.server, body.status, str(error))
+        detail = f"Included in ledger {transaction.ledger} with {transaction.result_code}."
+        return Lookup(asked, Answer.FOUND, self.server, body.status, detail, transaction)
+
+    async def lookup_many(self, hashes: Iterable[str], concurrency: int | None = None) -> AsyncGenerator[Lookup, None]:
+        """Looks hashes up at the same time and yields each answer as it comes, in no order.
+
+        `concurrency` is at most, and by default, the setting's. Stopping early cancels what is on its way.
+        """
+        parallel = min(concurrency or self._settings.horizon_parallel, self._settings.horizon_parallel)
+        todo = iter(hashes)
+        # Bounded: a slow consumer must slow the requests down, not fill the memory.
+        answers: asyncio.Queue[Lookup | Exception | None] = asyncio.Queue(parallel * 4)
+
+        async def look_up_next() -> None:
+            for tx_hash in todo:
+                await answers.put(await self.lookup(tx_hash))
+
+        async def look_up_all() -> None:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(parallel):
+                        group.create_task(look_up_next())
+            except ExceptionGroup as failed:  # the database, or a fault of ours: never a server's answer
+                await answers.put(failed.exceptions[0])
+            else:
+                await answers.put(None)
+
+        worker = asyncio.create_task(look_up_all())
+        try:
+            while (answer := await answers.get()) is not None:
+                if isinstance(answer, Exception):
+                    raise answer
+                yield answer
+        finally:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+
+    async def transactions(
+        self, account: str | None = None, *, cursor: str | None = None, order: Order = "asc", limit: int = PAGE_MAX
+    ) -> AsyncGenerator[Listed, None]:
+        """The network's or an account's transactions, failed ones included, page after page to the end.
+
+        `limit` is the size of a page. A transaction that does not decode is listed without one. Ascending pages never
+        begin before the server's oldest ledger: Horizon would jump there without a word. Raises HorizonError (GONE for
+        a cursor before the history), and after it no token later than the last one yielded is safe to keep.
+        """
+        if account is not None and not is_account(account):
+            raise UsageError("The account is malformed: it is not G and 55 more letters and digits.")
+        while True:
+            pages = self._sdk.transactions().limit(limit).order(order == "desc").include_failed(True)
+            if account is not None:
+                pages = pages.for_account(account)
+            if cursor is not None:
+                pages = pages.cursor(cursor)
+            body = _body(await pages.call())
+            with self._usable(body):
+                records = read_records(body)
+                tokens = [read_token(record) for record in records]
+                if cursor in tokens:
+                    raise Undecodable("A page begins again at its own cursor.")
+            for record, token in zip(records, tokens, strict=True):
+                yield self._listed(record, token)
+            if len(records) < limit:
+                return
+            cursor = tokens[-1]
+
+    async def account_sequence(self, account: str) -> tuple[int, int]:
+        """An account's sequence number, and a ledger at or past the one at which it was read."""
+        if not is_account(account):
+            raise UsageError("The account is malformed: it is not G and 55 more letters and digits.")
+        body = _body(await self._sdk.accounts().account_id(account).call())
+        with self._usable(body):
+            sequence = read_sequence(body)
+        ledger = body.headers.get("Latest-Ledger", "")
+        if ledger.isascii() and ledger.isdecimal() and len(ledger) <= 10:
+            return sequence, int(ledger)
+        return sequence, (await self.root()).latest_ledger  # asked after the account, so not before it
+
+    async def watermark(self) -> Watermark | Frozen:
+        """How far the server has ingested, or why none of its answers counts; at most a few seconds old.
+
+        Take it before the look-ups that it is to prove something for.
+        """
+        if self._mark is not None and time.monotonic() - self._mark[0] < WATERMARK_S:
+            return self._mark[1]
+        asked_at = time.monotonic()
+        root = await self.root()
+        mark = self.frozen or Watermark(
+            server=self.server,
+            ledger=root.latest_ledger,
+            closed_at=root.latest_closed_at,
+            elder_ledger=root.elder_ledger,
+            elder_closed_at=await self._closed_at(root.elder_ledger),
+            behind=is_behind(root, self._thresholds),
+        )
+        self._mark = (asked_at, mark)
+        return mark
+
+    async def canary(self) -> bool:
+        """Whether a transaction that the server itself lists is found by its hash; if not, its 404s mean nothing."""
+        try:
+            body = _body(await self._sdk.transactions().limit(1).order(True).include_failed(True).call())
+            listed = [read_hash(record) for record in read_records(body)]
+        except (HorizonError, Undecodable):
+            return False
+        return bool(listed) and (await self.lookup(listed[0])).answer is Answer.FOUND
+
+    async def _closed_at(self, ledger: int) -> datetime | None:
+        if self._elder is None or self._elder[0] != ledger:
+            try:
+                body = _body(await self._sdk.ledgers().ledger(ledger).call())
+                self._elder = (ledger, read_closed_at(body))
+            except (HorizonError, Undecodable):
+                return None  # cleaned up meanwhile, or no answer: then retention proves nothing
+        return self._elder[1]
+
+    def _listed(self, record: JsonObject, token: str) -> Listed:
+        try:
+            return Listed(token, read_transaction(read_hash(record), record, self._settings.passphrase), "")
+        except Undecodable as error:
+            return Listed(token, None, str(error))
+
+    @contextmanager
+    def _usable(self, body: Body) -> Iterator[None]:
+        try:
+            yield
+        except Undecodable as error:
+            raise HorizonError(Answer.GARBLED, self.server, body.status, f"{self.server}: {error}") from error
+
+    def _highest(self) -> int | None:
+        with self._db.read() as conn:
+            highest: int | None = conn.execute(_HIGHEST, {"server": self.server}).scalar()
+        return highest
+
+    def _note(self, root: Root) -> None:
+        frozen = self.frozen
+        right_network = frozen is None or frozen.signal != "network"
+        parameters = {
+            "server": self.server,
+            "ledger": root.latest_ledger if right_network else None,
+            "reason": None if frozen is None else frozen.reason,
+        }
+        with self._db.begin() as conn:
+            conn.execute(_NOTE, parameters)
+
+
+def _body(answer: dict[str, Any]) -> Body:
+    """stellar-sdk hands through what our transport parsed; its types know only the dict."""
+    if not isinstance(answer, Body):
+        raise TypeError("stellar-sdk did not use our transport")
+    return answer
