@@ -1,0 +1,146 @@
+"""Cases: rows beside a transaction that say what a person must decide, and never a status of their own.
+
+A reason is open at most once for a transaction. Proof closes its cases in the settlement itself (settle.py); a person
+closes one with a sentence, and it then stays closed for a day before the same reason may ask again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from jobs.core import audit
+from jobs.core.db import jsonb
+from jobs.core.errors import Conflict, NotFound, UsageError
+from jobs.reconcile.picture import Decision, Row
+from jobs.reconcile.settle import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case with what a list of cases shows of its transaction."""
+
+    id: int
+    transaction_id: UUID
+    reason: str
+    details: dict[str, object]
+    opened_at: datetime
+    resolved_at: datetime | None
+    resolved_by: str | None
+    resolution: str | None
+    user_id: UUID
+    type: str
+    status: str
+    amount: Decimal
+    currency: str
+    tx_hash: str | None
+
+
+def open_cases(conn: Connection, attempt: Attempt, judged: Sequence[tuple[Row, Decision]]) -> set[UUID]:
+    """Opens what is not open yet, with its decision and audit row; the transactions whose case is new."""
+    if not judged:
+        return set()
+    document = [
+        {
+            "id": row.id,
+            "status": row.status,
+            "reason": decision.reason,
+            "sentence": decision.sentence,
+            "details": decision.proof | {"sentence": decision.sentence},
+            "proof": decision.proof,
+        }
+        for row, decision in judged
+    ]
+    parameters = {
+        "rows": jsonb(document),
+        "owner": attempt.owner,
+        "actor": attempt.actor,
+        "run_id": attempt.run_id,
+    }
+    return set(conn.execute(text(_OPEN), parameters).scalars())
+
+
+def list_cases(
+    conn: Connection,
+    *,
+    state: Literal["open", "resolved", "all"] = "open",
+    reason: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Case]:
+    """Newest first, `limit` at a time; `before` is the id of the last one seen."""
+    parameters = {"state": state, "reason": reason, "before": before, "limit": limit}
+    return [Case(**row._mapping) for row in conn.execute(text(_LIST), parameters)]
+
+
+def resolve_case(conn: Connection, case_id: int, *, actor: str, resolution: str, origin: str) -> None:
+    """Closes a case by a person's word; the transaction itself stays as it is.
+
+    Raises UsageError without a resolution, NotFound, or Conflict when it was closed meanwhile.
+    """
+    if not resolution.strip():
+        raise UsageError("Say what was decided: a resolution is needed.")
+    reason = conn.execute(
+        text(
+            "UPDATE ops.reconciliation_cases SET resolved_at = now(), resolved_by = :actor, resolution = :resolution"
+            " WHERE id = :id AND resolved_at IS NULL RETURNING reason"
+        ),
+        {"id": case_id, "actor": actor, "resolution": resolution.strip()},
+    ).scalar()
+    if reason is None:
+        closed = conn.execute(text("SELECT resolved_by FROM ops.reconciliation_cases WHERE id = :id"), {"id": case_id})
+        who = closed.scalar()
+        if who is None:
+            raise NotFound(f"There is no case {case_id}.")
+        raise Conflict(f"Case {case_id} was already closed by {who}: look at it again.")
+    audit.record(
+        conn,
+        audit.AuditRow(
+            actor, "case.resolved", "case", str(case_id), origin, {"reason": reason}, None, resolution.strip()
+        ),
+    )
+
+
+_OPEN = """
+WITH asked AS (
+    SELECT * FROM jsonb_to_recordset(:rows) AS a(
+        id uuid, status text, reason text, sentence text, details jsonb, proof jsonb)
+), ours AS (
+    SELECT a.* FROM asked a JOIN transactions t ON t.id = a.id
+     WHERE t.processing_locked_by = :owner AND t.status = a.status
+       AND NOT EXISTS (SELECT FROM ops.reconciliation_cases c
+                        WHERE c.transaction_id = a.id AND c.reason = a.reason AND c.resolved_by NOT LIKE 'run:%'
+                          AND c.resolved_at > now() - interval '1 day')
+), opened AS (
+    INSERT INTO ops.reconciliation_cases (transaction_id, reason, details)
+    SELECT id, reason, details FROM ours ORDER BY id
+        ON CONFLICT (transaction_id, reason) WHERE resolved_at IS NULL DO NOTHING
+    RETURNING id, transaction_id, reason
+), decided AS (
+    INSERT INTO ops.decisions (run_id, transaction_id, dry_run, verdict, reason, proof)
+    SELECT :run_id, o.id, false, 'case', o.reason, o.proof FROM ours o JOIN opened p ON p.transaction_id = o.id
+), audited AS (
+    INSERT INTO ops.audit (actor, action, entity, entity_id, new, reason, origin)
+    SELECT :actor, 'case.opened', 'case', p.id::text,
+           jsonb_build_object('reason', p.reason, 'transaction_id', p.transaction_id), o.sentence, 'job'
+      FROM opened p JOIN ours o ON o.id = p.transaction_id
+)
+SELECT transaction_id FROM opened
+"""
+
+_LIST = """
+SELECT c.id, c.transaction_id, c.reason, c.details, c.opened_at, c.resolved_at, c.resolved_by, c.resolution,
+       t.user_id, t.type, t.status, t.amount, t.currency, t.tx_hash
+  FROM ops.reconciliation_cases c JOIN transactions t ON t.id = c.transaction_id
+ WHERE (:state = 'all' OR (:state = 'open') = (c.resolved_at IS NULL))
+   AND (CAST(:reason AS text) IS NULL OR c.reason = :reason)
+   AND (CAST(:before AS bigint) IS NULL OR c.id < :before)
+ ORDER BY c.id DESC
+ LIMIT :limit
+"""

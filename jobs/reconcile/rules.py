@@ -1,0 +1,191 @@
+"""When a transaction may change state: money moves only on proof.
+
+Pure: a `Picture` of what was asked and answered goes in, a `Decision` comes out. Everything that is not proof keeps
+the row as it is, and what a person has to see becomes a case. A decision may name what it would ask next (`ask`);
+whoever does the asking brings a fuller picture back.
+
+FAILED rows of the retry job go the same way, but only a proof of success counts for them: they are final otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import timedelta
+
+from jobs.horizon.model import Answer, ChainTransaction, Watermark
+from jobs.reconcile.matching import Difference, expected, found, match, relevant
+from jobs.reconcile.never import Doubt, prove_never
+from jobs.reconcile.picture import NOTHING, Ask, CaseReason, Decision, Json, Look, Picture, Row, Verdict
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_FAILED_ROW_CASES = frozenset(
+    {
+        CaseReason.AMOUNT_MISMATCH,
+        CaseReason.ASSET_MISMATCH,
+        CaseReason.DESTINATION_MISMATCH,
+        CaseReason.MEMO_MISMATCH,
+        CaseReason.HASH_REUSED,
+        CaseReason.CLAIMABLE_UNCLAIMED,
+    }
+)
+
+
+def decide(picture: Picture) -> Decision:
+    """What follows for the row of `picture`."""
+    row = picture.row
+    if row.type not in ("DEPOSIT", "WITHDRAW") or row.status not in ("PENDING", "FAILED"):
+        return _keep("not_ours", f"A {row.type} that is {row.status} is not reconciled.")
+    decision = _decide(picture)
+    if row.status == "FAILED":
+        if decision.verdict is Verdict.FAILED:
+            return _keep("final", f"It failed, and that is confirmed: {decision.sentence}")
+        if decision.verdict is Verdict.CASE and decision.reason not in _FAILED_ROW_CASES:
+            return _keep(decision.reason, decision.sentence)
+    return decision
+
+
+def hash_to_ask(row: Row) -> str | None:
+    """The hash of a row that is worth a request, lower case; None: there is none, or none that could exist."""
+    return row.hash if row.hash is not None and _HASH.fullmatch(row.hash) else None
+
+
+def _decide(picture: Picture) -> Decision:
+    row = picture.row
+    if row.hash is None:
+        return _without_hash(picture)
+    if hash_to_ask(row) is None:
+        return _case(CaseReason.INVALID_HASH, "The hash is malformed: 64 hex digits are needed.", picture)
+    if not row.amount.is_finite():
+        return _case(CaseReason.AMOUNT_MISMATCH, "The row's amount is no number.", picture)
+    if picture.frozen is not None:
+        return _keep("frozen", f"No answer of this server counts: {picture.frozen}")
+    if not picture.looks:
+        return _keep("not_asked", "Horizon was not asked yet.", Ask((row.hash,)))
+    if any(look.lookup.server != look.watermark.server for look in picture.looks):
+        return _keep("mixed_servers", "The answer and the watermark came from different servers.")
+    return _from_answers(picture)
+
+
+def _without_hash(picture: Picture) -> Decision:
+    if picture.now - picture.row.created_at > picture.limits.no_hash_after:
+        minutes = picture.limits.no_hash_after // timedelta(minutes=1)
+        return _case(CaseReason.NO_HASH, f"No hash was saved within {minutes} minutes.", picture)
+    return _keep("no_hash_yet", "No hash is saved yet.")
+
+
+def _from_answers(picture: Picture) -> Decision:
+    included = [
+        (look, look.lookup.transaction)
+        for look in picture.looks
+        if look.lookup.answer is Answer.FOUND and look.lookup.transaction is not None and _concerns(picture, look)
+    ]
+    if included:
+        if len({(transaction.canonical, transaction.successful) for _, transaction in included}) > 1:
+            return _keep("contradiction", "The server gave two different answers about one transaction.")
+        return _from_inclusion(picture, *included[0])
+    for look in picture.looks:
+        if look.lookup.answer is Answer.MALFORMED and look.lookup.asked.lower() == picture.row.hash:
+            return _case(CaseReason.INVALID_HASH, "Horizon refuses the hash as malformed.", picture)
+    for look in picture.looks:
+        if look.lookup.answer is not Answer.ABSENT:
+            return _keep(look.lookup.answer.value, f"No answer that proves anything: {look.lookup.detail}")
+    return _from_absence(picture)
+
+
+def _concerns(picture: Picture, look: Look) -> bool:
+    """Whether an answer is about the row: under its own hash, or the other hash of its own envelope."""
+    asked, own = look.lookup.asked.lower(), picture.row.hash
+    envelope = picture.envelope
+    return asked == own or (envelope is not None and own in envelope.hashes and asked in envelope.hashes)
+
+
+def _from_inclusion(picture: Picture, look: Look, transaction: ChainTransaction) -> Decision:
+    row = picture.row
+    asked = look.lookup.asked.lower()
+    operations = relevant(transaction)
+    proof: dict[str, Json] = {
+        "server": look.lookup.server,
+        "request": f"GET /transactions/{asked}",
+        "ledger": transaction.ledger,
+        "closed_at": transaction.closed_at.isoformat(),
+        "hash": transaction.canonical,
+        "outer_hash": transaction.outer,
+        "expected": expected(row),
+    }
+    if not transaction.hash_proved or asked not in (transaction.canonical.lower(), (transaction.outer or "").lower()):
+        return Decision(
+            Verdict.CASE,
+            CaseReason.INVALID_HASH,
+            "The envelope that Horizon shows does not give this hash on the configured network.",
+            proof | {"compare": "network"},
+        )
+    if not transaction.successful:
+        codes = ", ".join(transaction.operation_codes)
+        sentence = transaction.result_code + (f" ({codes})" if codes else "")
+        return Decision(Verdict.FAILED, "included_failed", sentence, proof | {"result": sentence})
+    outcome = match(row, transaction, picture.siblings, picture.claims)
+    if isinstance(outcome, Difference):
+        details = proof | {"found": found(transaction, operations)}
+        return Decision(Verdict.CASE, outcome.reason, outcome.sentence, details)
+    return Decision(
+        Verdict.SUCCESS,
+        "included",
+        f"Included in ledger {transaction.ledger}; receiver, asset, amount and memo match.",
+        proof | {"found": found(transaction, [outcome.operation]), "operation": outcome.operation.index},
+        transaction.canonical.lower(),
+        outcome.operation.index,
+    )
+
+
+def _from_absence(picture: Picture) -> Decision:
+    row, envelope = picture.row, picture.envelope
+    if envelope is not None and row.hash in envelope.hashes:
+        asked = {look.lookup.asked.lower() for look in picture.looks}
+        others = tuple(hash_ for hash_ in envelope.hashes if hash_ not in asked)
+        if others:
+            return _keep("absent", "Absent under this hash; its other hash was not asked yet.", Ask(others))
+    if not picture.canary:
+        return _keep("no_canary", "A transaction that the server itself listed is absent too: its 404 means nothing.")
+    if any(_forgotten(look.watermark, row) for look in picture.looks):
+        return _case(
+            CaseReason.BEYOND_HISTORY, "It is older than what this Horizon remembers: this server cannot know.", picture
+        )
+    outcome = prove_never(picture)
+    if not isinstance(outcome, Doubt):
+        return Decision(Verdict.FAILED, outcome.reason, outcome.sentence, outcome.proof | {"expected": expected(row)})
+    old = picture.now - row.created_at > picture.limits.expire_unproven_after
+    if old and not outcome.waiting and not outcome.ask:
+        hours = picture.limits.expire_unproven_after // timedelta(hours=1)
+        return _case(CaseReason.EXPIRED_UNPROVEN, f"Absent for more than {hours} hours. {outcome.sentence}", picture)
+    ask = outcome.ask if row.status == "PENDING" else NOTHING
+    return _keep("absent", f"Horizon does not know it. {outcome.sentence}", ask)
+
+
+def _forgotten(mark: Watermark, row: Row) -> bool:
+    return mark.elder_closed_at is not None and mark.elder_closed_at > row.created_at
+
+
+def _keep(reason: str, sentence: str, ask: Ask = NOTHING) -> Decision:
+    return Decision(Verdict.KEEP, reason, sentence, ask=ask)
+
+
+def _case(reason: CaseReason, sentence: str, picture: Picture) -> Decision:
+    details: dict[str, Json] = {"expected": expected(picture.row), "hash": picture.row.tx_hash}
+    if picture.looks:
+        look = picture.looks[-1]
+        details |= {
+            "server": look.watermark.server,
+            "ledger": look.watermark.ledger,
+            "elder_closed_at": None
+            if look.watermark.elder_closed_at is None
+            else look.watermark.elder_closed_at.isoformat(),
+            "request": f"GET /transactions/{look.lookup.asked}",
+            "found": look.lookup.detail,
+        }
+    return Decision(Verdict.CASE, reason, sentence, details)
+
+
+def with_reason(decision: Decision, reason: CaseReason, sentence: str) -> Decision:
+    """The same proof as a case: what the books refused at the moment of settling."""
+    return dataclasses.replace(decision, verdict=Verdict.CASE, reason=reason, sentence=sentence)

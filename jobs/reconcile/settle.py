@@ -1,0 +1,246 @@
+"""What follows from proof, all or none: one statement moves status, ledger, balance, notification and event together.
+
+The statement takes proved rows as one JSON document and settles those that are still what they were when they were
+read and still locked by this attempt; it says for each row what became of it. Three things make it *once*, whatever
+is killed and however many work at the same time: the status is changed only from the status that was judged, an
+operation on the chain is claimed under a primary key, and the ledger has a unique key for every posting. A conflict
+costs the one row, never the batch, and a balance moves only by the ledger entries that were really written.
+
+Postings (the user's leg first): DEPOSIT_CREDIT +user −PLATFORM_ASSET, WITHDRAW_REFUND +user −PLATFORM_LIABILITY,
+REFUND_REVERSAL −user +PLATFORM_LIABILITY.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from jobs.core.db import jsonb
+from jobs.reconcile.picture import Decision, Row, Verdict
+
+
+class Outcome(StrEnum):
+    """What became of a proved row."""
+
+    SETTLED = "settled"
+    REUSED = "reused"  # another row holds the operation: case HASH_REUSED
+    REFUND_SPENT = "refund_spent"  # the balance no longer covers the refund that has to come back
+    HELD = "held"  # money may not move now: enableBalanceUpdates is off
+    LOST = "lost"  # no longer ours, or no longer what was judged
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A row and the decision, success or failed, that its proof led to."""
+
+    row: Row
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Who settles: the run, and the name under which it locked the rows."""
+
+    run_id: int
+    owner: str
+    passphrase: str
+
+    @property
+    def actor(self) -> str:
+        return f"run:{self.run_id}"
+
+    @property
+    def network(self) -> str:
+        return sha256(self.passphrase.encode()).hexdigest()
+
+
+def settle(
+    conn: Connection, attempt: Attempt, proved: Sequence[Proved], *, notify: bool, move_balances: bool
+) -> Mapping[UUID, Outcome]:
+    """Settles what is proved in the caller's transaction; `notify` and `move_balances` are the flags of that name."""
+    outcomes: dict[UUID, Outcome] = {}
+    for wave in _waves(proved):
+        parameters = {
+            "rows": jsonb([_document(item) for item in wave]),
+            "owner": attempt.owner,
+            "run_id": attempt.run_id,
+            "actor": attempt.actor,
+            "network": attempt.network,
+            "notify": notify,
+            "move": move_balances,
+        }
+        for row in conn.execute(text(_SETTLE), parameters):
+            outcomes[row.id] = Outcome(row.outcome)
+    return outcomes
+
+
+def _waves(proved: Sequence[Proved]) -> Iterable[list[Proved]]:
+    """Credits first, then refunds that come back, one for each balance at a time, so that each sees what is left."""
+    waves: list[list[Proved]] = [[]]
+    depth: dict[tuple[UUID, str, str], int] = {}
+    for item in proved:
+        row = item.row
+        if row.type != "WITHDRAW" or row.status != "FAILED":
+            waves[0].append(item)
+            continue
+        key = (row.user_id, row.currency, row.asset_issuer or "")
+        depth[key] = depth.get(key, 0) + 1
+        if depth[key] == len(waves):
+            waves.append([])
+        waves[depth[key]].append(item)
+    return [wave for wave in waves if wave]
+
+
+def _document(item: Proved) -> dict[str, object]:
+    row, decision = item.row, item.decision
+    success = decision.verdict is Verdict.SUCCESS
+    return {
+        "id": row.id,
+        "old_status": row.status,
+        "new_status": "SUCCESS" if success else "FAILED",
+        "amount": str(row.amount),
+        "currency": row.currency,
+        "asset_issuer": row.asset_issuer or "",
+        "tx_hash": row.tx_hash,
+        "canonical": decision.canonical,
+        "operation": decision.operation,
+        "failure": None if success else decision.sentence,
+        "verdict": "rescue" if success and row.status == "FAILED" else decision.verdict.value,
+        "reason": decision.reason,
+        "sentence": decision.sentence,
+        "proof": decision.proof,
+    }
+
+
+_SETTLE = """
+WITH asked AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(:rows) AS a(
+        id uuid, old_status text, new_status text, amount numeric, currency text, asset_issuer text, tx_hash text,
+        canonical text, operation integer, failure text, verdict text, reason text, sentence text, proof jsonb)
+), locked AS MATERIALIZED (
+    -- Still ours, and still exactly what was judged.
+    SELECT t.id, t.user_id, t.type, t.amount, t.currency, coalesce(t.asset_issuer, '') AS asset_issuer, t.created_at,
+           a.old_status, a.new_status, a.canonical, a.operation, a.failure, a.verdict, a.reason, a.sentence, a.proof,
+           CASE WHEN t.type = 'DEPOSIT' AND a.new_status = 'SUCCESS' THEN 'DEPOSIT_CREDIT'
+                WHEN t.type = 'WITHDRAW' AND a.new_status = 'FAILED' THEN 'WITHDRAW_REFUND'
+                WHEN t.type = 'WITHDRAW' AND a.old_status = 'FAILED' THEN 'REFUND_REVERSAL' END AS posting
+      FROM transactions t JOIN asked a ON a.id = t.id
+     WHERE t.processing_locked_by = :owner AND t.status = a.old_status AND t.amount = a.amount
+       AND t.currency = a.currency AND coalesce(t.asset_issuer, '') = a.asset_issuer
+       AND t.tx_hash IS NOT DISTINCT FROM a.tx_hash
+     ORDER BY t.id
+       FOR UPDATE OF t
+), weighed AS MATERIALIZED (
+    -- What is still to be posted: nothing twice, and a refund comes back only if it was given.
+    SELECT l.*, CASE WHEN NOT EXISTS (SELECT FROM ledger_entries e WHERE e.transaction_id = l.id AND e.kind = l.posting)
+                      AND (l.posting <> 'REFUND_REVERSAL' OR EXISTS (
+                           SELECT FROM ledger_entries e WHERE e.transaction_id = l.id AND e.kind = 'WITHDRAW_REFUND'))
+                     THEN l.posting END AS kind
+      FROM locked l
+), covered AS MATERIALIZED (
+    SELECT w.id
+      FROM weighed w JOIN balances b USING (user_id, currency, asset_issuer)
+     WHERE w.kind = 'REFUND_REVERSAL' AND b.amount >= w.amount
+     ORDER BY b.user_id, b.currency, b.asset_issuer
+       FOR UPDATE OF b
+), payable AS MATERIALIZED (
+    SELECT * FROM weighed
+     WHERE kind IS NULL
+        OR (:move AND (kind <> 'REFUND_REVERSAL' OR id IN (SELECT id FROM covered)))
+), claimed AS (
+    INSERT INTO ops.claims (network, tx_hash, operation_index, transaction_id)
+    SELECT :network, canonical, operation, id FROM payable WHERE new_status = 'SUCCESS'
+     ORDER BY canonical, operation, created_at, id
+        ON CONFLICT DO NOTHING
+    RETURNING transaction_id
+), settling AS MATERIALIZED (
+    SELECT p.* FROM payable p
+     WHERE p.new_status = 'FAILED'
+        OR p.id IN (SELECT transaction_id FROM claimed)
+        OR EXISTS (SELECT FROM ops.claims c
+                    WHERE c.network = :network AND c.tx_hash = p.canonical AND c.operation_index = p.operation
+                      AND c.transaction_id = p.id)
+), updated AS (
+    UPDATE transactions t
+       SET status = s.new_status, failure_reason = s.failure, updated_at = now(),
+           processing_locked_at = NULL, processing_locked_by = NULL
+      FROM settling s
+     WHERE t.id = s.id
+), legs AS (
+    INSERT INTO ledger_entries (transaction_id, kind, account_type, user_id, direction, amount, currency, asset_issuer)
+    SELECT s.id, s.kind, leg.account_type, leg.user_id, leg.direction, s.amount, s.currency, s.asset_issuer
+      FROM settling s CROSS JOIN LATERAL (VALUES
+           ('USER', s.user_id, CASE s.kind WHEN 'REFUND_REVERSAL' THEN 'DEBIT' ELSE 'CREDIT' END),
+           (CASE s.kind WHEN 'DEPOSIT_CREDIT' THEN 'PLATFORM_ASSET' ELSE 'PLATFORM_LIABILITY' END, CAST(NULL AS uuid),
+            CASE s.kind WHEN 'REFUND_REVERSAL' THEN 'CREDIT' ELSE 'DEBIT' END)) AS leg(account_type, user_id, direction)
+     WHERE s.kind IS NOT NULL
+     ORDER BY s.id
+        ON CONFLICT DO NOTHING
+    RETURNING account_type, user_id, direction, amount, currency, asset_issuer
+), moved AS MATERIALIZED (
+    SELECT user_id, currency, asset_issuer, sum(CASE direction WHEN 'CREDIT' THEN amount ELSE -amount END) AS delta
+      FROM legs WHERE account_type = 'USER' GROUP BY user_id, currency, asset_issuer
+), credited AS (
+    -- The order keeps two workers that credit the same users from waiting for each other in a circle.
+    INSERT INTO balances AS b (user_id, currency, asset_issuer, amount)
+    SELECT user_id, currency, asset_issuer, delta FROM moved WHERE delta > 0
+     ORDER BY user_id, currency, asset_issuer
+        ON CONFLICT (user_id, currency, asset_issuer)
+        DO UPDATE SET amount = b.amount + EXCLUDED.amount, updated_at = now()
+), debited AS (
+    UPDATE balances b SET amount = b.amount + m.delta, updated_at = now()
+      FROM moved m
+     WHERE m.delta < 0 AND b.user_id = m.user_id AND b.currency = m.currency AND b.asset_issuer = m.asset_issuer
+), notified AS (
+    INSERT INTO notifications (user_id, type, title, message, related_id)
+    SELECT user_id, 'TRANSACTION',
+           CASE type WHEN 'DEPOSIT' THEN 'Deposit ' ELSE 'Withdrawal ' END
+           || CASE new_status WHEN 'SUCCESS' THEN 'confirmed' ELSE 'failed' END,
+           'Your ' || CASE type WHEN 'DEPOSIT' THEN 'deposit' ELSE 'withdrawal' END || ' of ' || trim_scale(amount) || ' '
+           || currency || CASE new_status WHEN 'SUCCESS' THEN ' has been confirmed' ELSE ' has failed' END
+           || CASE kind WHEN 'WITHDRAW_REFUND' THEN ', and the amount was refunded' ELSE '' END,
+           id
+      FROM settling WHERE :notify
+), announced AS (
+    INSERT INTO ops.outbox (kind, transaction_id, payload)
+    SELECT CASE verdict WHEN 'rescue' THEN 'transaction.rescued' WHEN 'success' THEN 'transaction.succeeded'
+                        ELSE 'transaction.failed' END,
+           id,
+           jsonb_build_object('transaction_id', id, 'user_id', user_id, 'type', type, 'status', new_status,
+                              'previous_status', old_status, 'amount', trim_scale(amount)::text, 'currency', currency,
+                              'asset_issuer', nullif(asset_issuer, ''), 'posting', kind, 'hash', canonical,
+                              'operation', operation, 'failure_reason', failure, 'run_id', CAST(:run_id AS bigint))
+      FROM settling
+        ON CONFLICT DO NOTHING
+), resolved AS (
+    UPDATE ops.reconciliation_cases c
+       SET resolved_at = now(), resolved_by = :actor,
+           resolution = CASE s.new_status WHEN 'SUCCESS' THEN 'Proof of success arrived: ' ELSE 'Proof of failure arrived: ' END
+                        || s.sentence
+      FROM settling s
+     WHERE c.transaction_id = s.id AND c.resolved_at IS NULL
+    RETURNING c.id, c.reason, c.resolution
+), decided AS (
+    INSERT INTO ops.decisions (run_id, transaction_id, dry_run, verdict, reason, proof)
+    SELECT :run_id, id, false, verdict, reason, proof FROM settling ORDER BY created_at, id
+), audited AS (
+    INSERT INTO ops.audit (actor, action, entity, entity_id, old, new, reason, origin)
+    SELECT :actor, 'transaction.settled', 'transaction', id::text, jsonb_build_object('status', old_status),
+           jsonb_build_object('status', new_status, 'posting', kind), sentence, 'job'
+      FROM settling
+    UNION ALL
+    SELECT :actor, 'case.resolved', 'case', id::text, jsonb_build_object('reason', reason), NULL, resolution, 'job'
+      FROM resolved
+)
+SELECT a.id, CASE WHEN s.id IS NOT NULL THEN 'settled'
+                  WHEN w.id IS NULL THEN 'lost'
+                  WHEN w.kind IS NOT NULL AND NOT :move THEN 'held'
+                  WHEN w.kind = 'REFUND_REVERSAL' AND w.id NOT IN (SELECT id FROM covered) THEN 'refund_spent'
+                  ELSE 'reused' END AS outcome
+  FROM asked a LEFT JOIN weighed w ON w.id = a.id LEFT JOIN settling s ON s.id = a.id
+"""

@@ -1,0 +1,248 @@
+"""Which rows a run looks at, and how it holds them: locks of an attempt, never of a host.
+
+A lock is `processing_locked_by = "run:<id>:<attempt token>"`. It can be taken over when that attempt is over or has
+stopped beating, and from strangers after five minutes; it never touches `updated_at`, which belongs to the business.
+Settling is fenced by the same name, so an attempt that lost its lock changes nothing any more.
+
+Rows that keep giving the same answer are looked at less and less often, so that they do not eat the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, TextClause, text
+
+from jobs.core.db import jsonb
+from jobs.reconcile.address import parse_address
+from jobs.reconcile.picture import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows: by status, by age, or one alone."""
+
+    status: str
+    older_than: timedelta = timedelta(0)
+    transaction_id: UUID | None = None
+    everything: bool = False
+    """Also rows that are not due yet: a person asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A row of a batch, with its envelope as it is kept."""
+
+    row: Row
+    envelope_xdr: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The last look at a row; `hopeless` answers are repeated later and later, the others at the next run."""
+
+    transaction_id: UUID
+    outcome: str
+    detail: str
+    server: str | None
+    ledger: int | None
+    hopeless: bool
+
+
+Key = tuple[datetime, UUID]
+
+
+def hold_batch(conn: Connection, wanted: Wanted, *, owner: str, after: Key | None, limit: int) -> list[Held]:
+    """Locks and returns the next rows, oldest first, in the caller's transaction."""
+    rows = conn.execute(_statement(_HOLD), _parameters(wanted, after, limit) | {"owner": owner}).mappings()
+    return sorted((_held(row) for row in rows), key=lambda held: (held.row.created_at, held.row.id))
+
+
+def peek_batch(conn: Connection, wanted: Wanted, *, after: Key | None, limit: int) -> list[Held]:
+    """The same rows without locking them, for a dry run."""
+    rows = conn.execute(_statement(_PEEK), _parameters(wanted, after, limit)).mappings()
+    return [_held(row) for row in rows]
+
+
+def count_due(conn: Connection, wanted: Wanted, *, most: int) -> int:
+    """How many rows are due, counted up to `most`."""
+    return int(conn.execute(_statement(_COUNT), _parameters(wanted, None, most)).scalar_one())
+
+
+def database_now(conn: Connection) -> datetime:
+    """The one clock that opens cases."""
+    now: datetime = conn.execute(text("SELECT now()")).scalar_one()
+    return now
+
+
+def siblings_of(conn: Connection, hashes: Sequence[str]) -> Mapping[str, list[Row]]:
+    """All rows that hold one of these hashes (lower case) and were paid, or may still be paid, by hash."""
+    found: dict[str, list[Row]] = {}
+    for record in conn.execute(_statement(_SIBLINGS), {"hashes": list(hashes)}).mappings():
+        row = _row(record)
+        found.setdefault(row.hash or "", []).append(row)
+    return found
+
+
+def claims_on(conn: Connection, network: str, hashes: Sequence[str]) -> Mapping[str, dict[int, UUID]]:
+    """Which operations of these canonical hashes rows were already paid by."""
+    found: dict[str, dict[int, UUID]] = {}
+    statement = text(
+        "SELECT tx_hash, operation_index, transaction_id FROM ops.claims"
+        " WHERE network = :network AND tx_hash = ANY(CAST(:hashes AS text[]))"
+    )
+    for claim in conn.execute(statement, {"network": network, "hashes": list(hashes)}):
+        found.setdefault(claim.tx_hash, {})[claim.operation_index] = claim.transaction_id
+    return found
+
+
+def record_checks(conn: Connection, run_id: int, checks: Sequence[Check]) -> None:
+    """Remembers the looks and when each row is worth the next one."""
+    if checks:
+        document = [
+            {
+                "id": check.transaction_id,
+                "outcome": check.outcome,
+                "detail": check.detail,
+                "server": check.server,
+                "ledger": check.ledger,
+                "hopeless": check.hopeless,
+            }
+            for check in sorted(checks, key=lambda check: check.transaction_id)
+        ]
+        conn.execute(text(_CHECK), {"rows": jsonb(document), "run_id": run_id})
+
+
+def release(conn: Connection, owner: str, ids: Sequence[UUID]) -> None:
+    """Lets go of rows that are still ours."""
+    conn.execute(
+        text(
+            "UPDATE transactions SET processing_locked_at = NULL, processing_locked_by = NULL"
+            " WHERE id = ANY(CAST(:ids AS uuid[])) AND processing_locked_by = :owner"
+        ),
+        {"owner": owner, "ids": list(ids)},
+    )
+
+
+def record_dry_decisions(conn: Connection, run_id: int, decisions: Sequence[Mapping[str, object]]) -> None:
+    """Stores what a dry run would have done; each with id, verdict, reason and proof."""
+    if decisions:
+        conn.execute(
+            text(
+                "INSERT INTO ops.decisions (run_id, transaction_id, dry_run, verdict, reason, proof)"
+                " SELECT :run_id, id, true, verdict, reason, proof"
+                " FROM jsonb_to_recordset(:rows) AS a(id uuid, verdict text, reason text, proof jsonb)"
+            ),
+            {"run_id": run_id, "rows": jsonb(list(decisions))},
+        )
+
+
+def asked_by_person(conn: Connection, run_id: int) -> bool:
+    """Whether somebody waits for this run, rather than a schedule."""
+    trigger = conn.execute(text("SELECT trigger FROM ops.runs WHERE id = :id"), {"id": run_id}).scalar()
+    return trigger in ("manual", "checklist", "api")
+
+
+def _statement(pattern: str) -> TextClause:
+    """A statement of this file with its shared parts filled in; nothing from outside ever stands in one."""
+    return text(pattern.format(due=_DUE, columns=_COLUMNS))
+
+
+def _parameters(wanted: Wanted, after: Key | None, limit: int) -> dict[str, object]:
+    return {
+        "status": wanted.status,
+        "older_than": wanted.older_than,
+        "id": wanted.transaction_id,
+        "everything": wanted.everything,
+        "after_at": after[0] if after else None,
+        "after_id": after[1] if after else None,
+        "limit": limit,
+    }
+
+
+def _held(record: RowMapping) -> Held:
+    return Held(_row(record), record["envelope_xdr"])
+
+
+def _row(record: RowMapping) -> Row:
+    return Row(
+        id=record["id"],
+        user_id=record["user_id"],
+        type=record["type"],
+        status=record["status"],
+        amount=record["amount"],
+        currency=record["currency"],
+        asset_issuer=record["asset_issuer"],
+        tx_hash=record["tx_hash"],
+        receiver_text=record["receiver"],
+        receiver=parse_address(record["receiver"]),
+        memo_type=record["memo_type"],
+        memo=record["memo"],
+        created_at=record["created_at"],
+    )
+
+
+_COLUMNS = """t.id, t.user_id, t.type, t.status, t.amount, t.currency, t.asset_issuer, t.tx_hash, t.envelope_xdr,
+       coalesce(nullif(t.destination, ''), u.wallet_public_key) AS receiver, t.memo_type, t.memo, t.created_at"""
+
+# FAILED rows count for a day from when they failed; a look that is older than the row's last change does not count.
+_DUE = """
+  FROM transactions t LEFT JOIN ops.checks c ON c.transaction_id = t.id
+ WHERE t.status = :status AND t.type IN ('DEPOSIT', 'WITHDRAW')
+   AND (:status <> 'FAILED' OR (t.updated_at > now() - interval '24 hours' AND t.tx_hash <> ''))
+   AND (CAST(:id AS uuid) IS NULL OR t.id = :id)
+   AND t.created_at <= now() - CAST(:older_than AS interval)
+   AND (:everything OR c.transaction_id IS NULL OR c.next_at <= now() OR c.last_at < t.updated_at)
+   AND (t.processing_locked_by IS NULL OR t.processing_locked_at IS NULL
+        OR t.processing_locked_at < now() - interval '5 minutes'
+        OR EXISTS (SELECT FROM ops.runs r
+                    WHERE r.id = CASE WHEN t.processing_locked_by ~ '^run:[0-9]{1,18}:'
+                                      THEN CAST(split_part(t.processing_locked_by, ':', 2) AS bigint) END
+                      AND (r.state <> 'running'
+                           OR r.attempt_token::text IS DISTINCT FROM split_part(t.processing_locked_by, ':', 3)
+                           OR coalesce(r.beat_at, r.started_at) < now() - interval '30 seconds')))
+   AND (CAST(:after_at AS timestamptz) IS NULL OR (t.created_at, t.id) > (:after_at, CAST(:after_id AS uuid)))
+"""
+
+_HOLD = """
+WITH due AS MATERIALIZED (SELECT t.id {due} ORDER BY t.created_at, t.id LIMIT :limit FOR UPDATE OF t SKIP LOCKED)
+UPDATE transactions t SET processing_locked_at = now(), processing_locked_by = :owner
+  FROM due, users u
+ WHERE t.id = due.id AND u.id = t.user_id
+RETURNING {columns}
+"""
+
+_PEEK = """
+WITH due AS MATERIALIZED (SELECT t.id {due} ORDER BY t.created_at, t.id LIMIT :limit)
+SELECT {columns} FROM due JOIN transactions t ON t.id = due.id JOIN users u ON u.id = t.user_id
+ ORDER BY t.created_at, t.id
+"""
+
+_COUNT = "SELECT count(*) FROM (SELECT 1 {due} LIMIT :limit) AS due"
+
+_SIBLINGS = """
+SELECT {columns} FROM transactions t JOIN users u ON u.id = t.user_id
+ WHERE lower(t.tx_hash) = ANY(CAST(:hashes AS text[]))
+   AND (t.status IN ('PENDING', 'SUCCESS') OR (t.status = 'FAILED' AND t.updated_at > now() - interval '24 hours'))
+"""
+
+# Backoff: 30 s, doubling to 30 min, while the answer stays the same; a young row is looked at by every run.
+_CHECK = """
+INSERT INTO ops.checks AS c (transaction_id, outcome, detail, server, ledger, run_id, next_at)
+SELECT a.id, a.outcome, a.detail, a.server, a.ledger, :run_id,
+       now() + CASE WHEN a.hopeless AND t.created_at < now() - interval '15 minutes'
+                    THEN interval '30 seconds' ELSE interval '0' END
+  FROM jsonb_to_recordset(:rows) AS a(id uuid, outcome text, detail text, server text, ledger bigint, hopeless boolean)
+  JOIN transactions t ON t.id = a.id
+    ON CONFLICT (transaction_id) DO UPDATE
+   SET attempts = CASE WHEN c.outcome = EXCLUDED.outcome THEN c.attempts + 1 ELSE 1 END,
+       last_at = now(), outcome = EXCLUDED.outcome, detail = EXCLUDED.detail, server = EXCLUDED.server,
+       ledger = EXCLUDED.ledger, run_id = EXCLUDED.run_id,
+       next_at = CASE WHEN EXCLUDED.next_at <= now() THEN EXCLUDED.next_at
+                      WHEN c.outcome <> EXCLUDED.outcome THEN EXCLUDED.next_at
+                      ELSE now() + least(interval '30 minutes', interval '30 seconds' * power(2, least(c.attempts, 10)))
+                 END
+"""

@@ -1,0 +1,122 @@
+"""Cases, and the locks of a run: opened once, closed by a sentence, taken over only from the dead."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from jobs.core.db import Database
+from jobs.core.errors import Conflict, NotFound, UsageError
+from jobs.reconcile.cases import list_cases, open_cases, resolve_case
+from jobs.reconcile.picture import CaseReason, Decision, Verdict
+from jobs.reconcile.settle import Attempt
+from jobs.reconcile.store import Wanted, hold_batch, release
+from tests.db.books import add_row, add_run, add_user, attempt_of, count, open_reasons, value
+
+WANTED = Wanted("PENDING")
+
+
+@pytest.fixture
+def attempt(db: Database) -> Attempt:
+    return attempt_of(db, add_run(db))
+
+
+def raise_case(db: Database, attempt: Attempt, reason: CaseReason = CaseReason.NO_HASH) -> set[UUID]:
+    """A case for every row that the attempt can hold."""
+    with db.begin() as conn:
+        held = hold_batch(conn, WANTED, owner=attempt.owner, after=None, limit=100)
+        decision = Decision(Verdict.CASE, reason, "No hash was saved.", {"expected": {}})
+        opened = open_cases(conn, attempt, [(item.row, decision) for item in held])
+        release(conn, attempt.owner, [item.row.id for item in held])
+    return opened
+
+
+def test_a_reason_is_open_once_and_another_reason_is_another_case(db: Database, attempt: Attempt) -> None:
+    row = add_row(db, add_user(db))
+    assert raise_case(db, attempt) == {row}
+    assert raise_case(db, attempt) == set()
+    assert raise_case(db, attempt, CaseReason.INVALID_HASH) == {row}
+    assert open_reasons(db, row) == ["INVALID_HASH", "NO_HASH"]
+    assert value(db, "SELECT count(*) FROM ops.audit WHERE action = 'case.opened'") == 2
+    assert value(db, "SELECT count(*) FROM ops.decisions WHERE verdict = 'case'") == 2
+
+
+def test_cases_are_listed_newest_first_page_by_page(db: Database, attempt: Attempt) -> None:
+    user = add_user(db)
+    for _ in range(5):
+        add_row(db, user)
+    raise_case(db, attempt)
+    with db.read() as conn:
+        first = list_cases(conn, limit=3)
+        rest = list_cases(conn, limit=3, before=first[-1].id)
+        none = list_cases(conn, reason="HASH_REUSED")
+    assert [case.id for case in first + rest] == sorted((case.id for case in first + rest), reverse=True)
+    assert (len(first), len(rest), none) == (3, 2, [])
+    assert first[0].details["sentence"] == "No hash was saved."
+
+
+def test_a_person_closes_a_case_with_a_sentence_and_it_stays_closed(db: Database, attempt: Attempt) -> None:
+    row = add_row(db, add_user(db))
+    raise_case(db, attempt)
+    with db.read() as conn:
+        case = list_cases(conn)[0]
+    with pytest.raises(UsageError), db.begin() as conn:
+        resolve_case(conn, case.id, actor="ann@example.org", resolution=" ", origin="dashboard")
+    with db.begin() as conn:
+        resolve_case(conn, case.id, actor="ann@example.org", resolution="keep waiting", origin="dashboard")
+    with pytest.raises(Conflict, match=r"ann@example\.org"), db.begin() as conn:
+        resolve_case(conn, case.id, actor="bob@example.org", resolution="keep waiting", origin="dashboard")
+    with pytest.raises(NotFound), db.begin() as conn:
+        resolve_case(conn, 99, actor="bob@example.org", resolution="keep waiting", origin="dashboard")
+    assert raise_case(db, attempt) == set()
+    assert open_reasons(db, row) == []
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.reconciliation_cases SET resolved_at = now() - interval '25 hours'"))
+    assert raise_case(db, attempt) == {row}
+    with db.read() as conn:
+        assert [case.resolution for case in list_cases(conn, state="resolved")] == ["keep waiting"]
+        assert len(list_cases(conn, state="all")) == 2
+
+
+def test_a_batch_is_held_oldest_first_and_by_one_run_only(db: Database, attempt: Attempt) -> None:
+    user = add_user(db)
+    rows = [add_row(db, user, age=timedelta(hours=hours)) for hours in (1, 3, 2)]
+    add_row(db, user, type="SWAP")
+    other = attempt_of(db, add_run(db))
+    with db.begin() as conn, db.begin() as rival:
+        mine = hold_batch(conn, WANTED, owner=attempt.owner, after=None, limit=2)
+        theirs = hold_batch(rival, WANTED, owner=other.owner, after=None, limit=2)
+    assert [held.row.id for held in mine] == [rows[1], rows[2]]
+    assert [held.row.id for held in theirs] == [rows[0]]
+    with db.begin() as conn:
+        assert hold_batch(conn, WANTED, owner=other.owner, after=None, limit=9) == []
+        release(conn, other.owner, rows)
+    assert value(db, "SELECT count(*) FROM transactions WHERE processing_locked_by = :owner", owner=attempt.owner) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "taken"),
+    [
+        ("UPDATE ops.runs SET beat_at = now()", False),
+        ("UPDATE ops.runs SET beat_at = now() - interval '31 seconds'", True),
+        ("UPDATE ops.runs SET state = 'lost'", True),
+        ("UPDATE ops.runs SET attempt_token = gen_random_uuid()", True),
+        ("UPDATE transactions SET processing_locked_at = now() - interval '6 minutes'", True),
+        ("UPDATE transactions SET processing_locked_by = 'host-1'", False),
+        ("UPDATE transactions SET processing_locked_by = 'run:99999999999999999999:x'", False),
+    ],
+)
+def test_a_lock_is_taken_over_only_from_an_attempt_that_is_over(
+    db: Database, attempt: Attempt, change: str, taken: bool
+) -> None:
+    add_row(db, add_user(db))
+    with db.begin() as conn:
+        hold_batch(conn, WANTED, owner=attempt.owner, after=None, limit=1)
+    with db.begin() as conn:
+        conn.execute(text(change))
+    with db.begin() as conn:
+        assert bool(hold_batch(conn, WANTED, owner="run:0:another", after=None, limit=1)) is taken
+    assert count(db, "transactions") == 1

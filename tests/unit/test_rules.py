@@ -1,0 +1,472 @@
+"""The tables of reconciliation: each answer of Horizon, and what may follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from jobs.horizon.model import (
+    Address,
+    Answer,
+    Asset,
+    ChainTransaction,
+    Lookup,
+    Memo,
+    Operation,
+    SignedEnvelope,
+    Watermark,
+)
+from jobs.reconcile.picture import AccountState, Look, Picture, Row, Verdict
+from jobs.reconcile.rules import decide
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HASH, OUTER, OTHER = "a" * 64, "b" * 64, "c" * 64
+SERVER = "https://horizon.test"
+USER, STRANGER, ISSUER = Address("GUSER"), Address("GSTRANGER"), "GISSUER"
+USDC = Asset("USDC", ISSUER)
+XLM = Asset("XLM", None)
+
+
+def a_row(number: int = 1, **changes: object) -> Row:
+    row = Row(
+        id=UUID(int=number),
+        user_id=UUID(int=100),
+        type="DEPOSIT",
+        status="PENDING",
+        amount=Decimal("10.50000000"),
+        currency="USDC",
+        asset_issuer=ISSUER,
+        tx_hash=HASH,
+        receiver_text="GUSER",
+        receiver=USER,
+        memo_type=None,
+        memo=None,
+        created_at=NOW - timedelta(minutes=5),
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]  # a table of changes
+
+
+def a_payment(index: int = 0, **changes: object) -> Operation:
+    operation = Operation(index, "payment", STRANGER, USER, USDC, 105_000_000)
+    return replace(operation, **changes)  # type: ignore[arg-type]  # a table of changes
+
+
+def included(*operations: Operation, **changes: object) -> ChainTransaction:
+    transaction = ChainTransaction(
+        asked=HASH,
+        canonical=HASH,
+        outer=None,
+        successful=True,
+        ledger=1000,
+        closed_at=NOW - timedelta(minutes=4),
+        memo=Memo("none", None),
+        operations=operations or (a_payment(),),
+        result_code="tx_success",
+        operation_codes=("op_success",),
+        hash_proved=True,
+    )
+    return replace(transaction, **changes)  # type: ignore[arg-type]  # a table of changes
+
+
+def a_mark(**changes: object) -> Watermark:
+    mark = Watermark(SERVER, 2000, NOW - timedelta(seconds=4), 10, NOW - timedelta(days=365), behind=False)
+    return replace(mark, **changes)  # type: ignore[arg-type]  # a table of changes
+
+
+def a_look(answer: Answer, asked: str = HASH, mark: Watermark | None = None, server: str = SERVER) -> Look:
+    return Look(mark or a_mark(), Lookup(asked, answer, server, 404, "said the server"))
+
+
+def found(transaction: ChainTransaction, asked: str = HASH) -> Look:
+    return Look(a_mark(), Lookup(asked, Answer.FOUND, SERVER, 200, "found", transaction))
+
+
+def a_picture(*looks: Look, row: Row | None = None, **changes: object) -> Picture:
+    picture = Picture(row or a_row(), NOW, looks, canary=True)
+    return replace(picture, **changes)  # type: ignore[arg-type]  # a table of changes
+
+
+def signed(**changes: object) -> SignedEnvelope:
+    envelope = SignedEnvelope((HASH,), "GSOURCE", 77, 0, 0)
+    return replace(envelope, **changes)  # type: ignore[arg-type]  # a table of changes
+
+
+def absent_twice(**changes: object) -> tuple[Look, Look]:
+    mark = a_mark(**changes)
+    return a_look(Answer.ABSENT, mark=mark), a_look(Answer.ABSENT, mark=mark)
+
+
+EXPIRED = int((NOW - timedelta(minutes=1)).timestamp())
+
+
+def test_a_success_that_matches_in_everything_settles_and_names_its_operation() -> None:
+    decision = decide(a_picture(found(included(a_payment(0, destination=STRANGER), a_payment(1)))))
+    assert (decision.verdict, decision.canonical, decision.operation) == (Verdict.SUCCESS, HASH, 1)
+    assert decision.proof["server"] == SERVER
+    assert decision.proof["ledger"] == 1000
+
+
+@pytest.mark.parametrize("kind", ["payment", "path_payment_strict_receive", "path_payment_strict_send"])
+def test_every_kind_of_payment_counts_by_what_was_received(kind: str) -> None:
+    assert decide(a_picture(found(included(a_payment(kind=kind))))).verdict is Verdict.SUCCESS
+
+
+@pytest.mark.parametrize("kind", ["create_account", "account_merge"])
+def test_an_account_created_or_merged_is_a_payment_in_native(kind: str) -> None:
+    row = a_row(currency="XLM", asset_issuer=None)
+    transaction = included(a_payment(kind=kind, asset=XLM))
+    assert decide(a_picture(found(transaction), row=row)).verdict is Verdict.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("operation", "reason"),
+    [
+        (a_payment(received=105_000_001), "AMOUNT_MISMATCH"),
+        (a_payment(received=104_999_999), "AMOUNT_MISMATCH"),
+        (a_payment(asset=Asset("USDC", "GOTHER")), "ASSET_MISMATCH"),
+        (a_payment(asset=Asset("USD", ISSUER)), "ASSET_MISMATCH"),
+        (a_payment(asset=XLM), "ASSET_MISMATCH"),
+        (a_payment(destination=STRANGER), "DESTINATION_MISMATCH"),
+        (a_payment(destination=Address("GUSER", 0)), "DESTINATION_MISMATCH"),
+        (a_payment(destination=Address("GUSER", 7)), "DESTINATION_MISMATCH"),
+        (Operation(0, "manage_data", STRANGER), "DESTINATION_MISMATCH"),
+        (
+            Operation(0, "create_claimable_balance", STRANGER, asset=USDC, claimants=("GUSER",), offered=105_000_000),
+            "CLAIMABLE_UNCLAIMED",
+        ),
+        (
+            Operation(0, "create_claimable_balance", STRANGER, asset=XLM, claimants=("GUSER",), offered=1),
+            "CLAIMABLE_UNCLAIMED",
+        ),
+        (
+            Operation(0, "create_claimable_balance", STRANGER, asset=USDC, claimants=("GX",), offered=105_000_000),
+            "DESTINATION_MISMATCH",
+        ),
+        (Operation(0, "claim_claimable_balance", USER, USER), "AMOUNT_MISMATCH"),
+    ],
+)
+def test_what_differs_becomes_a_case_that_names_it(operation: Operation, reason: str) -> None:
+    decision = decide(a_picture(found(included(operation))))
+    assert (decision.verdict, decision.reason) == (Verdict.CASE, reason)
+    assert decision.proof["expected"]
+    assert decision.proof["found"]
+
+
+def test_a_payment_split_over_two_operations_is_an_amount_that_differs() -> None:
+    halves = included(a_payment(0, received=52_500_000), a_payment(1, received=52_500_000))
+    assert decide(a_picture(found(halves))).reason == "AMOUNT_MISMATCH"
+
+
+@pytest.mark.parametrize("amount", ["10.50000001", "10.49999999", "NaN"])
+def test_an_amount_that_is_no_whole_number_of_stroops_never_matches(amount: str) -> None:
+    assert decide(a_picture(found(included()), row=a_row(amount=Decimal(amount)))).reason == "AMOUNT_MISMATCH"
+
+
+def test_the_largest_amount_is_compared_exactly() -> None:
+    row = a_row(amount=Decimal("922337203685.47758070"))
+    assert decide(a_picture(found(included(a_payment(received=2**63 - 1))), row=row)).verdict is Verdict.SUCCESS
+    assert decide(a_picture(found(included(a_payment(received=2**63 - 2))), row=row)).reason == "AMOUNT_MISMATCH"
+
+
+@pytest.mark.parametrize(("expected", "paid"), [(0, None), (0, 1), (7, None), (None, 0)])
+def test_a_muxed_id_is_part_of_the_receiver_also_when_it_is_zero(expected: int | None, paid: int | None) -> None:
+    row = a_row(receiver=Address("GUSER", expected))
+    decision = decide(a_picture(found(included(a_payment(destination=Address("GUSER", paid)))), row=row))
+    assert decision.reason == "DESTINATION_MISMATCH"
+    same = included(a_payment(destination=Address("GUSER", expected)))
+    assert decide(a_picture(found(same), row=row)).verdict is Verdict.SUCCESS
+
+
+def test_a_row_that_names_no_receiver_is_never_paid() -> None:
+    row = a_row(receiver=None, receiver_text=None)
+    assert decide(a_picture(found(included()), row=row)).reason == "DESTINATION_MISMATCH"
+
+
+def test_a_currency_without_an_issuer_is_native_only_if_it_is_xlm() -> None:
+    assert decide(a_picture(found(included()), row=a_row(asset_issuer=None))).reason == "ASSET_MISMATCH"
+    assert decide(a_picture(found(included()), row=a_row(asset_issuer=""))).reason == "ASSET_MISMATCH"
+    issued = included(a_payment(asset=Asset("XLM", ISSUER)))
+    assert decide(a_picture(found(issued), row=a_row(currency="XLM", asset_issuer=None))).reason == "ASSET_MISMATCH"
+
+
+@pytest.mark.parametrize(
+    ("memo_type", "memo", "chain", "matches"),
+    [
+        (None, None, Memo("text", "anything"), True),
+        ("none", None, Memo("text", "anything"), True),
+        ("none", "", Memo("none", None), True),
+        ("none", "", Memo("text", "x"), False),
+        ("text", "order 1", Memo("text", "order 1"), True),
+        ("text", "order 1", Memo("text", "order 2"), False),
+        ("text", "1", Memo("id", "1"), False),
+        ("text", "order 1", Memo("none", None), False),
+        ("id", "18446744073709551615", Memo("id", "18446744073709551615"), True),
+        ("id", "12", Memo("id", "13"), False),
+        ("id", "twelve", Memo("id", "12"), False),
+        ("hash", "q83v", Memo("hash", "q83v"), True),
+        ("return", "q83v", Memo("hash", "q83v"), False),
+        (None, "order 1", Memo("text", "order 1"), True),
+        (None, "order 1", Memo("none", None), False),
+    ],
+)
+def test_a_memo_is_compared_by_type_and_value_when_one_is_expected(
+    memo_type: str | None, memo: str | None, chain: Memo, matches: bool
+) -> None:
+    decision = decide(a_picture(found(included(memo=chain)), row=a_row(memo_type=memo_type, memo=memo)))
+    assert decision.reason == ("included" if matches else "MEMO_MISMATCH")
+
+
+def test_an_included_failure_is_final_and_carries_its_codes() -> None:
+    failed = included(successful=False, result_code="tx_failed", operation_codes=("op_underfunded",))
+    decision = decide(a_picture(found(failed)))
+    assert (decision.verdict, decision.sentence) == (Verdict.FAILED, "tx_failed (op_underfunded)")
+
+
+def test_an_envelope_of_another_network_settles_nothing() -> None:
+    for successful in (True, False):
+        decision = decide(a_picture(found(included(hash_proved=False, successful=successful))))
+        assert (decision.verdict, decision.reason) == (Verdict.CASE, "INVALID_HASH")
+
+
+def test_an_answer_about_another_hash_settles_nothing() -> None:
+    assert decide(a_picture(found(included(canonical=OTHER)))).verdict is Verdict.CASE
+    assert decide(a_picture(found(included(asked=OTHER, canonical=OTHER), OTHER))).verdict is Verdict.KEEP
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer.GONE,
+        Answer.RATE_LIMITED,
+        Answer.UNAVAILABLE,
+        Answer.TIMEOUT,
+        Answer.REFUSED,
+        Answer.GARBLED,
+        Answer.ABSENT,
+    ],
+)
+def test_what_is_no_proof_keeps_the_row_pending(answer: Answer) -> None:
+    assert decide(a_picture(a_look(answer))).verdict is Verdict.KEEP
+
+
+def test_a_malformed_hash_is_a_case_without_a_request_or_with_a_refusal() -> None:
+    for tx_hash in ("xyz", "a" * 63, "g" * 64, "٣" * 64):
+        decision = decide(a_picture(row=a_row(tx_hash=tx_hash)))
+        assert (decision.verdict, decision.reason, bool(decision.ask)) == (Verdict.CASE, "INVALID_HASH", False)
+    assert decide(a_picture(a_look(Answer.MALFORMED))).reason == "INVALID_HASH"
+
+
+def test_hashes_are_compared_in_lower_case() -> None:
+    row = a_row(tx_hash=HASH.upper())
+    assert decide(a_picture(row=row)).ask.hashes == (HASH,)
+    assert decide(a_picture(found(included()), row=row)).verdict is Verdict.SUCCESS
+
+
+@pytest.mark.parametrize("tx_hash", [None, "", "  "])
+def test_a_row_without_a_hash_waits_an_hour_and_becomes_a_case(tx_hash: str | None) -> None:
+    young = a_row(tx_hash=tx_hash, created_at=NOW - timedelta(minutes=60))
+    old = a_row(tx_hash=tx_hash, created_at=NOW - timedelta(minutes=60, seconds=1))
+    assert decide(a_picture(row=young)).verdict is Verdict.KEEP
+    assert decide(a_picture(row=old)).reason == "NO_HASH"
+
+
+def test_a_frozen_server_changes_nothing() -> None:
+    for looks in ((found(included()),), absent_twice()):
+        picture = a_picture(*looks, envelope=signed(max_time=EXPIRED), frozen="another network")
+        assert decide(picture).reason == "frozen"
+
+
+def test_a_row_older_than_the_retention_is_beyond_what_the_server_can_know() -> None:
+    looks = absent_twice(elder_closed_at=NOW - timedelta(minutes=4))
+    assert decide(a_picture(*looks, envelope=signed(max_time=EXPIRED))).reason == "BEYOND_HISTORY"
+    assert decide(a_picture(*looks, canary=False)).reason == "no_canary"
+
+
+def test_an_old_absent_row_without_an_envelope_is_a_case_and_never_a_failure() -> None:
+    old = a_row(created_at=NOW - timedelta(hours=24, seconds=1))
+    assert decide(a_picture(*absent_twice(), row=old)).reason == "EXPIRED_UNPROVEN"
+    young = a_row(created_at=NOW - timedelta(hours=24))
+    assert decide(a_picture(*absent_twice(), row=young)).verdict is Verdict.KEEP
+
+
+def test_an_old_absent_row_that_may_still_land_keeps_waiting() -> None:
+    old = a_row(created_at=NOW - timedelta(hours=30))
+    later = int((NOW + timedelta(hours=1)).timestamp())
+    waiting = a_picture(*absent_twice(), row=old, envelope=signed(max_time=later), account_asked=True)
+    assert decide(waiting).verdict is Verdict.KEEP
+    for_ever = a_picture(*absent_twice(), row=old, envelope=signed(), account_asked=True)
+    assert decide(for_ever).reason == "EXPIRED_UNPROVEN"
+
+
+def test_swaps_and_settled_rows_are_left_alone() -> None:
+    assert decide(a_picture(found(included()), row=a_row(type="SWAP"))).reason == "not_ours"
+    assert decide(a_picture(found(included()), row=a_row(status="SUCCESS"))).reason == "not_ours"
+    assert decide(a_picture(found(included()), row=a_row(status="CANCELLED"))).reason == "not_ours"
+
+
+def test_a_failed_row_moves_only_on_proof_of_success() -> None:
+    failed_row = a_row(status="FAILED")
+    assert decide(a_picture(found(included()), row=failed_row)).verdict is Verdict.SUCCESS
+    again = found(included(successful=False))
+    assert decide(a_picture(again, row=failed_row)).verdict is Verdict.KEEP
+    never = a_picture(*absent_twice(), row=failed_row, envelope=signed(max_time=EXPIRED))
+    assert decide(never).verdict is Verdict.KEEP
+    assert decide(a_picture(row=a_row(status="FAILED", tx_hash="xyz"))).verdict is Verdict.KEEP
+    assert decide(a_picture(found(included(a_payment(received=1))), row=failed_row)).reason == "AMOUNT_MISMATCH"
+
+
+# Never -------------------------------------------------------------------------------------------------------
+
+
+def test_time_bounds_prove_never_only_after_a_ledger_closed_strictly_later() -> None:
+    at = NOW - timedelta(minutes=1)
+    envelope = signed(max_time=int(at.timestamp()))
+    passed = a_picture(*absent_twice(closed_at=at + timedelta(seconds=1)), envelope=envelope)
+    assert (decide(passed).verdict, decide(passed).reason) == (Verdict.FAILED, "time_bounds")
+    equal = a_picture(*absent_twice(closed_at=at), envelope=envelope, account_asked=True)
+    assert decide(equal).verdict is Verdict.KEEP
+
+
+def test_a_latest_time_beyond_every_calendar_never_passes() -> None:
+    picture = a_picture(*absent_twice(), envelope=signed(max_time=2**64 - 1), account_asked=True)
+    assert decide(picture).verdict is Verdict.KEEP
+
+
+@pytest.mark.parametrize(("latest", "verdict"), [(499, Verdict.FAILED), (498, Verdict.KEEP)])
+def test_ledger_bounds_prove_never_once_the_last_possible_ledger_is_ingested(latest: int, verdict: Verdict) -> None:
+    picture = a_picture(*absent_twice(ledger=latest), envelope=signed(max_ledger=500), account_asked=True)
+    assert decide(picture).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("sequence", "ledger", "verdict"),
+    [(77, 2000, Verdict.FAILED), (78, 2000, Verdict.FAILED), (76, 2000, Verdict.KEEP), (77, 2001, Verdict.KEEP)],
+)
+def test_a_spent_sequence_number_proves_never_at_the_ledger_that_spent_it(
+    sequence: int, ledger: int, verdict: Verdict
+) -> None:
+    account = AccountState(SERVER, "GSOURCE", sequence, ledger)
+    picture = a_picture(*absent_twice(), envelope=signed(), account=account, account_asked=True)
+    assert decide(picture).verdict is verdict
+
+
+def test_the_sequence_of_another_account_or_server_proves_nothing() -> None:
+    for account in (AccountState(SERVER, "GOTHER", 99, 1), AccountState("https://else", "GSOURCE", 99, 1)):
+        picture = a_picture(*absent_twice(), envelope=signed(), account=account, account_asked=True)
+        assert decide(picture).verdict is Verdict.KEEP
+
+
+def test_a_proof_of_never_asks_for_the_account_when_nothing_else_proves() -> None:
+    assert decide(a_picture(*absent_twice(), envelope=signed())).ask.account == "GSOURCE"
+    assert decide(a_picture(*absent_twice(), envelope=signed(max_time=EXPIRED))).ask.account is None
+
+
+def test_a_404_has_to_come_twice_before_it_can_prove_never() -> None:
+    once = decide(a_picture(a_look(Answer.ABSENT), envelope=signed(max_time=EXPIRED)))
+    assert (once.verdict, once.ask.hashes) == (Verdict.KEEP, (HASH,))
+
+
+def test_both_hashes_of_a_fee_bump_must_be_absent() -> None:
+    envelope = signed(hashes=(OUTER, HASH), max_time=EXPIRED)
+    one = decide(a_picture(*absent_twice(), envelope=envelope))
+    assert (one.verdict, one.ask.hashes) == (Verdict.KEEP, (OUTER,))
+    other = (a_look(Answer.ABSENT, OUTER), a_look(Answer.ABSENT, OUTER))
+    assert decide(a_picture(*absent_twice(), *other, envelope=envelope)).verdict is Verdict.FAILED
+    broken = (a_look(Answer.ABSENT, OUTER), a_look(Answer.TIMEOUT, OUTER))
+    assert decide(a_picture(*absent_twice(), *broken, envelope=envelope)).verdict is Verdict.KEEP
+
+
+def test_a_payment_found_under_its_other_hash_is_the_same_payment() -> None:
+    envelope = signed(hashes=(OUTER, HASH), max_time=EXPIRED)
+    row = a_row(tx_hash=OUTER)
+    inner = found(included(), HASH)
+    decision = decide(a_picture(a_look(Answer.ABSENT, OUTER), inner, row=row, envelope=envelope))
+    assert (decision.verdict, decision.canonical) == (Verdict.SUCCESS, HASH)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"canary": False},
+        {"envelope": None},
+        {"envelope": signed(hashes=(OTHER,), max_time=EXPIRED)},
+        {"looks": absent_twice(behind=True)},
+        {"looks": absent_twice(elder_closed_at=None)},
+        {"looks": absent_twice(elder_closed_at=NOW)},
+        {"looks": (a_look(Answer.ABSENT), a_look(Answer.ABSENT, server="https://else"))},
+        {"looks": (a_look(Answer.ABSENT), a_look(Answer.ABSENT, mark=a_mark(closed_at=NOW - timedelta(hours=2))))},
+        {"looks": (a_look(Answer.ABSENT), a_look(Answer.ABSENT), a_look(Answer.UNAVAILABLE))},
+        {"frozen": "the ledger went back"},
+    ],
+    ids=[
+        "canary",
+        "none",
+        "foreign",
+        "behind",
+        "retention unknown",
+        "retention",
+        "two servers",
+        "early",
+        "503",
+        "frozen",
+    ],
+)
+def test_each_condition_of_never_is_needed(changes: dict[str, object]) -> None:
+    proved = a_picture(*absent_twice(), envelope=signed(max_time=EXPIRED))
+    assert decide(proved).verdict is Verdict.FAILED
+    assert decide(replace(proved, **changes)).verdict is not Verdict.FAILED  # type: ignore[arg-type]  # a table
+
+
+# Once --------------------------------------------------------------------------------------------------------
+
+
+def test_of_rows_that_claim_one_operation_the_oldest_is_paid() -> None:
+    old, young = a_row(1, created_at=NOW - timedelta(hours=2)), a_row(2)
+    assert decide(a_picture(found(included()), row=old, siblings=(young,))).verdict is Verdict.SUCCESS
+    assert decide(a_picture(found(included()), row=young, siblings=(old,))).reason == "HASH_REUSED"
+
+
+def test_rows_on_one_hash_are_paid_by_different_operations() -> None:
+    rows = [a_row(number, created_at=NOW - timedelta(hours=5 - number)) for number in (1, 2, 3)]
+    transaction = included(a_payment(0), a_payment(1))
+    decisions = [
+        decide(a_picture(found(transaction), row=row, siblings=tuple(other for other in rows if other is not row)))
+        for row in rows
+    ]
+    assert [decision.operation for decision in decisions] == [0, 1, None]
+    assert decisions[2].reason == "HASH_REUSED"
+
+
+def test_an_operation_that_was_claimed_long_ago_pays_nobody_else() -> None:
+    picture = a_picture(found(included()), claims={0: UUID(int=9)})
+    assert decide(picture).reason == "HASH_REUSED"
+
+
+def test_a_row_settled_before_claims_were_kept_holds_its_operation() -> None:
+    settled = a_row(9, status="SUCCESS", created_at=NOW)
+    assert decide(a_picture(found(included()), siblings=(settled,))).reason == "HASH_REUSED"
+    rounded = replace(settled, amount=Decimal("10.49"))
+    assert decide(a_picture(found(included()), siblings=(rounded,))).reason == "HASH_REUSED"
+    elsewhere = replace(settled, receiver=STRANGER)
+    assert decide(a_picture(found(included()), siblings=(elsewhere,))).verdict is Verdict.SUCCESS
+
+
+def test_a_row_keeps_its_own_claim() -> None:
+    picture = a_picture(found(included(a_payment(0), a_payment(1))), claims={1: UUID(int=1), 0: UUID(int=9)})
+    assert decide(picture).operation == 1
+
+
+def test_rows_that_could_not_be_paid_themselves_hold_nothing() -> None:
+    early = NOW - timedelta(hours=2)
+    for other in (
+        a_row(2, created_at=early, amount=Decimal(3)),
+        a_row(2, created_at=early, memo_type="text", memo="x"),
+        a_row(2, created_at=early, type="SWAP"),
+        a_row(2, created_at=early, status="CANCELLED"),
+        a_row(2, created_at=early, status="FAILED"),
+    ):
+        assert decide(a_picture(found(included()), siblings=(other,))).verdict is Verdict.SUCCESS
