@@ -92,3 +92,5 @@ def _drop_stale_lock(data: Path) -> None:
     # After a crash the number in the lock file may belong to another process of the same user: PostgreSQL would then
     # refuse to start for ever.
     (data / "postmaster.pid").unlink(missing_ok=True)
+    # The wheel remembers the servers of this process, dead ones too.
+    PostgresServer._instances.pop(data.resolve(), None)

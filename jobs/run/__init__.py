@@ -1,0 +1,1 @@
+"""Who: runs, attempts, logs, and the queue that spreads them over workers."""

@@ -1,0 +1,1 @@
+"""When: the schedules table, its slots and what becomes of the missed ones."""

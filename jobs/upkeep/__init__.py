@@ -1,0 +1,1 @@
+"""Keeping house: what is deleted when it has served its time."""

@@ -1,0 +1,109 @@
+"""The commands of the engine, as processes: what they print and how they exit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from jobs.core.db import Database
+from jobs.run.store import find_run
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+PROGRAM = """
+import sys
+from jobs.core.errors import NexaError
+from jobs.run.cli import app
+try:
+    app()
+except NexaError as error:
+    sys.exit(sys.stderr.write(f"error: {error}") and error.exit_code)
+"""
+
+
+@pytest.fixture
+def nexaops_jobs(db: Database, tmp_path: Path) -> Command:
+    """`nexaops jobs …` on the test's database."""
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "DB_HOST": str(db.url.query["host"]),
+            "DB_NAME": str(db.url.database),
+            "STELLAR_HORIZON_URL": "http://127.0.0.1:9",
+            "STELLAR_NETWORK": "TESTNET",
+            "NEXAOPS_HOME": str(tmp_path),
+            "COLUMNS": "200",
+        }
+        return subprocess.run(
+            [sys.executable, "-c", PROGRAM, *arguments],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return command
+
+
+def test_running_and_waiting_needs_no_worker_and_prints_one_object(db: Database, nexaops_jobs: Command) -> None:
+    done = nexaops_jobs("run", "cleanup-notifications", "--wait", "--json", "--dry-run", "--reason", "to see")
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert {"id", "job", "state", "counters", "duration_s", "error"} <= printed.keys()
+    assert (printed["state"], printed["dry_run"], printed["counters"]) == ("succeeded", True, {"read": 0, "unread": 0})
+    with db.read() as conn:
+        run = find_run(conn, printed["id"])
+        assert conn.execute(text("SELECT count(*) FROM procrastinate.procrastinate_jobs")).scalar() == 0
+    assert run.triggered_by.startswith("cli:")
+    assert (run.reason, run.worker_id, run.trigger) == ("to see", None, "manual")
+
+
+def test_what_does_not_succeed_exits_with_one(db: Database, nexaops_jobs: Command) -> None:
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.flags SET value = false WHERE name = 'enableCleanup'"))
+    done = nexaops_jobs("run", "cleanup-notifications", "--wait")
+    assert done.returncode == 1
+    assert "skipped" in done.stdout
+    assert "The flag enableCleanup is off." in done.stdout
+
+
+def test_wrong_words_are_one_line_and_exit_two(nexaops_jobs: Command) -> None:
+    for arguments, sentence in (
+        (("run", "cleanup-notifications", "--param", "x=1"), "x: extra inputs are not permitted"),
+        (("run", "cleanup-notifications", "--param", "x"), "say it as name=value"),
+        (("pause", "cleanup-notifications", "--reason", "r", "--until", "soon"), "is not a time"),
+    ):
+        done = nexaops_jobs(*arguments)
+        assert done.returncode == 2, done.stderr
+        assert sentence in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_pausing_listing_queueing_and_stopping(db: Database, nexaops_jobs: Command) -> None:
+    assert nexaops_jobs("pause", "cleanup-notifications", "--reason", "quiet, please").returncode == 0
+    listed = {row["job"]: row for row in json.loads(nexaops_jobs("list", "--json").stdout)}
+    row = listed["cleanup-notifications"]
+    assert (row["schedule"], row["paused"], row["paused_reason"], row["next"]) == (
+        "daily at 02:00 UTC",
+        True,
+        "quiet, please",
+        None,
+    )
+    assert nexaops_jobs("resume", "cleanup-notifications").returncode == 0
+    queued = json.loads(nexaops_jobs("run", "cleanup-notifications", "--json").stdout)
+    assert queued["state"] == "queued"
+    assert nexaops_jobs("stop", str(queued["id"]), "--reason", "not now").returncode == 0
+    assert nexaops_jobs("stop", str(queued["id"]), "--reason", "not now").returncode == 1
+    (run,) = json.loads(nexaops_jobs("runs", "cleanup-notifications", "--json").stdout)
+    assert run["state"] == "stopped"
+    assert "cleanup-notifications" in nexaops_jobs("runs").stdout
+    assert "daily at 02:00 UTC" in nexaops_jobs("list").stdout

@@ -1,0 +1,231 @@
+"""A slot becomes one run, or one visible row that says why not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from jobs.core.db import Database
+from jobs.core.jobs import Every, Job, Params
+from jobs.run.store import RunRow, list_runs
+from jobs.schedule import store
+from jobs.schedule.model import Schedule
+from jobs.schedule.scheduler import Scheduler
+from jobs.schedule.slots import MissedSlots, claim_slot
+
+NAME = "test-minutely"
+JOB = Job(NAME, NAME, "Does nothing.", Every(60), 60, 0, None, Params, lambda _run, _params: None)
+
+
+@pytest.fixture
+def schedule(db: Database) -> Schedule:
+    """Alone in the table, and two hours old."""
+    with db.begin() as conn:
+        conn.execute(text("DELETE FROM ops.schedules"))
+        store.seed_schedules(conn, {NAME: JOB})
+    return edit(db, "created_at = now() - interval '2 hours', updated_at = now() - interval '2 hours'")
+
+
+def edit(db: Database, change: str) -> Schedule:
+    with db.begin() as conn:
+        conn.execute(text(f"UPDATE ops.schedules SET {change} WHERE name = :name"), {"name": NAME})
+        return store.find_schedule(conn, NAME)
+
+
+def claim(db: Database, schedule: Schedule, slot: datetime) -> int | None:
+    with db.begin() as conn:
+        return claim_slot(conn, schedule.name, schedule.version, slot)
+
+
+def runs(db: Database) -> list[RunRow]:
+    with db.read() as conn:
+        return list_runs(conn, job=NAME, limit=1000)[::-1]
+
+
+def queued(db: Database) -> list[tuple[int, str | None]]:
+    with db.read() as conn:
+        rows = conn.execute(
+            text(
+                "SELECT CAST(args ->> 'run_id' AS bigint) AS run, lock FROM procrastinate.procrastinate_jobs ORDER BY id"
+            )
+        )
+        return [(row.run, row.lock) for row in rows]
+
+
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def test_of_many_workers_that_claim_a_slot_one_gets_it(db: Database, schedule: Schedule) -> None:
+    slot = now()
+    with ThreadPoolExecutor(8) as pool:
+        won = [run for run in pool.map(lambda _: claim(db, schedule, slot), range(16)) if run is not None]
+    (run,) = runs(db)
+    assert won == [run.id]
+    assert (run.state, run.trigger, run.triggered_by, run.slot) == ("queued", "schedule", "system", slot)
+    assert queued(db) == [(run.id, f"schedule:{NAME}")]
+
+
+def test_a_slot_whose_run_cannot_be_queued_leaves_nothing_behind(db: Database, schedule: Schedule) -> None:
+    slot = now()
+    with db.engine.connect() as conn:
+        assert claim_slot(conn, NAME, schedule.version, slot) is not None
+        conn.rollback()  # the worker dies before the commit
+    assert runs(db) == []
+    assert queued(db) == []
+    assert claim(db, schedule, slot) is not None
+
+
+def test_while_a_run_is_open_the_next_slot_is_skipped_visibly(db: Database, schedule: Schedule) -> None:
+    first = claim(db, schedule, now() - timedelta(seconds=2))
+    claim(db, schedule, now())
+    skipped = runs(db)[1]
+    assert (skipped.state, skipped.error) == ("skipped", f"Run {first} was still queued.")
+    assert skipped.finished
+    assert len(queued(db)) == 1
+
+
+def test_where_the_policy_says_so_runs_queue_or_overlap(db: Database, schedule: Schedule) -> None:
+    schedule = edit(db, "overlap = 'queue'")
+    claim(db, schedule, now() - timedelta(seconds=2))
+    claim(db, schedule, now() - timedelta(seconds=1))
+    schedule = edit(db, "overlap = 'allow'")
+    claim(db, schedule, now())
+    assert [run.state for run in runs(db)] == ["queued"] * 3
+    assert [lock for _, lock in queued(db)] == [f"schedule:{NAME}"] * 2 + [None]
+
+
+def test_nothing_is_claimed_for_a_schedule_that_was_paused_or_edited_meanwhile(
+    db: Database, schedule: Schedule
+) -> None:
+    with db.begin() as conn:
+        store.pause(conn, NAME, actor="ada@example.org", reason="maintenance")
+    assert claim(db, schedule, now()) is None
+    with db.begin() as conn:
+        store.resume(conn, NAME, actor="ada@example.org")
+    assert claim(db, schedule, now()) is None
+    assert runs(db) == []
+
+
+def test_a_slot_past_its_grace_is_left_to_the_search(db: Database, schedule: Schedule) -> None:
+    assert claim(db, schedule, now() - timedelta(seconds=schedule.grace_s + 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "queued_runs", "most_missed"), [("skip", 0, 120), ("once", 1, 119), ("all", 20, 100)]
+)
+def test_two_hours_without_workers_leave_what_the_policy_says(
+    db: Database, schedule: Schedule, policy: str, queued_runs: int, most_missed: int
+) -> None:
+    edit(db, f"misfire = '{policy}'")
+    MissedSlots(db).look()
+    found = runs(db)
+    assert [run.state for run in found] == ["missed"] + ["queued"] * queued_runs
+    missed = found[0]
+    assert missed.error is not None
+    assert f"claimed {most_missed} slots" in missed.error or f"claimed {most_missed - 1} slots" in missed.error
+    # Another process, and another look, find nothing more.
+    search = MissedSlots(db)
+    assert search.look() == []
+    assert search.look() == []
+
+
+def test_what_another_workers_search_has_counted_is_not_counted_again(db: Database, schedule: Schedule) -> None:
+    behind = MissedSlots(db)
+    behind._seen[NAME, schedule.version] = now() - timedelta(hours=1)
+    assert len(MissedSlots(db).look()) == 1
+    assert behind.look() == []
+
+
+def test_a_gap_before_a_claimed_slot_is_found(db: Database, schedule: Schedule) -> None:
+    minute = now().replace(second=0)
+    edit(db, f"grace_s = 1, updated_at = '{(minute - timedelta(minutes=5, seconds=1)).isoformat()}'")
+    with db.begin() as conn:
+        for ago in (5, 4, 2, 1, 0):
+            conn.execute(
+                text(
+                    "INSERT INTO ops.runs (job, schedule, slot, trigger, triggered_by, state)"
+                    " VALUES (:name, :name, :slot, 'schedule', 'system', 'succeeded')"
+                ),
+                {"name": NAME, "slot": minute - timedelta(minutes=ago)},
+            )
+    MissedSlots(db).look()
+    missed = [run for run in runs(db) if run.state == "missed"]
+    assert [run.slot for run in missed] == [minute - timedelta(minutes=3)]
+    assert missed[0].error == "No worker claimed this slot in time, so it did not run."
+
+
+def test_time_before_a_schedule_was_switched_on_or_while_it_was_paused_is_not_missed(
+    db: Database, schedule: Schedule
+) -> None:
+    edit(db, "enabled = false")
+    assert MissedSlots(db).look() == []
+    with db.begin() as conn:
+        store.set_enabled(conn, NAME, True, actor="ada@example.org", reason="again")
+    assert MissedSlots(db).look() == []
+    edit(db, "updated_at = now() - interval '2 hours', paused_at = now() - interval '1 hour'")
+    assert MissedSlots(db).look() == []
+    edit(db, "paused_until = now() - interval '3 minutes 30 seconds'")
+    MissedSlots(db).look()
+    assert [run.state for run in runs(db)] == ["missed"]
+    assert "claimed 3 slots" in (runs(db)[0].error or "") or "claimed 4 slots" in (runs(db)[0].error or "")
+
+
+def test_a_schedule_that_cannot_be_read_hides_no_other(db: Database, schedule: Schedule) -> None:
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.schedules (name, kind, expression, timeout_s, updated_at)"
+                " VALUES ('a-broken-one', 'cron', 'whenever', 1, now() - interval '1 day')"
+            )
+        )
+    assert len(MissedSlots(db).look()) == 1
+
+
+@pytest.fixture
+def schedulers(db: Database, schedule: Schedule) -> Iterator[list[Scheduler]]:
+    """Two, as on two hosts, for a schedule of every second."""
+    edit(db, "expression = '1', overlap = 'allow', version = version + 1, updated_at = now()")
+    both = [Scheduler(db), Scheduler(db)]
+    for scheduler in both:
+        scheduler.start()
+    yield both
+    for scheduler in both:
+        scheduler.stop()
+
+
+def test_two_schedulers_claim_every_second_once_and_obey_a_pause_at_once(
+    db: Database, schedulers: list[Scheduler]
+) -> None:
+    time.sleep(5)
+    with db.begin() as conn:
+        store.pause(conn, NAME, actor="ada@example.org", reason="enough")
+    count = len(runs(db))
+    slots = [run.slot for run in runs(db) if run.slot is not None]
+    assert count >= 3
+    assert slots == [slots[0] + timedelta(seconds=n) for n in range(count)]
+    assert all(slot.microsecond == 0 for slot in slots)
+    time.sleep(2)
+    assert len(runs(db)) == count
+    with db.begin() as conn:
+        store.resume(conn, NAME, actor="ada@example.org")
+    time.sleep(3)
+    assert len(runs(db)) > count
+    assert all(scheduler.silent_s < 10 for scheduler in schedulers)
+
+
+def test_a_scheduler_whose_thread_has_died_is_replaced(db: Database, schedulers: list[Scheduler]) -> None:
+    for scheduler in schedulers:
+        scheduler._timer.shutdown()
+        scheduler._beaten -= 60
+        assert scheduler.silent_s > 50
+    time.sleep(1)
+    count = len(runs(db))
+    time.sleep(9)
+    assert all(scheduler.silent_s < 8 for scheduler in schedulers)
+    assert len(runs(db)) > count
