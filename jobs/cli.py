@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.core.errors import NexaError
+from jobs.core.cli import one_line_errors
 from jobs.core.settings import unknown_settings
 
 app = typer.Typer(
@@ -59,18 +59,5 @@ def main() -> None:
     """The entry point of the command."""
     debug = "--debug" in sys.argv
     sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
-    try:
+    with one_line_errors(debug=debug):
         build()()
-    except NexaError as error:
-        if debug:
-            raise
-        sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    except Exception as error:  # the last boundary: no trace in a user's face
-        if debug:
-            raise
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        sys.stderr.write(f"error: {type(error).__name__}: {first} (add --debug for the trace)\n")
-        raise SystemExit(1) from None

@@ -22,9 +22,8 @@ from types import FrameType
 from typing import IO, Annotated
 
 import typer
-from rich.console import Console
 
-from jobs.core.cli import acting_user
+from jobs.core.cli import acting_user, console
 from jobs.core.db import Database, open_database
 from jobs.core.embedded import embedded_server
 from jobs.core.errors import NexaError
@@ -39,7 +38,6 @@ READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 MOST_DEATHS = 5
 DEATHS_WITHIN_S = 60.0
-console = Console(highlight=False)
 log = get_logger(__name__)
 
 

@@ -17,16 +17,17 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.core.db import Database, open_database, require_migrated
-from jobs.core.errors import UsageError
+from jobs.core.errors import NexaError, UsageError
 from jobs.core.flags import MEANINGS, Flag, list_flags, set_flag
-from jobs.core.logs import configure_logging
+from jobs.core.logs import configure_logging, redact
 from jobs.core.people import add_person, disable_person, list_people
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings, load_settings
 
 flags = typer.Typer(help="Feature flags: switches that act within a second.", no_args_is_help=True)
 users = typer.Typer(help="People who may sign in.", no_args_is_help=True)
-console = Console(highlight=False)
+# A pipe has no width: nothing is cut there.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 def acting_user() -> str:
@@ -42,6 +43,26 @@ def command_context(component: str) -> Iterator[tuple[Settings, Database]]:
     with open_database(settings) as db:
         require_migrated(db)
         yield settings, db
+
+
+@contextmanager
+def one_line_errors(*, debug: bool = False) -> Iterator[None]:
+    """Ends the process with one line and an exit code for whatever the block raises; with `debug` the trace comes too."""
+    try:
+        yield
+    except NexaError as error:
+        if debug:
+            raise
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:  # the last boundary: no trace in a user's face
+        if debug:
+            raise
+        first = redact(str(error).strip().split("\n", 1)[0]) or "no reason was given"
+        sys.stderr.write(f"error: {type(error).__name__}: {first} (add --debug for the trace)\n")
+        raise SystemExit(1) from None
 
 
 def print_json(value: object) -> None:

@@ -98,7 +98,7 @@ def open_database(settings: Settings, *, pool_size: int = 5) -> Iterator[Databas
             with database.read() as conn:
                 conn.execute(text("SELECT 1"))
         except OperationalError as error:
-            reason = str(error.orig).strip().splitlines()[-1]
+            reason = str(error.orig).strip().splitlines()[0]
             where = "the embedded server" if settings.embedded else f"{settings.db_host}:{settings.db_port}"
             raise TransientError(
                 f"PostgreSQL at {where} cannot be used ({reason}): check DB_HOST, DB_PORT, DB_USERNAME, DB_PASSWORD "

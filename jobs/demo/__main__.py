@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from jobs.core.cli import one_line_errors
 from jobs.core.db import open_database
 from jobs.core.errors import NexaError
 from jobs.core.logs import configure_logging, get_logger
@@ -92,4 +93,5 @@ def _announce(file: Path, url: str) -> None:
     whole.replace(file)
 
 
-main()
+with one_line_errors():
+    main()

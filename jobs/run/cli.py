@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from jobs.core.cli import acting_user, command_context, print_json
+from jobs.core.cli import acting_user, command_context, console, print_json
 from jobs.core.errors import UsageError
 from jobs.core.jobs import find_job, load_jobs
 from jobs.core.logs import configure_logging
@@ -30,7 +30,6 @@ from jobs.schedule.words import in_words, next_fires
 from jobs.worker import run_worker
 
 app = typer.Typer(help="Jobs: what there is, run it, pause it, see what it did.", no_args_is_help=True)
-console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 Name = Annotated[str, typer.Argument(help="The job, as `jobs list` shows it.")]
@@ -70,19 +69,18 @@ def list_(as_json: AsJson = False) -> None:
             ]
         )
         return
-    table = Table("job", "when", "next (UTC)", "last run", "ended", "does", box=None)
+    table = Table("job", "when", "next (UTC)", "last run", "ended (UTC)", box=None)
     for plan, last in rows:
         due = next(iter(next_fires(plan, now, 1)), None)
         coming = f"{due:%m-%d %H:%M:%S}" if due else "off"
         if plan.paused(now):
             coming = f"paused: {plan.paused_reason}"
         table.add_row(
-            plan.name,
+            plan.name if plan.name in jobs else f"{plan.name} (unknown to this version)",
             in_words(plan),
             coming,
             last[0].state if last else "never",
             _at(last[0].finished_at) if last else "",
-            jobs[plan.name].does if plan.name in jobs else "unknown to this version",
         )
     console.print(table)
 
