@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobs.core.errors import SettingsError
-from jobs.core.settings import PASSPHRASES, Settings, load_settings, unknown_settings, variables
-
-REPOSITORY = Path(__file__).parents[2]
+from jobs.core.settings import PASSPHRASES, load_settings, unknown_settings
 
 
 @pytest.fixture(autouse=True)
@@ -100,10 +98,3 @@ def test_a_slip_of_the_pen_is_noticed() -> None:
     assert unknown_settings({"NEXAOPS_BATCHSIZE": "5"}) == [
         "NEXAOPS_BATCHSIZE is not a setting; did you mean NEXAOPS_BATCH_SIZE?"
     ]
-
-
-@pytest.mark.parametrize("document", [".env.example", "README.md"])
-def test_every_setting_is_documented(document: str) -> None:
-    text = (REPOSITORY / document).read_text(encoding="utf-8")
-    missing = [name for field in Settings.model_fields.values() for name in variables(field) if name not in text]
-    assert missing == []

@@ -1,0 +1,1 @@
+"""The dashboard: the top floor; it reads, asks for runs, and never does a job's work itself."""

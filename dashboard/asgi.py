@@ -1,0 +1,63 @@
+"""The dashboard as one ASGI application: our routes, the gate, and Streamlit behind it."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from dashboard import health
+from dashboard.access import show_error
+from dashboard.desk import open_desk
+from dashboard.doors import SECURITY_HEADERS
+from dashboard.gate import Gate, SessionBook
+from dashboard.login import Doorkeeper
+from dashboard.navigation import PATHS
+from dashboard.shell import shell_routes
+from jobs.core.db import Database
+from jobs.core.logs import get_logger
+from jobs.core.settings import Settings
+
+log = get_logger(__name__)
+_HEAVY = ("pandas", "plotly.graph_objects", "dashboard.charts")
+
+
+def build_app(settings: Settings, db: Database) -> st.App:
+    """The whole dashboard; one a process, because Streamlit keeps one runtime a process."""
+    open_desk(settings, db)
+    book = SessionBook(db)
+    return st.App(
+        Path(__file__).with_name("app.py"),
+        routes=[*health.routes(settings, db), *Doorkeeper(settings, db, book).routes(), *shell_routes(PATHS)],
+        middleware=[Middleware(Gate, settings=settings, book=book)],
+        lifespan=_lifespan,
+        on_script_error=show_error,
+        exception_handlers={Exception: _failed},
+    )
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    number = uuid4().hex[:8]
+    log.error("a request failed", error_id=number, path=request.url.path, exc_info=error)
+    sentence = f"Something failed on our side. The log has the details under {number}."
+    return PlainTextResponse(sentence, 500, headers=dict(SECURITY_HEADERS))
+
+
+@asynccontextmanager
+async def _lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
+    # Imported before the first visitor comes, and then taken out of the collector's sight: Streamlit collects after
+    # every rerun, and walking these modules' objects would take most of its time.
+    for name in _HEAVY:
+        import_module(name)
+    gc.collect()
+    gc.freeze()
+    yield {}

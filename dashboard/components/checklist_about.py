@@ -1,0 +1,135 @@
+"""What goes with a run besides its lines: summary, who signs, whom to call, what to have at hand, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+from sqlalchemy import Connection
+
+from checklists.schema import FieldKind, Template
+from checklists.store import ChecklistRun, RunState, close_run
+from dashboard.actions import ORIGIN, Command, ReasonedCommand, act, ask
+from dashboard.components.checklist_words import rich, role_word
+from dashboard.components.layout import section
+from dashboard.components.markup import Html, join, show, tag
+from dashboard.components.states import chip
+from dashboard.components.times import now
+from jobs.core.people import Person
+from jobs.core.permissions import Right
+
+_MEANS = {
+    "authored": "I wrote it",
+    "verified": "I verified it",
+    "executed": "I carried it out",
+    "approved": "I approve it",
+}
+
+
+def summary(run: ChecklistRun, names: Mapping[str, str]) -> None:
+    """The fields that were asked for at the start; `names` by e-mail."""
+    if not run.template.fields:
+        return
+    section("Summary")
+    rows = []
+    for field in run.template.fields:
+        value: object = run.fields.get(field.id) or tag("span", "not filled in", class_="nx-quiet")
+        if field.type is FieldKind.USER and field.id in run.fields:
+            email = run.fields[field.id]
+            value = (
+                join(names.get(email, email), tag("span", f" {email}", class_="nx-quiet")) if email in names else email
+            )
+        rows.append(join(tag("dt", field.title), tag("dd", value)))
+    show(tag("dl", *rows, class_="nx-cl-facts"))
+
+
+def signatures(template: Template) -> None:
+    """Who answers for the run and with which words."""
+    if not template.signoff:
+        return
+    section("Sign-off")
+    show(
+        tag(
+            "dl",
+            *(
+                join(
+                    tag("dt", line.title),
+                    tag("dd", line.says or f"{_MEANS[line.meaning]}.",
+                        tag("span", f" {line.meaning} by {role_word(line.role)}", class_="nx-note")),
+                )
+                for line in template.signoff
+            ),
+            class_="nx-cl-facts",
+        )
+    )  # fmt: skip
+
+
+def contacts(template: Template) -> None:
+    """Whom to call."""
+    if template.contacts:
+        section("Whom to call")
+        show(tag("ul", *(tag("li", contact.role) for contact in template.contacts), class_="nx-cl-plain"))
+
+
+def reference(template: Template) -> None:
+    """What to have at hand: points to watch, snippets to copy."""
+    for number, entry in enumerate(template.reference):
+        section(entry.title)
+        if entry.points:
+            show(tag("ul", *(tag("li", rich(point)) for point in entry.points), class_="nx-cl-plain"))
+        if entry.snippet is not None:
+            with st.container(key=f"nx-cl-reference-{number}"):
+                st.code(entry.snippet.text, language=entry.snippet.lang, wrap_lines=True)
+
+
+def review(template: Template) -> Html:
+    """When the definition itself is due to be looked at; late stands out."""
+    if template.review is None:
+        return tag("span", "no review planned", class_="nx-quiet")
+    due = template.review.next
+    words = f"{due:%-d %b %Y} by {role_word(template.review.owner)}"
+    return chip("warn", f"review was due {words}") if due < now().date() else Html(words)
+
+
+def closing(run: ChecklistRun) -> None:
+    """Ends the run, for those who may: as done when nothing required is open, abandoned with a reason."""
+    section("End this run")
+    left = run.progress.required_open
+    title, lines = run.template.title, run.progress
+    kept = "Nobody can tick, comment or reopen anything in it afterwards; everything stays readable."
+    with st.container(key="nx-cl-closing", horizontal=True, gap="small", vertical_alignment="center"):
+        if run.progress.complete:
+            with st.popover("Close as done", type="primary", icon=":material/check_circle:"):
+                show(
+                    tag("p", f"Closes “{title}” as done: {lines.done} lines done, {lines.na} that do not apply, "
+                             f"{lines.total - lines.closed} optional ones left open."),
+                    tag("p", kept, class_="nx-quiet"),
+                )  # fmt: skip
+                st.button("Close it as done", key="nx-cl-done", type="primary", on_click=act,
+                          args=(Right.START_CHECKLIST, _done(run.id)))  # fmt: skip
+        else:
+            show(tag("p", f"It can be closed as done when the {left} required {'line' if left == 1 else 'lines'} that "
+                          f"{'is' if left == 1 else 'are'} open {'is' if left == 1 else 'are'} done or do not apply.",
+                     class_="nx-quiet"))  # fmt: skip
+        if st.button("Abandon", key="nx-cl-abandon", icon=":material/block:"):
+            ask(
+                f"Abandon run {run.id}",
+                f"Ends “{title}” with {left} required lines open. {kept}",
+                verb="Abandon it", right=Right.START_CHECKLIST, command=_abandon(run.id), key=f"abandon-{run.id}",
+            )  # fmt: skip
+
+
+def _done(run_id: int) -> Command:
+    def command(conn: Connection, person: Person) -> str:
+        close_run(conn, run_id, person, outcome=RunState.DONE, origin=ORIGIN)
+        return f"Run {run_id} is done."
+
+    return command
+
+
+def _abandon(run_id: int) -> ReasonedCommand:
+    def command(conn: Connection, person: Person, reason: str) -> str:
+        close_run(conn, run_id, person, outcome=RunState.ABANDONED, reason=reason, origin=ORIGIN)
+        return f"Run {run_id} is abandoned."
+
+    return command

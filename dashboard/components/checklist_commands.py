@@ -1,0 +1,115 @@
+"""What a person does to a checklist: one command, and a refusal that stays where it was pressed.
+
+A tick must never be undone by a browser that is behind. Streamlit sends the values of all of a page's widgets with every
+click, so a box whose value the server had changed could come back with its old one and look like somebody's click.
+Therefore a box belongs to the version of the line that it was drawn with: when somebody else changes the line, a new
+box takes its place and what the old one still sends means nothing. After a person's own click the box stays, because
+its value is theirs already, and with it the keyboard's place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import streamlit as st
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from checklists.store import tick, untick
+from checklists.tracker import State, TrackedItem
+from dashboard import queries
+from dashboard.access import signed_in
+from dashboard.actions import ORIGIN
+from dashboard.components.markup import Html, tag
+from dashboard.desk import desk
+from jobs.core import permissions
+from jobs.core.errors import NexaError
+from jobs.core.logs import get_logger
+from jobs.core.people import Person
+from jobs.core.permissions import Right
+
+T = TypeVar("T")
+log = get_logger(__name__)
+_REFUSED = "nx-cl-refused"
+_BOXES = "nx-cl-boxes"
+_CHANGED = "nx-cl-changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A checkbox as one browser has it: the line's version when it was made, and the one that its value stands for."""
+
+    born: int
+    ticked: bool
+    version: int
+    turn: int = 0
+
+
+def attempt(place: str, command: Callable[[Connection, Person], T], *, right: Right = Right.TICK) -> T | None:
+    """For `on_change` and `on_click`: runs the command in one transaction by a person who may.
+
+    None if it was refused: the sentence then stands at `place` until the next attempt, see `refusal`.
+    """
+    st.session_state.pop(_REFUSED, None)
+    try:
+        person = signed_in()
+        permissions.require(person, right)
+        with desk().db.begin() as conn:
+            return command(conn, person)
+    except NexaError as error:
+        st.session_state[_REFUSED] = (place, str(error))
+    except SQLAlchemyError as error:
+        log.error("a checklist command failed", exc_info=error)
+        st.session_state[_REFUSED] = (place, "The database does not answer: nothing was changed, try again.")
+    finally:
+        queries.forget()
+        st.session_state[_CHANGED] = True
+    return None
+
+
+def just_tried() -> bool:
+    """Whether this run of the page follows an attempt; true once."""
+    return bool(st.session_state.pop(_CHANGED, False))
+
+
+def refusal(place: str) -> Html:
+    """Why the last attempt at this place was refused; nothing if it was not."""
+    where, sentence = st.session_state.get(_REFUSED, ("", ""))
+    return tag("p", sentence, class_="nx-cl-refused", role="alert") if where == place else Html("")
+
+
+def place_of(run_id: int, item_id: str | None = None) -> str:
+    """Where a refusal stands: at a line, or at the run."""
+    return f"{run_id}/{item_id or ''}"
+
+
+def tick_box(run_id: int, item: TrackedItem, *, disabled: bool) -> None:
+    """The box of a line; its name for a screen reader is the line's label, the text itself is drawn beside it."""
+    done = item.mark.state is State.DONE
+    place = place_of(run_id, item.id)
+    boxes: dict[str, Box] = st.session_state.setdefault(_BOXES, {})
+    box = boxes.get(place)
+    if box is None or box.version != item.mark.version:
+        box = Box(item.mark.version, done, item.mark.version, box.turn if box is not None else 0)
+        boxes[place] = box
+    key = f"nx-tick-{place}-{box.born}-{box.turn}"
+    shown = st.checkbox(
+        item.label, value=box.ticked, key=key, disabled=disabled, label_visibility="collapsed",
+        on_change=_toggled, args=(run_id, item.id, key),
+    )  # fmt: skip
+    if shown is not done:
+        # A browser that came back after the server had gone, with a click that nobody took.
+        boxes[place] = Box(item.mark.version, done, item.mark.version, box.turn + 1)
+        st.rerun()
+
+
+def _toggled(run_id: int, item_id: str, key: str) -> None:
+    place = place_of(run_id, item_id)
+    box: Box = st.session_state[_BOXES][place]
+    change = tick if st.session_state[key] else untick
+    version = attempt(place, lambda conn, person: change(conn, run_id, item_id, box.version, person, origin=ORIGIN))
+    # A refused click leaves the browser's box in a state that the line does not have: another takes its place.
+    box = replace(box, turn=box.turn + 1, version=0) if version is None else replace(box, version=version)
+    st.session_state[_BOXES][place] = box

@@ -1,0 +1,106 @@
+"""The phases of a run as steps: how far each is, which waits for which, and the one that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from checklists.tracker import TrackedPhase
+from dashboard.components.checklist_words import bar, step_state
+from dashboard.components.markup import Html, join, link, tag, url
+from dashboard.components.states import shape
+
+
+def steps(run_id: int, phases: Sequence[TrackedPhase], current: TrackedPhase) -> Html:
+    """Every phase by section, each a link that opens it; nothing for a list of one."""
+    if len(phases) == 1:
+        return Html("")
+    numbered = list(enumerate(phases, start=1))
+    groups = groupby(numbered, key=lambda entry: entry[1].definition.section)
+    return tag(
+        "nav",
+        *(
+            tag(
+                "section",
+                tag("h3", section or "\u00a0"),
+                tag("ol", *(_step(run_id, number, phase, phase is current) for number, phase in members)),
+            )
+            for section, members in groups
+        ),
+        class_="nx-cl-steps",
+        aria_label="Phases",
+    )
+
+
+def _step(run_id: int, number: int, phase: TrackedPhase, current: bool) -> Html:
+    progress = phase.progress
+    state, word = step_state(phase)
+    title = phase.definition.title
+    waits = f" for {', '.join(phase.waits_for)}" if phase.waits_for and not progress.complete else ""
+    said = f"{number}. {title}: {progress.closed} of {progress.total}, {word}{waits}"
+    return tag(
+        "li",
+        link(
+            join(
+                tag("span", shape(state), tag("span", str(number), class_="nx-cl-number"),
+                    tag("span", f"{progress.closed}/{progress.total}", class_="nx-note nx-num"), class_="nx-cl-count"),
+                tag("span", title, class_="nx-cl-name"),
+                bar(progress.closed, progress.total, f"{title}: progress"),
+            ),
+            url("checklist", id=run_id, phase=phase.definition.id),
+            class_="nx-link nx-cl-step",
+            title=said,
+            aria_label=said,
+            aria_current="step" if current else None,
+        ),
+    )  # fmt: skip
+
+
+def blockers(run_id: int, phase: TrackedPhase, phases: Sequence[TrackedPhase]) -> Html:
+    """What must be complete before a tick here, by name and with how much is missing; nothing if nothing is."""
+    if not phase.waits_for:
+        return Html("")
+    ahead = [
+        other
+        for other in phases
+        if other.definition.id in phase.definition.after and other.definition.title in phase.waits_for
+    ]
+    return tag(
+        "div",
+        tag("p", shape("warn"), tag("b", f"{phase.definition.title} waits"), " until this is complete:"),
+        tag(
+            "ul",
+            *(
+                tag(
+                    "li",
+                    link(other.definition.title, url("checklist", id=run_id, phase=other.definition.id)),
+                    tag("span", f" {other.progress.required_open} open", class_="nx-note nx-num"),
+                )
+                for other in ahead
+            ),
+        ),
+        class_="nx-cl-blocked",
+    )
+
+
+def onward(run_id: int, phases: Sequence[TrackedPhase], current: TrackedPhase) -> Html:
+    """To the phases before and after this one."""
+    place = phases.index(current)
+    before = phases[place - 1] if place > 0 else None
+    after = phases[place + 1] if place + 1 < len(phases) else None
+
+    def to(phase: TrackedPhase, words: str) -> Html:
+        return link(
+            join(tag("span", words, class_="nx-note"), phase.definition.title),
+            url("checklist", id=run_id, phase=phase.definition.id),
+        )
+
+    if before is None and after is None:
+        return Html("")
+    return tag(
+        "nav",
+        to(before, "Before") if before is not None else tag("span"),
+        to(after, "Next") if after is not None else "",
+        class_="nx-cl-onward",
+        aria_label="Phases before and after",
+    )

@@ -1,0 +1,110 @@
+"""Checklists in words and small markup: texts with their code, progress, who and when, what an event did."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from checklists.store import ChecklistRun, Event, RunState
+from checklists.tracker import Progress, State, TrackedItem, TrackedPhase
+from dashboard.components.instants import instant
+from dashboard.components.markup import Html, esc, join, tag
+from dashboard.components.states import chip, shape
+from jobs.core.permissions import Role
+
+DID: Mapping[str, str] = {
+    "started": "started the run",
+    "ticked": "ticked",
+    "unticked": "reopened",
+    "na": "marked as not applying",
+    "comment": "commented",
+    "closed": "closed the run as done",
+    "abandoned": "abandoned the run",
+}
+
+
+def rich(text: str) -> Html:
+    """A text of a definition: what stands between backticks as code, everything else to the letter."""
+    pieces = re.split(r"`([^`\n]+)`", text)
+    return join(*(tag("code", piece) if index % 2 else piece for index, piece in enumerate(pieces)))
+
+
+def plain(text: str) -> str:
+    """The same without its backticks, where markup has no place."""
+    return text.replace("`", "")
+
+
+def role_word(role: Role) -> str:
+    """ "qa lead", "on-call"."""
+    return role.value.replace("_", " ")
+
+
+def counted(progress: Progress) -> str:
+    """ "38 of 142 lines done, 2 do not apply, 97 required ones are open"."""
+    said = [f"{progress.done} of {progress.total} {'line' if progress.total == 1 else 'lines'} done"]
+    if progress.na:
+        said.append(f"{progress.na} {'does' if progress.na == 1 else 'do'} not apply")
+    if progress.required_open:
+        said.append(f"{progress.required_open} required still open")
+    return ", ".join(said)
+
+
+def bar(closed: int, total: int, label: str) -> Html:
+    """A thin bar, beside words that say the same."""
+    return tag("progress", max=max(total, 1), value=closed, class_="nx-cl-bar", aria_label=label)
+
+
+def step_state(phase: TrackedPhase) -> tuple[str, str]:
+    """Of a phase as a step: a state with a shape, and its word."""
+    if phase.progress.complete:
+        return "done", "complete"
+    if phase.waits_for:
+        return "paused", "waits"
+    return ("running", "under way") if phase.progress.closed else ("open", "to do")
+
+
+def standing(run: ChecklistRun) -> Html:
+    """The run's state with who brought it there and when."""
+    if run.state is RunState.OPEN or run.closed_at is None:
+        return join(
+            chip("running", "in hand"), " started by ", run.starter, ", ", instant(run.started_at, seconds=False)
+        )
+    word = "done" if run.state is RunState.DONE else "abandoned"
+    return join(chip(run.state.value, word), " closed by ", run.closer, ", ", instant(run.closed_at, seconds=False))
+
+
+def who(item: TrackedItem) -> Html:
+    """Who brought the line to where it is, and when; nothing for one that nobody touched."""
+    mark = item.mark
+    if mark.at is None or mark.version == 1:
+        return Html("")
+    did = {State.DONE: "", State.NA: "does not apply, ", State.OPEN: "reopened by "}[mark.state]
+    why = join(": ", tag("q", mark.reason)) if mark.reason else ""
+    lead = shape("na") if mark.state is State.NA else ""
+    return tag(
+        "div", lead, join(did, mark.name or mark.by, " ", instant(mark.at, seconds=False), why), class_="nx-cl-who"
+    )
+
+
+def told(event: Event, labels: Mapping[str, Html]) -> Html:
+    """One event as a line: when, who, what, and in their own words why; `labels` by item id."""
+    about = labels.get(event.item_id or "")
+    words = join(": ", tag("q", event.note)) if event.note else ""
+    return tag(
+        "li",
+        instant(event.at),
+        tag(
+            "div", tag("b", event.name), " ", DID.get(event.kind, event.kind), join(" ", about) if about else "", words
+        ),
+    )
+
+
+def happened(lines: list[Html]) -> Html:
+    """Events under one another."""
+    return tag("ul", *lines, class_="nx-cl-events")
+
+
+def code_line(text: str) -> Html:
+    """A text shortened to what a link in a list can carry."""
+    short = text if len(text) <= 70 else f"{text[:69].rstrip()}…"
+    return rich(short) if short.count("`") % 2 == 0 else esc(plain(short))

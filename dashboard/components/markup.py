@@ -1,0 +1,57 @@
+"""HTML of our own, for what Streamlit has no element for: small, escaped, and styled by `assets/desk.css`.
+
+Streamlit takes scripts and event handlers out of it. Values get in through `tag()` and `esc()` only, so nothing that
+comes from a table or a chain is ever read as markup. A link with an address of our own stays inside the application:
+`assets/desk.js` turns the click into a navigation without a reload.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from urllib.parse import urlencode
+
+import streamlit as st
+
+
+class Html(str):
+    """Markup that is safe to show as it is."""
+
+    __slots__ = ()
+
+
+def esc(value: object) -> Html:
+    """Any value as text; markup stays markup."""
+    return value if isinstance(value, Html) else Html(escape(str(value)))
+
+
+def tag(name: str, *content: object, **attributes: object) -> Html:
+    """An element; `class_` for class, `data_at` for data-at, None leaves an attribute out."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Html(f"<{name}{written}>{join(*content)}</{name}>")
+
+
+def join(*content: object) -> Html:
+    """Several pieces, one after another."""
+    return Html("".join(esc(item) for item in content))
+
+
+def url(page: str, **query: object) -> str:
+    """The address of a page of ours: `url("run", id=12)` is "/run?id=12"; None leaves a parameter out."""
+    given = {key: value for key, value in query.items() if value is not None}
+    return f"/{page}?{urlencode(given)}" if given else f"/{page}"
+
+
+def link(label: object, address: str, **attributes: object) -> Html:
+    """A link to a page of ours, by `url()`."""
+    if not address.startswith("/") or address.startswith("//"):
+        raise ValueError("links in pages lead to pages of ours; use st.link_button for others")
+    return tag("a", label, href=address, **{"class_": "nx-link", **attributes})
+
+
+def show(*content: object) -> None:
+    """Puts markup on the page."""
+    st.html(join(*content))

@@ -1,0 +1,57 @@
+"""A run's log as it grows: lines in blocks, of which only the last one changes.
+
+Streamlit sends an element again only when it differs, so a log that is followed costs its new lines. A block holds the
+lines whose ids share a bucket: blocks stay the same when lines are added at the end or fall out at the beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+from itertools import groupby
+from uuid import UUID
+
+from dashboard.components.markup import Html, join, link, show, tag, url
+from dashboard.components.times import both
+from jobs.run.store import LogLine
+
+BUCKET = 128
+_MARKS = {"warning": "nx-warn", "error": "nx-critical", "critical": "nx-critical"}
+
+
+def draw_lines(lines: Iterable[LogLine]) -> None:
+    """Puts the lines on the page, oldest first."""
+    for _, block in groupby(lines, key=lambda line: line.id // BUCKET):
+        show(tag("div", *(_line(line) for line in block), class_="nx-lines"))
+
+
+def _line(line: LogLine) -> Html:
+    at = line.at.astimezone(UTC)
+    mark = _MARKS.get(line.level)
+    return tag(
+        "div",
+        tag("time", f"{at:%H:%M:%S}.{at.microsecond // 1000:03}", title=both(at), class_="nx-quiet"),
+        join(tag("i", class_=f"nx-shape {mark}", aria_hidden="true"), tag("b", line.level, class_=mark)) if mark else "",
+        tag("span", line.event),
+        *(tag("span", tag("span", f"{name}=", class_="nx-quiet"), _value(name, value), class_="nx-field")
+          for name, value in line.fields.items()),
+        class_="nx-line",
+    )  # fmt: skip
+
+
+def _value(name: str, value: object) -> Html | str:
+    """A value as text; what it touched leads there."""
+    said = (
+        ", ".join(str(item) for item in value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+    )
+    if name == "transaction" and _is_uuid(value):
+        return link(str(value), url("transaction", id=value))
+    return str(said)
+
+
+def _is_uuid(value: object) -> bool:
+    try:
+        UUID(str(value))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,89 @@
+"""Times: how long ago, and when, in UTC and in the reader's own zone.
+
+Ages go on counting in the browser (`assets/desk.js`), so that a page whose server has gone shows its data getting old
+instead of a fresh-looking green.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+
+from dashboard.components.markup import Html, tag
+from jobs.probes.attention import STALE_INTERVALS, span
+
+
+def now() -> datetime:
+    """This moment, aware."""
+    return datetime.now(UTC)
+
+
+def local_zone() -> ZoneInfo:
+    """The zone of the reader's browser; UTC when it did not say."""
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def both(at: datetime) -> str:
+    """A time in full, in UTC and in the reader's zone: "2026-11-23 02:14:05 UTC · 03:14:05 in Berlin"."""
+    zone = local_zone()
+    here = at.astimezone(zone)
+    utc = at.astimezone(UTC)
+    written = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    if here.utcoffset() == utc.utcoffset():
+        return written
+    day = "" if here.date() == utc.date() else f"{here:%d %b} "
+    return f"{written} · {day}{here:%H:%M:%S} in {zone.key.rsplit('/', 1)[-1].replace('_', ' ')}"
+
+
+def clock(at: datetime | None) -> Html:
+    """The time of day in UTC, with date and local time on hover; the date too when it is not today."""
+    if at is None:
+        return tag("span", "never", class_="nx-quiet")
+    utc = at.astimezone(UTC)
+    shown = f"{utc:%H:%M:%S}" if utc.date() == now().date() else f"{utc:%-d %b %H:%M}"
+    return tag("time", shown, datetime=utc.isoformat(), title=both(at), class_="nx-num")
+
+
+def age(at: datetime | None, *, interval_s: float | None = None, none: str = "never") -> Html:
+    """How long ago: "12 s ago", counting on.
+
+    With `interval_s`, how often it should be renewed, it turns grey past three intervals and says "no data since …".
+    """
+    if at is None:
+        return tag("span", none, class_="nx-age nx-quiet")
+    seconds = (now() - at).total_seconds()
+    limit = None if interval_s is None else interval_s * STALE_INTERVALS
+    stale = limit is not None and seconds > limit
+    since = f"no data since {at.astimezone(UTC):%H:%M:%S} UTC"
+    return tag(
+        "time",
+        since if stale else f"{span(seconds)} ago",
+        datetime=at.astimezone(UTC).isoformat(),
+        title=both(at),
+        class_="nx-age nx-num nx-stale" if stale else "nx-age nx-num",
+        data_age=f"{max(seconds, 0):.0f}",
+        data_limit=None if limit is None else f"{limit:.0f}",
+        data_since=None if limit is None else since,
+    )
+
+
+def lasted(seconds: float | None) -> str:
+    """A duration: "0.4 s", "12 s", "4 min 10 s"."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 100 else span(seconds)
+
+
+def unbroken(sentence: str) -> str:
+    """The sentence with its times held together, for large type."""
+    return sentence.replace(" UTC", "\u00a0UTC")

@@ -1,0 +1,120 @@
+"""Who may come through which door: the rules of the gate, without any I/O.
+
+Everything is closed unless it is listed here. Header names are compared as an ASGI server may hand them on: any case,
+hyphen or underscore.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+Headers = list[tuple[bytes, bytes]]
+
+COOKIE = "nexaops_session"
+PERSON_HEADER = b"x-nexaops-person"
+HEALTH = frozenset({"/health", "/health/scheduled-jobs"})
+METRICS = "/metrics"
+LOGIN, LOGOUT, PASSWORD = "/login", "/logout", "/password"
+# What the login page itself needs; nothing in it tells anything about the desk.
+OPEN_ASSETS = frozenset({"/assets/login.css", "/assets/text.woff2", "/assets/icon-ok.svg", "/favicon.png"})
+STREAM = "/_stcore/stream"
+# Streamlit's own figures and its API for programs: of no use to a person, so closed to everybody.
+SHUT = ("/_stcore/metrics", "/_stcore/agent/", "/_stcore/script-health-check")
+_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    # Streamlit styles elements inline and plotly draws into blobs; scripts come from this server only.
+    "content-security-policy": (
+        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:;"
+        " font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'self';"
+        " form-action 'self'; frame-ancestors 'none'"
+    ),
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+
+
+def is_open(path: str, *, public_metrics: bool) -> bool:
+    """Whether a path answers without a session."""
+    return path in HEALTH or path in OPEN_ASSETS or path in (LOGIN, LOGOUT) or (public_metrics and path == METRICS)
+
+
+def is_shut(path: str) -> bool:
+    """Whether a path answers nobody."""
+    return any(path == door.rstrip("/") or (door.endswith("/") and path.startswith(door)) for door in SHUT)
+
+
+def without_identity(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The headers without any that could be taken for the gate's own."""
+    return [(name, value) for name, value in headers if name.lower().replace(b"_", b"-") != PERSON_HEADER]
+
+
+def find(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """A header's first value."""
+    return next((value.decode("latin-1") for key, value in headers if key.lower() == name), None)
+
+
+def session_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The session's token from the cookies.
+
+    None if there are two of that name: one of them was planted by a neighbour on the same host.
+    """
+    found = {
+        value.strip()
+        for key, line in headers
+        if key.lower() == b"cookie"
+        for part in line.decode("latin-1").split(";")
+        for name, _, value in [part.partition("=")]
+        if name.strip() == COOKIE
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def is_same_site(headers: Headers, *, needs_proof: bool) -> bool:
+    """Whether a request comes from our own pages.
+
+    A browser says so in `Sec-Fetch-Site` and in `Origin`, which scripts cannot forge. `needs_proof`: a request that
+    says neither is refused, for what changes something.
+    """
+    site, origin, host = find(headers, b"sec-fetch-site"), find(headers, b"origin"), find(headers, b"host")
+    if site is not None and site not in ("same-origin", "none"):
+        return False
+    if origin is not None:
+        return origin != "null" and urlsplit(origin).netloc == host
+    return site is not None or not needs_proof
+
+
+def host_allowed(host: str | None, *, address: str, names: tuple[str, ...]) -> bool:
+    """Whether the name a browser used is one of ours; anything else is a rebound name.
+
+    Without configured names a server that listens on the loopback knows its own; one that listens to the world does not,
+    and takes any.
+    """
+    if host is None:
+        return False
+    name = urlsplit(f"//{host}").hostname
+    if name is None:
+        return False
+    if name in _LOCAL_NAMES or name == address or name in names:
+        return True
+    return not names and not _is_loopback(address)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def local_path(path: str | None) -> str:
+    """Where to go after signing in: a path on this server, whatever was asked for; else the start page."""
+    if path is None or not path.startswith("/") or path.startswith(("//", "/\\")) or any(ord(c) < 33 for c in path):
+        return "/"
+    parts = urlsplit(path)
+    return path if not parts.scheme and not parts.netloc and "\\" not in path else "/"

@@ -1,0 +1,39 @@
+"""Which pages there are, in which group, and under which address: the address is what links and alerts hold on to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "pages"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A page: its file's name without the ending is its address. A hidden one is reached by links only."""
+
+    group: str
+    name: str
+    title: str
+    icon: str
+    hidden: bool = False
+
+    @property
+    def file(self) -> str:
+        return str(FOLDER / f"{self.name}.py")
+
+
+PAGES: tuple[Entry, ...] = (
+    Entry("Now", "overview", "Overview", ":material/monitoring:"),
+    Entry("Money", "transactions", "Transactions", ":material/swap_horiz:"),
+    Entry("Money", "transaction", "Transaction", ":material/receipt_long:", hidden=True),
+    Entry("Money", "cases", "Cases", ":material/gavel:"),
+    Entry("Engine", "jobs", "Jobs", ":material/schedule:"),
+    Entry("Engine", "runs", "Runs", ":material/history:"),
+    Entry("Engine", "run", "Run", ":material/play_circle:", hidden=True),
+    Entry("Engine", "horizon", "Horizon", ":material/satellite_alt:"),
+    Entry("Release", "checklists", "Checklists", ":material/checklist:"),
+    Entry("Release", "checklist", "Checklist", ":material/fact_check:", hidden=True),
+)
+START = PAGES[0]
+PATHS = frozenset(entry.name for entry in PAGES)

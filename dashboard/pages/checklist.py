@@ -1,0 +1,162 @@
+"""What stands between us and the end of this checklist, and whose turn is it?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from checklists.store import ChecklistRun, RunState
+from checklists.tracker import TrackedPhase, may_change
+from dashboard import queries_checklists as reads
+from dashboard.access import guarded_fragment, may, require, signed_in
+from dashboard.components import checklist_about as about
+from dashboard.components.checklist_commands import just_tried, place_of, refusal
+from dashboard.components.checklist_lines import View, draw_lines, phase_words
+from dashboard.components.checklist_panel import comment_on, words_form
+from dashboard.components.checklist_steps import blockers, onward, steps
+from dashboard.components.checklist_words import bar, code_line, counted, happened, role_word, standing, told
+from dashboard.components.layout import empty, page_head, section
+from dashboard.components.markup import Html, esc, join, link, show, tag, url
+from dashboard.components.pager import before_id, pager
+from dashboard.shell import ASSETS
+from jobs.core.errors import NotFound
+from jobs.core.people import Person
+from jobs.core.permissions import Right
+
+PULSE = 2.0  # seconds between two looks at what others did
+person = require(Right.VIEW)
+st.html(ASSETS / "checklists.css")
+
+
+def chosen_run() -> ChecklistRun:
+    """The run that the address names; without one the page ends with a sentence."""
+    given = st.query_params.get("id", "")
+    others = link("All checklists", url("checklists"), class_="nx-link nx-inline")
+    if not given:
+        page_head("No checklist is chosen")
+        empty("One run of a checklist, line by line, will stand here.", "Choose one from the list.", others)
+        st.stop()
+    try:
+        # Longer numbers than the database has are as unknown as those it never gave.
+        number = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+        if number is None:
+            raise NotFound(f"“{given[:40]}” is not the number of a run.")
+        return reads.run(number)
+    except NotFound:
+        page_head("There is no such checklist run")
+        empty(f"The address names the run “{given[:40]}”, which does not exist.", "Choose one from the list.", others)
+        st.stop()
+
+
+def chosen_phase(run: ChecklistRun, item_id: str | None) -> TrackedPhase:
+    """The phase that the address names, else the first in which this person can go on."""
+    named = st.query_params.get("phase") or (item_id or "").partition("/")[0]
+    for phase in run.phases:
+        if phase.definition.id == named:
+            return phase
+    under_way = [phase for phase in run.phases if not phase.progress.complete]
+    mine = [
+        phase
+        for phase in under_way
+        if not phase.waits_for
+        and any(may_change(line, person.roles) for item in phase.items for line in item.open_required)
+    ]
+    return next(iter(mine + under_way), run.phases[0])
+
+
+@guarded_fragment(run_every=PULSE, parallel=False)
+def work(run_id: int, phase_id: str, item_id: str | None, seen: tuple[RunState, bool]) -> None:
+    """Head, steps and the lines of one phase: all that a tick changes, redrawn together."""
+    run = reads.run_now(run_id) if just_tried() else reads.run(run_id)
+    if (run.state, run.progress.complete) != seen:
+        st.rerun()  # what can be done with the run as a whole has changed, and stands outside
+    phase = next(phase for phase in run.phases if phase.definition.id == phase_id)
+    head(run)
+    show(steps(run.id, run.phases, phase))
+    section(phase.definition.title, phase.definition.section or "")
+    show(tag("p", phase_words(phase), class_="nx-quiet"), blockers(run.id, phase, run.phases), not_yours(run, phase))
+    with st.container(key="nx-cl-lines", gap=None):
+        draw_lines(View(run, phase, item_id, signed_in().roles))
+    show(onward(run.id, run.phases, phase))
+
+
+def head(run: ChecklistRun) -> None:
+    version = run.fields.get("version")
+    name = join(run.template.title, tag("span", f" {version}", class_="nx-cl-version") if version else "")
+    page_head(name, standing(run))
+    show(
+        tag(
+            "div",
+            bar(run.progress.closed, run.progress.total, "Progress of the run"),
+            tag("p", counted(run.progress)),
+            class_="nx-cl-progress",
+        )
+    )
+
+
+def not_yours(run: ChecklistRun, phase: TrackedPhase) -> Html:
+    """Why somebody finds nothing here that they can tick; nothing for those who do."""
+    if run.state is not RunState.OPEN:
+        return Html("")
+    if not may(person, Right.TICK):
+        return tag("p", "You may look at checklists, not tick them.", class_="nx-note")
+    lines = [line for item in phase.items for line in item.leaves]
+    if any(may_change(line, person.roles) for line in lines):
+        return Html("")
+    roles = sorted({role_word(line.role) for line in lines if line.role is not None})
+    return tag("p", f"These lines are for {' and '.join(roles)}; you can comment on them.", class_="nx-note")
+
+
+@guarded_fragment(run_every=PULSE, parallel=False)
+def history(run_id: int, before: int | None) -> None:
+    """What happened in the whole run, the newest first."""
+    run = reads.run(run_id)
+    labels = {
+        line.id: link(code_line(line.label), url("checklist", id=run_id, phase=phase.definition.id, item=line.id))
+        for phase in run.phases
+        for item in phase.items
+        for line in item.leaves
+    }
+    found = reads.events(run_id, None, before)
+    shown = found[: reads.PAGE]
+    show(happened([told(event, labels) for event in shown]))
+    pager("checklist", older=shown[-1].id if len(found) > reads.PAGE else None)
+
+
+def comment_form(run: ChecklistRun) -> None:
+    key = f"nx-comment-{place_of(run.id)}"
+
+    def sent() -> None:
+        if comment_on(run.id, None, str(st.session_state.get(key, ""))):
+            st.session_state[key] = ""
+
+    words_form(key, label="Comment on the whole run", verb="Comment", sent=sent)
+    show(refusal(place_of(run.id)))
+
+
+def names_of(person: Person) -> dict[str, str]:
+    """Names by e-mail of everybody with an account, for the fields that name somebody."""
+    return {**dict(reads.accounts()), person.email: person.name}
+
+
+run = chosen_run()
+item = st.query_params.get("item")
+phase = chosen_phase(run, item)
+work(run.id, phase.definition.id, item, (run.state, run.progress.complete))
+section("What happened", "the newest first")
+if run.state is RunState.OPEN and may(person, Right.TICK):
+    comment_form(run)
+history(run.id, before_id())
+left, right = st.columns(2, gap="large")
+with left:
+    about.summary(run, names_of(person))
+    about.signatures(run.template)
+    about.contacts(run.template)
+with right:
+    about.reference(run.template)
+if run.state is RunState.OPEN and may(person, Right.START_CHECKLIST):
+    about.closing(run)
+show(
+    tag("p", esc(f"Run {run.id} of {run.template.id}, version {run.template_version[:12]}; the definition's next review: "),
+        about.review(run.template), ". ", link("All checklists", url("checklists"), class_="nx-link nx-inline"),
+        class_="nx-note nx-cl-foot")
+)  # fmt: skip

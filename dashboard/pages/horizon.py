@@ -1,0 +1,213 @@
+"""Can we trust the chain's answers now?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from dashboard import charts, queries
+from dashboard import queries_horizon as reads
+from dashboard.access import guarded_fragment, require
+from dashboard.components.layout import empty, page_head, section, table, tiles
+from dashboard.components.markup import Html, join, show, tag
+from dashboard.components.numbers import figure
+from dashboard.components.states import chip, shape
+from dashboard.components.times import age
+from dashboard.desk import desk
+from jobs.core.permissions import Right
+from jobs.horizon.servers import servers as configured_servers
+from jobs.probes.attention import ServerFacts, is_stale, span
+from jobs.probes.figures import Sample
+
+require(Right.VIEW)
+SETTINGS = desk().settings
+SERVERS = configured_servers(SETTINGS)
+_SAID = {
+    "ok": "Horizon's answers can be trusted",
+    "warn": "Horizon answers, but something is not as it should be",
+    "critical": "Do not trust Horizon's answers now",
+    "stale": "Nobody knows how Horizon does: the probe is silent",
+}
+
+
+def short(server: str) -> str:
+    """A server's name without its scheme."""
+    return server.partition("://")[2]
+
+
+def state_of(server: ServerFacts) -> str:
+    """The verdict, or "stale": a panel never shows an old green."""
+    facts = queries.standing().facts
+    if server.sampled_at is None or is_stale(server.sampled_at, facts):
+        return "stale"
+    return "critical" if server.frozen_at is not None else server.verdict or "stale"
+
+
+@guarded_fragment(run_every=10)
+def verdict() -> None:
+    servers = queries.standing().facts.servers
+    if not any(server.sampled_at for server in servers):
+        page_head("Horizon has not been probed yet")
+        empty("Age, lag, latency and budget will stand here.", "The job probe-horizon measures them every 15 seconds.")
+        return
+    states = {state_of(server) for server in servers}
+    # One server that is well is enough to settle by; the others are named below.
+    best = next(state for state in ("ok", "warn", "critical", "stale") if state in states)
+    others = len(servers) - sum(state_of(server) == best for server in servers)
+    lead = f"{others} of {len(servers)} servers {'do' if others > 1 else 'does'} worse" if others else ""
+    page_head(_SAID[best], lead)
+    reasons = [(server, reason) for server in servers for reason in server.reasons]
+    if reasons:
+        show(
+            tag(
+                "ul",
+                *(tag("li", shape(server.verdict or "warn"), tag("span", f"{short(server.server)}: {reason}"))
+                  for server, reason in reasons),
+                class_="nx-problems",
+            )
+        )  # fmt: skip
+
+
+@guarded_fragment(run_every=10)
+def glance() -> None:
+    facts = queries.standing().facts
+    hour = reads.requests(reads.RANGES["1 h"])
+    limit = SETTINGS.rate_limit_per_hour
+    budget = figure(
+        f"{max(0, limit - hour.total):,}" if limit else "no limit", label="Requests left this hour",
+        note=f"{hour.total:,} sent" + (f" of {limit:,}" if limit else " in the last hour"),
+    )  # fmt: skip
+    tiles(
+        [
+            *(_age(server, facts.probe_interval_s) for server in facts.servers),
+            figure("–" if hour.p95 is None else f"{hour.p95:,.0f}", "ms", label="Latency p95", note="the last hour"),
+            budget,
+            figure(f"{hour.error_share:.1%}", label="Errors", note=_kinds(hour.errors) or "none in the last hour"),
+        ]
+    )
+
+
+def _age(server: ServerFacts, interval_s: float) -> Html:
+    state = state_of(server)
+    probed = join("probed ", age(server.sampled_at, interval_s=interval_s))
+    if state == "stale" or server.age_s is None:
+        return figure(chip(state), label=short(server.server), note=probed)
+    lag = f"{server.lag} ledgers behind, " if server.lag else ""
+    return figure(join(span(server.age_s), " ", chip(state)), label=short(server.server), note=join(lag, probed))
+
+
+def _kinds(errors: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in errors[:3])
+
+
+@guarded_fragment(run_every=30)
+def courses() -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", key="nx-range"):
+        chosen = st.segmented_control(
+            "Time shown", list(reads.RANGES), default="1 h", required=True, key="range", bind="query-params",
+            label_visibility="collapsed",
+        )  # fmt: skip
+    length = reads.RANGES[chosen or "1 h"]
+    found = [(place, server, reads.course(server, length)) for place, server in enumerate(SERVERS)]
+    if not any(point.age_s is not None for _, _, points in found for point in points):
+        empty("No samples in this time.", "Choose a longer one, or wait for the probe.")
+        return
+    left, right = st.columns(2, gap="large")
+    with left:
+        section("Age of the newest ledger", "the worst of each stretch")
+        charts.draw(
+            charts.course(
+                [charts.Line(short(server), [p.at for p in points], [p.age_s for p in points], place)
+                 for place, server, points in found],
+                unit="s",
+                thresholds=[
+                    charts.Threshold(SETTINGS.horizon_age_warn_s, "warn", "attention"),
+                    charts.Threshold(SETTINGS.horizon_age_critical_s, "critical", "critical"),
+                ],
+            ),
+            key="age", alt=f"Age of each server's newest ledger over the last {chosen}",
+        )  # fmt: skip
+    with right:
+        section("Latency of the probe")
+        charts.draw(
+            charts.course(
+                [charts.Line(short(server), [p.at for p in points], [p.latency_ms for p in points], place)
+                 for place, server, points in found],
+                unit="ms",
+            ),
+            key="latency", alt=f"Latency of each server's answer to the probe over the last {chosen}",
+        )  # fmt: skip
+
+
+@guarded_fragment(run_every=30)
+def costs() -> None:
+    day = reads.requests(reads.RANGES["24 h"])
+    left, right = st.columns(2, gap="large")
+    with left:
+        section("Latency by endpoint", "the last 24 hours")
+        if not day.latency:
+            empty("How fast each endpoint answers will stand here.", "It is measured with the first request.")
+        else:
+            table(
+                ("Endpoint", "Requests", "p50", "p95", "p99"),
+                [(item.endpoint.replace("_", " "), f"{item.requests:,}", *map(_ms, (item.p50, item.p95, item.p99)))
+                 for item in day.latency],
+                numeric=(1, 2, 3, 4),
+            )  # fmt: skip
+    with right:
+        section("Who spends the budget", "the last 24 hours")
+        if not day.by_job:
+            empty("Which job sends how many requests will stand here.")
+        else:
+            table(
+                ("Job", "Requests", "Share"),
+                [(job, f"{count:,}", f"{count / day.total:.0%}") for job, count in day.by_job],
+                numeric=(1, 2),
+            )
+        if day.errors:
+            section("Errors by kind", f"{day.error_share:.1%} of the requests")
+            table(("Kind", "Requests"), [(kind.replace("_", " "), f"{count:,}") for kind, count in day.errors],
+                  numeric=(1,))  # fmt: skip
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f} ms"
+
+
+@guarded_fragment(run_every=15)
+def servers() -> None:
+    section("Servers side by side")
+    samples = reads.newest_samples(SERVERS)
+    if not samples:
+        empty("What each server says about itself will stand here.")
+        return
+    rows: list[tuple[str, Callable[[Sample], object]]] = [
+        ("Newest ledger", lambda s: f"{s.latest_ledger:,}" if s.latest_ledger else "–"),
+        ("Keeps since ledger", lambda s: f"{s.elder_ledger:,}" if s.elder_ledger else "–"),
+        ("Ledgers behind its core", lambda s: "–" if s.lag is None else str(s.lag)),
+        ("Network", _network),
+        ("Protocol", lambda s: f"{s.protocol} of {s.supported_protocol} supported" if s.protocol else "–"),
+        ("Versions", lambda s: f"Horizon {s.horizon_version}, core {s.core_version}" if s.horizon_version else "–"),
+        ("Fee p50, p95", lambda s: f"{s.fee_p50:,}, {s.fee_p95:,} stroops" if s.fee_p50 and s.fee_p95 else "–"),
+        ("Ledger full", lambda s: f"{s.capacity_usage:.0%}" if s.capacity_usage is not None else "–"),
+        ("Asked", lambda s: age(s.at, interval_s=queries.standing().facts.probe_interval_s)),
+        ("Error", lambda s: s.error or "none"),
+    ]
+    table(("Figure", *(short(sample.server) for sample in samples)),
+          [(label, *(read(sample) for sample in samples)) for label, read in rows])  # fmt: skip
+
+
+def _network(sample: Sample) -> object:
+    if sample.passphrase is None:
+        return "–"
+    if sample.passphrase == SETTINGS.passphrase:
+        return sample.passphrase
+    return join(chip("critical", "another network"), tag("div", sample.passphrase))
+
+
+verdict()
+glance()
+courses()
+costs()
+servers()

@@ -1,0 +1,138 @@
+"""Does everything run as it should?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard import queries
+from dashboard import queries_jobs as reads
+from dashboard.access import guarded_fragment, may, require
+from dashboard.components.instants import instant
+from dashboard.components.job_actions import ask_resume, pause_dialog, run_dialog
+from dashboard.components.job_words import OPEN, Said, busy_of, paused_now, standing_of
+from dashboard.components.layout import empty, page_head, problems
+from dashboard.components.markup import Html, join, link, show, tag, url
+from dashboard.components.states import chip
+from dashboard.components.strips import Bar, strip
+from dashboard.components.times import age, lasted, now
+from dashboard.shell import ASSETS
+from jobs.core.permissions import Right
+from jobs.probes.attention import Facts, Severity
+from jobs.schedule.model import Schedule
+from jobs.schedule.words import in_words, next_fires
+
+person = require(Right.VIEW)
+st.html(ASSETS / "engine.css")
+JOBS = reads.known_jobs()
+SCHEDULES: Mapping[str, Schedule] = {schedule.name: schedule for schedule in reads.schedules()}
+NAMES = tuple(sorted({*JOBS, *SCHEDULES}))
+
+
+@guarded_fragment(run_every=5, parallel=False)
+def living(head: DeltaGenerator, places: Mapping[str, DeltaGenerator]) -> None:
+    """What changes by itself; the buttons stand outside, so that nothing is redrawn under a finger or a dialog."""
+    standing = queries.standing()
+    schedules = {schedule.name: schedule for schedule in reads.schedules()}
+    strips = queries.job_strips(NAMES)
+    said = {name: _standing(name, standing.facts, strips[name]) for name in NAMES}
+    with head.container():
+        page_head(_headline(said), "A row for each job: what it does, how it stands, when it runs next.")
+        problems([item for item in standing.problems
+                  if item.link == "/jobs" and item.severity is not Severity.NOTE])  # fmt: skip
+    for name, place in places.items():
+        with place:
+            show(_row(name, schedules.get(name), said[name], strips[name]))
+
+
+def _standing(name: str, facts: Facts, bars: Sequence[Bar]) -> Said:
+    if name not in JOBS:
+        return Said("warn", "unknown to this version", join("it has a schedule, but no installed package brings it"))
+    job = next((item for item in facts.jobs if item.name == name), None)
+    flag = next((state for state in facts.flags if state.flag is JOBS[name].flag), None)
+    return standing_of(job, flag, bars, now())
+
+
+def _headline(said: Mapping[str, Said]) -> str:
+    ill = [name for name, item in said.items() if not item.well]
+    if not ill:
+        return f"All {len(said)} jobs run as they should"
+    if len(ill) == 1:
+        return f"{ill[0]} does not run as it should: {said[ill[0]].words}"
+    return f"{len(ill)} of {len(said)} jobs do not run as they should"
+
+
+def _row(name: str, schedule: Schedule | None, said: Said, bars: Sequence[Bar]) -> Html:
+    job = JOBS.get(name)
+    return tag(
+        "div",
+        tag(
+            "div",
+            tag("h2", link(name, url("runs", job=name), title=f"All runs of {name}")),
+            tag("div", job.does if job else "", class_="nx-note"),
+        ),
+        tag("div", said.markup, busy_of(bars)),
+        tag("div", *_when(schedule)),
+        tag("div", strip(bars, f"Last runs of {name}"), tag("div", _last(bars), class_="nx-note nx-last")),
+        class_="nx-jobrow",
+    )
+
+
+def _when(schedule: Schedule | None) -> tuple[object, ...]:
+    if schedule is None:
+        return (tag("div", "no schedule yet"),)
+    due = next(iter(next_fires(schedule, now(), 1)), None)
+    coming = tag("span", "no next run", class_="nx-quiet") if due is None else join("next ", instant(due))
+    return tag("div", in_words(schedule)), tag("div", coming, class_="nx-note")
+
+
+def _last(bars: Sequence[Bar]) -> Html:
+    ended = [bar for bar in bars if bar.state not in OPEN]
+    if not ended:
+        return tag("span", "no run has ended yet")
+    last = ended[-1]
+    times = sorted(bar.seconds for bar in ended if bar.seconds is not None)
+    p95 = times[math.ceil(0.95 * len(times)) - 1] if times else None
+    return join(
+        tag("span", link(chip(last.state), url("run", id=last.run_id)), " ", age(last.at)),
+        tag("span", f"took {lasted(last.seconds)}, p95 ", tag("b", lasted(p95))),
+    )
+
+
+def actions(name: str) -> None:
+    """The buttons of a row: only what this person may do."""
+    if name in JOBS and may(person, Right.RUN_JOBS) and _button("Run now", "run", name, icon=":material/play_arrow:"):
+        run_dialog(JOBS[name], key=f"run-form-{name}")
+    if name not in SCHEDULES or not may(person, Right.PAUSE_JOBS):
+        return
+    if paused_now(SCHEDULES[name], now()):
+        if _button("Resume", "resume", name):
+            ask_resume(name, key=f"resume-form-{name}")
+    elif _button("Pause", "pause", name):
+        pause_dialog(name, key=f"pause-form-{name}")
+
+
+def _button(label: str, verb: str, name: str, icon: str | None = None) -> bool:
+    kind: Literal["secondary", "tertiary"] = "secondary" if icon else "tertiary"
+    return st.button(label, key=f"{verb}-{name}", help=f"{label}: {name}", icon=icon, type=kind, width="stretch")
+
+
+if not NAMES:
+    page_head("Jobs")
+    empty("Every job with its schedule, its last result and its next run will stand here.",
+          "They come with the installed packages and the first worker: `nexaops worker`.")  # fmt: skip
+    st.stop()
+top = st.empty()
+rows: dict[str, DeltaGenerator] = {}
+acting = may(person, Right.RUN_JOBS) or may(person, Right.PAUSE_JOBS)
+for each in NAMES:
+    with st.container(key=f"nx-jobline-{each}", horizontal=True, vertical_alignment="top", gap="medium"):
+        rows[each] = st.empty()
+        if acting:
+            with st.container(key=f"nx-acts-{each}", width=120, gap="xxsmall"):
+                actions(each)
+living(top, rows)

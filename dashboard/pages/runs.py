@@ -1,0 +1,107 @@
+"""What ran, and how did it end?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import queries_jobs as reads
+from dashboard.access import guarded_fragment, require
+from dashboard.components.job_words import asked_by, counted, first_line
+from dashboard.components.layout import empty, page_head, table
+from dashboard.components.markup import Html, join, link, tag, url
+from dashboard.components.pager import PARAMETER, before_id, pager
+from dashboard.components.states import chip, word
+from dashboard.components.times import age, lasted
+from dashboard.queries_jobs import Filters, RunLine
+from dashboard.shell import ASSETS
+from jobs.core.permissions import Right
+
+require(Right.VIEW)
+st.html(ASSETS / "engine.css")
+MOST_COUNTERS = 4
+_KINDS = {"real runs": False, "dry runs": True}
+
+
+def chosen() -> Filters:
+    """The filters, which stand in the address."""
+    names = sorted({*reads.known_jobs(), *(schedule.name for schedule in reads.schedules())})
+    with st.container(key="nx-filters", horizontal=True, gap="small"):
+        job = st.selectbox("Job", names, index=None, placeholder="every job", key="job", bind="query-params",
+                           on_change=_first_page)  # fmt: skip
+        state = st.selectbox("State", [word(name) for name in reads.STATES], index=None, placeholder="any state",
+                             key="state", bind="query-params", on_change=_first_page)  # fmt: skip
+        trigger = st.selectbox("Asked for by", reads.TRIGGERS, index=None, placeholder="anything", key="trigger",
+                               bind="query-params", on_change=_first_page)  # fmt: skip
+        kind = st.selectbox("Dry run", list(_KINDS), index=None, placeholder="both", key="kind", bind="query-params",
+                            on_change=_first_page)  # fmt: skip
+    named = next((name for name in reads.STATES if word(name) == state), None)
+    return Filters(job, named, trigger, _KINDS[kind] if kind is not None else None)
+
+
+def _first_page() -> None:
+    if PARAMETER in st.query_params:
+        del st.query_params[PARAMETER]
+
+
+@guarded_fragment(run_every=5, parallel=False)
+def listed(filters: Filters, before: int | None, first: int | None) -> None:
+    """The rows as they stand; which rows they are stays as it was when the page was opened, so that nothing jumps."""
+    if before is None:
+        _newer(filters, first)
+    rows = reads.run_list(filters, before if before is not None else None if first is None else first + 1)
+    if not rows:
+        _nothing(filters, before)
+        return
+    table(
+        ("Run", "Job", "State", "Asked for by", "Started", "Took", "What it did"),
+        [
+            (
+                link(tag("b", str(run.id)), url("run", id=run.id), title=f"Run {run.id} of {run.job}"),
+                join(run.job, tag("div", "dry run", class_="nx-note") if run.dry_run else ""),
+                chip(run.state),
+                join(asked_by(run), tag("div", first_line(run.reason), class_="nx-note") if run.reason else ""),
+                age(run.started_at, none="not started"),
+                lasted(run.seconds),
+                did(run),
+            )
+            for run in rows
+        ],
+        numeric=(5,),
+        label="Runs, newest first",
+    )
+    pager("runs", older=rows[-1].id if len(rows) == reads.PAGE else None, shown=f"{len(rows)} runs, newest first")
+
+
+def did(run: RunLine) -> Html:
+    """The counters in short; before them, for what did not succeed, why."""
+    counts = [f"{counted(name)} {count:,}" for name, count in run.counters.items() if count][:MOST_COUNTERS]
+    if run.state == "running" and run.done is not None and run.total:
+        counts.insert(0, f"{run.done:,} of {run.total:,}")
+    why = tag("div", first_line(run.error)) if run.error and run.state != "succeeded" else ""
+    return join(why, tag("div", ", ".join(counts), class_="nx-note") if counts or not why else "")
+
+
+def _newer(filters: Filters, first: int | None) -> None:
+    """Says that there are newer runs than the list shows; showing them is up to the reader."""
+    newer = reads.newer_runs(filters, first or 0)
+    if not newer:
+        return
+    count = f"{reads.NEWER_MOST}+" if newer > reads.NEWER_MOST else str(newer)
+    label = f"Show {count} newer {'run' if newer == 1 else 'runs'}"
+    if st.button(label, key="newer", type="tertiary", icon=":material/arrow_upward:"):
+        st.rerun()
+
+
+def _nothing(filters: Filters, before: int | None) -> None:
+    if filters != Filters() or before is not None:
+        empty("No run matches.", "Take a filter away to see more.", action=link("Show every run", url("runs")))
+    else:
+        empty("Every run with its state, its counters and its error will stand here.",
+              "Jobs run by their schedules as soon as a worker is up; Run now on the page Jobs starts one at once.",
+              action=link("Jobs", url("jobs")))  # fmt: skip
+
+
+page_head("Runs", "What ran, who asked for it and how it ended; newest first.")
+wanted = chosen()
+newest = reads.run_list(wanted, None, 1)
+listed(wanted, before_id(), newest[0].id if newest else None)

@@ -1,0 +1,139 @@
+"""Reads that pages share, remembered for a few seconds and the same for everybody who may look.
+
+`cached` is the one way to remember a read: it opens the transaction, and it keeps one value a database, argument and
+time. A page's own reads are functions of a connection in the room that owns the tables (`jobs/*/store.py`,
+`checklists/store.py`), wrapped with `cached` in `dashboard/queries_<page>.py`. They return frozen rows.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Concatenate, ParamSpec, TypeVar
+
+import streamlit as st
+from sqlalchemy import Connection, text
+
+from checklists.store import RunState, RunSummary, list_runs
+from dashboard.components.strips import Bar
+from dashboard.desk import desk
+from jobs.probes.attention import Facts, Problem, Severity, find_problems, worst
+from jobs.probes.facts import read_facts
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+_forget: list[Callable[[], None]] = []
+
+
+def forget() -> None:
+    """Drops every remembered read, so that whoever just changed something sees it."""
+    for clear in _forget:
+        clear()
+
+
+def cached(ttl: float) -> Callable[[Callable[Concatenate[Connection, P], R]], Callable[P, R]]:
+    """Turns `read(conn, …)` into a call without the connection, whose value is kept for `ttl` seconds.
+
+    Arguments must be hashable values; what it returns must be frozen, because everybody gets the same.
+    """
+
+    def decorate(read: Callable[Concatenate[Connection, P], R]) -> Callable[P, R]:
+        def fetch(key: str, *args: P.args, **kwargs: P.kwargs) -> R:
+            with desk().db.read() as conn:
+                return read(conn, *args, **kwargs)
+
+        fetch.__qualname__ = f"{read.__module__}.{read.__qualname__}"  # what tells one function's values from another's
+        kept = st.cache_resource(ttl=ttl, max_entries=200, show_spinner=False)(fetch)
+        _forget.append(kept.clear)
+
+        @functools.wraps(read)
+        def ask(*args: P.args, **kwargs: P.kwargs) -> R:
+            return kept(desk().key, *args, **kwargs)
+
+        return ask
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand: what every page's top line and the overview say."""
+
+    facts: Facts
+    problems: Sequence[Problem]
+    read_at: datetime
+
+    @property
+    def worst(self) -> Severity | None:
+        return worst(self.problems)
+
+    @property
+    def switched(self) -> list[tuple[str, str]]:
+        """Flags that stand otherwise than on a quiet day, with "on" or "off"."""
+        return [(state.flag.value, "on" if state.value else "off") for state in self.facts.flags if state.unusual]
+
+
+@cached(ttl=5)
+def standing(conn: Connection) -> Standing:
+    """The facts and what is wrong by them."""
+    facts = read_facts(conn, desk().settings)
+    return Standing(facts, tuple(find_problems(facts)), facts.now)
+
+
+@cached(ttl=5)
+def job_strips(conn: Connection, jobs: tuple[str, ...], runs: int = 50) -> dict[str, tuple[Bar, ...]]:
+    """The newest runs of each job, oldest first."""
+    rows = conn.execute(
+        text(
+            "SELECT r.job, r.id, r.state, coalesce(r.started_at, r.queued_at) AS at,"
+            "       extract(epoch FROM coalesce(r.finished_at, now()) - r.started_at)::float8 AS seconds"
+            " FROM unnest(CAST(:jobs AS text[])) AS j (name) CROSS JOIN LATERAL ("
+            "   SELECT * FROM ops.runs WHERE job = j.name ORDER BY id DESC LIMIT :runs) AS r ORDER BY r.id"
+        ),
+        {"jobs": list(jobs), "runs": runs},
+    )
+    found: dict[str, list[Bar]] = {job: [] for job in jobs}
+    for row in rows:
+        found[row.job].append(Bar(row.id, row.state, row.at, row.seconds))
+    return {job: tuple(bars) for job, bars in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What somebody, or a run, changed."""
+
+    at: datetime
+    actor: str
+    action: str
+    entity: str
+    entity_id: str
+    reason: str | None
+    times: int
+
+
+@cached(ttl=5)
+def recent_changes(conn: Connection, hours: int = 1, most: int = 20) -> tuple[Change, ...]:
+    """What was changed lately, newest first; the same change by the same actor within a minute is one row."""
+    rows = conn.execute(
+        text(
+            "WITH last AS (SELECT * FROM ops.audit ORDER BY id DESC LIMIT 2000)"
+            " SELECT max(at) AS at, actor, action, entity, max(entity_id) AS entity_id, max(reason) AS reason,"
+            "        count(*) AS times"
+            " FROM last WHERE at > now() - make_interval(hours => :hours)"
+            " GROUP BY actor, action, entity, date_trunc('minute', at) ORDER BY max(id) DESC LIMIT :most"
+        ),
+        {"hours": hours, "most": most},
+    )
+    return tuple(
+        Change(row.at, row.actor, row.action, row.entity, row.entity_id, row.reason, row.times) for row in rows
+    )
+
+
+@cached(ttl=10)
+def open_checklists(conn: Connection, most: int = 10) -> tuple[RunSummary, ...]:
+    """The checklist runs in hand, newest first."""
+    return tuple(list_runs(conn, state=RunState.OPEN, limit=most))

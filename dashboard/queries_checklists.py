@@ -1,0 +1,87 @@
+"""The reads of the pages Checklists and Checklist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import streamlit as st
+from sqlalchemy import Connection, text
+
+from checklists.load import BrokenTemplate, definition_files, load_templates
+from checklists.schema import Template
+from checklists.store import ChecklistRun, Event, RunState, RunSummary, list_events, list_runs, load_run
+from dashboard.desk import desk
+from dashboard.queries import cached
+from jobs.core.people import list_people
+
+PAGE = 20
+"""Rows of a list before its pager leads on."""
+
+# A second at most: with a look every two, what somebody else ticks is seen within three.
+run = cached(ttl=1)(load_run)
+
+
+def run_now(run_id: int) -> ChecklistRun:
+    """The same past the memory, for whoever just changed it: a read that began before their change may be in there."""
+    with desk().db.read() as conn:
+        return load_run(conn, run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """The last thing that happened in a run: a name to show, and the event's kind."""
+
+    name: str
+    kind: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run in the list, and who touched it last."""
+
+    summary: RunSummary
+    touch: Touch
+
+
+@cached(ttl=3)
+def runs(conn: Connection, state: RunState, before_id: int | None = None) -> tuple[RunLine, ...]:
+    """One page of runs and one row more, if there is one, the newest first."""
+    found = list_runs(conn, state=state, before_id=before_id, limit=PAGE + 1)
+    rows = conn.execute(
+        text(
+            "SELECT e.run_id, e.at, e.kind, coalesce(p.name, e.actor) AS name"
+            " FROM unnest(CAST(:ids AS bigint[])) AS r (id) CROSS JOIN LATERAL ("
+            "   SELECT * FROM ops.checklist_events WHERE run_id = r.id ORDER BY id DESC LIMIT 1) e"
+            " LEFT JOIN ops.people p ON p.email = e.actor"
+        ),
+        {"ids": [summary.id for summary in found]},
+    )
+    last = {row.run_id: Touch(row.name, row.kind, row.at) for row in rows}
+    return tuple(RunLine(item, last.get(item.id) or Touch(item.starter, "started", item.started_at)) for item in found)
+
+
+@cached(ttl=1)
+def events(
+    conn: Connection, run_id: int, item_id: str | None = None, before_id: int | None = None
+) -> tuple[Event, ...]:
+    """What happened in a run, or to one line: one page and one row more, if there is one, the newest first."""
+    return tuple(list_events(conn, run_id, item_id=item_id, before_id=before_id, limit=PAGE + 1))
+
+
+@cached(ttl=10)
+def accounts(conn: Connection) -> tuple[tuple[str, str], ...]:
+    """E-mail and name of everybody whose account is open: whom a field of a summary can name."""
+    return tuple((person.email, person.name) for person in list_people(conn) if person.disabled_at is None)
+
+
+def templates() -> tuple[Template | BrokenTemplate, ...]:
+    """Every definition as the files are now; they are read again when one of them changes."""
+    return _templates(tuple((str(path), path.stat().st_mtime_ns) for path in definition_files()))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _templates(files: tuple[tuple[str, int], ...]) -> tuple[Template | BrokenTemplate, ...]:
+    del files  # the key alone
+    return tuple(load_templates())

@@ -1,0 +1,280 @@
+"""What needs a person now, worst first, in sentences: the decision behind the overview, /health and, later, alerts.
+
+Pure: facts and the clock come in, problems go out. A sentence says what is wrong, since when, and what was found; its
+link leads one click closer to the cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from urllib.parse import urlencode
+
+from jobs.core.flags import DEFAULTS, FlagState
+
+BEAT_LOST_S = 30
+"""A worker beats every 10 s; after this long it counts as lost."""
+FAILURES_CRITICAL = 3
+CASE_CRITICAL = timedelta(hours=24)
+STALE_INTERVALS = 3
+
+
+class Severity(StrEnum):
+    """How soon somebody has to look; the order is the order of the list."""
+
+    CRITICAL = "critical"
+    WARN = "warn"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that needs a person: a sentence, since when (None: not known), and where to look."""
+
+    severity: Severity
+    sentence: str
+    since: datetime | None
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """How a scheduled job has been doing. `due_by`: when its next success is late at the latest; None: never due."""
+
+    name: str
+    every: str
+    enabled: bool = True
+    due_by: datetime | None = None
+    last_success_at: datetime | None = None
+    last_run_at: datetime | None = None
+    failures: int = 0
+    """Runs that failed, timed out or were lost since the last success."""
+    failing_since: datetime | None = None
+    failed_run: int | None = None
+    error: str | None = None
+    missed: str | None = None
+    """What the newest row about missed slots of the last hour says; None: none were missed."""
+    paused_at: datetime | None = None
+    paused_until: datetime | None = None
+    paused_by: str | None = None
+    paused_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """A worker that has not signed off."""
+
+    host: str
+    beat_at: datetime
+    scheduler_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """A Horizon server: the probe's newest sample, and whether settling on it is frozen."""
+
+    server: str
+    sampled_at: datetime | None = None
+    verdict: str | None = None
+    reasons: tuple[str, ...] = ()
+    age_s: float | None = None
+    """Of the newest ledger, when it was sampled."""
+    lag: int | None = None
+    frozen_at: datetime | None = None
+    frozen_reason: str | None = None
+    blocked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFacts:
+    """Transactions of one currency that wait for the chain."""
+
+    currency: str
+    count: int
+    amount: Decimal
+    oldest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the rules look at, read at `now` (the database's clock)."""
+
+    now: datetime
+    jobs: Sequence[JobFacts] = ()
+    workers: Sequence[WorkerFacts] = ()
+    last_worker_at: datetime | None = None
+    servers: Sequence[ServerFacts] = ()
+    probe_interval_s: float = 15.0
+    pending: Sequence[PendingFacts] = ()
+    late_pending: int = 0
+    """Pending for longer than `pending_after`."""
+    pending_after: timedelta = timedelta(minutes=30)
+    cases: int = 0
+    oldest_case: datetime | None = None
+    flags: Sequence[FlagState] = field(default_factory=tuple)
+
+
+def find_problems(facts: Facts) -> list[Problem]:
+    """All problems, worst first, and within a severity the oldest first."""
+    found = [*_workers(facts), *_servers(facts), *_jobs(facts), *_money(facts), *_switches(facts)]
+    order = list(Severity)
+    return sorted(found, key=lambda item: (order.index(item.severity), item.since or facts.now))
+
+
+def worst(problems: Sequence[Problem]) -> Severity | None:
+    """The severity that stands for all; None when all is well."""
+    return problems[0].severity if problems else None
+
+
+def moment(at: datetime, now: datetime) -> str:
+    """A time as a sentence says it: "02:14 UTC", with the day when it was not within the last twenty hours."""
+    at = at.astimezone(UTC)
+    return at.strftime("%H:%M UTC" if abs(now - at) < timedelta(hours=20) else "%-d %b %H:%M UTC")
+
+
+def span(seconds: float) -> str:
+    """A length of time in its largest fitting unit: "12 s", "4 min", "3 h", "5 d"."""
+    seconds = max(seconds, 0.0)
+    for limit, size, unit in ((100, 1, "s"), (6000, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds / size)} {unit}"
+    return f"{int(seconds / 86_400)} d"
+
+
+def is_overdue(job: JobFacts, now: datetime) -> bool:
+    """Whether a job that is to run has gone too long without a success."""
+    return is_live(job) and job.due_by is not None and now > job.due_by
+
+
+def is_live(job: JobFacts) -> bool:
+    """Whether a job is to run at all."""
+    return job.enabled and job.paused_at is None
+
+
+def alive(facts: Facts) -> list[WorkerFacts]:
+    """The workers that beat."""
+    return [worker for worker in facts.workers if (facts.now - worker.beat_at).total_seconds() <= BEAT_LOST_S]
+
+
+def schedules(worker: WorkerFacts, now: datetime) -> bool:
+    """Whether a worker's scheduler shows signs of life."""
+    return worker.scheduler_at is not None and (now - worker.scheduler_at).total_seconds() <= BEAT_LOST_S
+
+
+def _jobs(facts: Facts) -> list[Problem]:
+    found = []
+    for job in facts.jobs:
+        if not is_live(job):
+            continue
+        link = f"/run?{urlencode({'id': job.failed_run})}" if job.failed_run is not None else _runs_of(job.name)
+        if job.failures:
+            times = "once" if job.failures == 1 else f"{job.failures} times"
+            since = f" since {moment(job.failing_since, facts.now)}" if job.failing_since else ""
+            why = f": {_short(job.error)}" if job.error else ""
+            severity = Severity.CRITICAL if job.failures >= FAILURES_CRITICAL else Severity.WARN
+            found.append(Problem(severity, f"{job.name} has failed {times}{since}{why}", job.failing_since, link))
+        elif is_overdue(job, facts.now):
+            last = f"since {moment(job.last_success_at, facts.now)}" if job.last_success_at else "yet"
+            sentence = f"{job.name} has not succeeded {last}, though it is due {job.every}"
+            found.append(Problem(Severity.CRITICAL, sentence, job.last_success_at, _runs_of(job.name)))
+        if job.missed:
+            sentence = f"{job.name} missed slots in the last hour: {_short(job.missed)}"
+            found.append(Problem(Severity.WARN, sentence, None, _runs_of(job.name)))
+    return found
+
+
+def _workers(facts: Facts) -> list[Problem]:
+    beating = alive(facts)
+    if not beating:
+        last = max((worker.beat_at for worker in facts.workers), default=facts.last_worker_at)
+        since = f" since {moment(last, facts.now)}" if last is not None else ""
+        return [
+            Problem(Severity.CRITICAL, f"No worker runs{since}: nothing is settled until one starts", last, "/jobs")
+        ]
+    found = []
+    for worker in facts.workers:
+        if worker not in beating:
+            sentence = f"The worker on {worker.host} has been silent since {moment(worker.beat_at, facts.now)}"
+            found.append(Problem(Severity.WARN, sentence, worker.beat_at, "/jobs"))
+    silent = [worker for worker in beating if not schedules(worker, facts.now)]
+    everywhere = len(silent) == len(beating)
+    for worker in silent:
+        since = f" since {moment(worker.scheduler_at, facts.now)}" if worker.scheduler_at else ""
+        effect = ", so no job starts by itself" if everywhere else ""
+        sentence = f"The scheduler of the worker on {worker.host} has been silent{since}{effect}"
+        severity = Severity.CRITICAL if everywhere else Severity.WARN
+        found.append(Problem(severity, sentence, worker.scheduler_at, "/jobs"))
+    return found
+
+
+def _servers(facts: Facts) -> list[Problem]:
+    found = []
+    for server in facts.servers:
+        if server.frozen_at is not None:
+            why = f": {_short(server.frozen_reason)}" if server.frozen_reason else ""
+            sentence = f"Settling on {server.server} is frozen since {moment(server.frozen_at, facts.now)}{why}"
+            found.append(Problem(Severity.CRITICAL, sentence, server.frozen_at, "/horizon"))
+        if server.sampled_at is None:
+            continue
+        if is_stale(server.sampled_at, facts):
+            sentence = f"No data about Horizon {server.server} since {moment(server.sampled_at, facts.now)}"
+            found.append(Problem(Severity.CRITICAL, sentence, server.sampled_at, "/horizon"))
+        elif server.verdict in ("warn", "critical"):
+            why = "; ".join(server.reasons) or f"the probe says {server.verdict}"
+            severity = Severity.CRITICAL if server.verdict == "critical" else Severity.WARN
+            found.append(Problem(severity, f"Horizon {server.server}: {_short(why)}", None, "/horizon"))
+    if not any(server.sampled_at for server in facts.servers):
+        found.append(Problem(Severity.WARN, "Horizon has not been probed yet", None, "/horizon"))
+    return found
+
+
+def is_stale(sampled_at: datetime, facts: Facts) -> bool:
+    """Whether a sample is too old to say anything: past three probe intervals."""
+    return (facts.now - sampled_at).total_seconds() > STALE_INTERVALS * facts.probe_interval_s
+
+
+def _money(facts: Facts) -> list[Problem]:
+    found = []
+    if facts.cases:
+        waits = "1 case waits" if facts.cases == 1 else f"{facts.cases} cases wait"
+        since = f", the oldest since {moment(facts.oldest_case, facts.now)}" if facts.oldest_case else ""
+        old = facts.oldest_case is not None and facts.now - facts.oldest_case > CASE_CRITICAL
+        severity = Severity.CRITICAL if old else Severity.WARN
+        found.append(Problem(severity, f"{waits} for a decision{since}", facts.oldest_case, "/cases"))
+    if facts.late_pending:
+        are = "1 transaction has" if facts.late_pending == 1 else f"{facts.late_pending:,} transactions have"
+        oldest = min((item.oldest for item in facts.pending), default=None)
+        since = f", the oldest since {moment(oldest, facts.now)}" if oldest else ""
+        sentence = f"{are} been pending for more than {span(facts.pending_after.total_seconds())}{since}"
+        found.append(Problem(Severity.WARN, sentence, oldest, "/transactions?status=PENDING"))
+    return found
+
+
+def _switches(facts: Facts) -> list[Problem]:
+    found = []
+    for state in facts.flags:
+        if state.value is not DEFAULTS[state.flag]:
+            word = "on" if state.value else "off"
+            why = f": {_short(state.reason)}" if state.reason else ""
+            when = moment(state.changed_at, facts.now)
+            sentence = f"{state.flag} is {word} since {when}, switched by {_short(state.changed_by)}{why}"
+            found.append(Problem(Severity.WARN, sentence, state.changed_at, "/jobs"))
+    for job in facts.jobs:
+        if job.paused_at is not None:
+            until = f" until {moment(job.paused_until, facts.now)}" if job.paused_until else " until it is resumed"
+            why = f": {_short(job.paused_reason)}" if job.paused_reason else ""
+            sentence = f"{job.name} is paused{until} by {_short(job.paused_by) or 'nobody named'}{why}"
+            found.append(Problem(Severity.NOTE, sentence, job.paused_at, "/jobs"))
+    return found
+
+
+def _runs_of(name: str) -> str:
+    return f"/runs?{urlencode({'job': name})}"
+
+
+def _short(value: str | None, most: int = 140) -> str:
+    line = (value or "").strip().splitlines()[0] if (value or "").strip() else ""
+    return line.rstrip(".") if len(line) <= most else f"{line[: most - 1].rstrip()}…"

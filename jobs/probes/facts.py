@@ -1,0 +1,163 @@
+"""Reads the facts that `attention` judges: a handful of statements, each bounded whatever the tables hold."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import islice
+
+from sqlalchemy import Connection, text
+
+from jobs.core.flags import list_flags
+from jobs.core.settings import Settings
+from jobs.horizon.servers import servers
+from jobs.probes.attention import STALE_INTERVALS, Facts, JobFacts, PendingFacts, ServerFacts, WorkerFacts
+from jobs.schedule.model import Schedule, fires
+from jobs.schedule.store import list_schedules
+from jobs.schedule.words import in_words
+
+PROBE_JOB = "probe-horizon"
+_LOOK_BACK_RUNS = 200
+
+_RUNS = text("""
+    SELECT s.name, r.*
+    FROM unnest(CAST(:names AS text[])) AS s (name)
+    CROSS JOIN LATERAL (
+        WITH recent AS (
+            SELECT id, state, queued_at, finished_at, error FROM ops.runs
+            WHERE job = s.name ORDER BY id DESC LIMIT :look_back
+        ), good AS (
+            SELECT coalesce(max(id), 0) AS id, max(finished_at) AS at FROM recent WHERE state = 'succeeded'
+        ), bad AS (
+            SELECT recent.* FROM recent, good
+            WHERE recent.id > good.id AND recent.state IN ('failed', 'timed_out', 'lost')
+        )
+        SELECT (SELECT at FROM good) AS last_success_at,
+               (SELECT max(queued_at) FROM recent WHERE state NOT IN ('missed', 'skipped')) AS last_run_at,
+               (SELECT count(*) FROM bad) AS failures,
+               (SELECT min(finished_at) FROM bad) AS failing_since,
+               (SELECT id FROM bad ORDER BY id DESC LIMIT 1) AS failed_run,
+               (SELECT error FROM bad ORDER BY id DESC LIMIT 1) AS error,
+               (SELECT coalesce(error, 'no worker claimed them in time') FROM recent
+                 WHERE state = 'missed' AND queued_at > now() - interval '1 hour'
+                 ORDER BY id DESC LIMIT 1) AS missed
+    ) AS r
+""")
+
+_SERVERS = text("""
+    SELECT h.server, h.frozen_at, h.frozen_reason, h.blocked_until, s.at, s.verdict, s.reasons, s.age_s, s.lag
+    FROM ops.horizon_servers h
+    LEFT JOIN LATERAL (
+        SELECT at, verdict, reasons, age_s, lag FROM ops.horizon_samples
+        WHERE server = h.server ORDER BY at DESC LIMIT 1
+    ) AS s ON true
+    WHERE h.server = ANY (CAST(:servers AS text[]))
+    ORDER BY h.server
+""")
+
+_PENDING = text("""
+    SELECT currency, count(*) AS n, sum(amount) AS amount, min(created_at) AS oldest,
+           count(*) FILTER (WHERE created_at < now() - CAST(:after AS interval)) AS late
+    FROM transactions WHERE status = 'PENDING' GROUP BY currency ORDER BY count(*) DESC, currency
+""")
+
+
+def read_facts(conn: Connection, settings: Settings) -> Facts:
+    """The facts of this moment, by the database's clock."""
+    now: datetime = conn.execute(text("SELECT now()")).scalar_one()
+    schedules = list_schedules(conn)
+    after = timedelta(minutes=settings.pending_warn_min)
+    pending = conn.execute(_PENDING, {"after": after}).all()
+    cases = conn.execute(
+        text("SELECT count(*) AS n, min(opened_at) AS oldest FROM ops.reconciliation_cases WHERE resolved_at IS NULL")
+    ).one()
+    last_worker = conn.execute(text("SELECT max(beat_at) FROM ops.workers")).scalar()
+    return Facts(
+        now=now,
+        jobs=_jobs(conn, schedules, now),
+        workers=_workers(conn),
+        last_worker_at=last_worker,
+        servers=_servers(conn, settings),
+        probe_interval_s=_probe_interval(schedules),
+        pending=[PendingFacts(row.currency, row.n, row.amount, row.oldest) for row in pending],
+        late_pending=sum(row.late for row in pending),
+        pending_after=after,
+        cases=cases.n,
+        oldest_case=cases.oldest,
+        flags=list_flags(conn),
+    )
+
+
+def _jobs(conn: Connection, schedules: list[Schedule], now: datetime) -> list[JobFacts]:
+    rows = {
+        row.name: row
+        for row in conn.execute(
+            _RUNS, {"names": [schedule.name for schedule in schedules], "look_back": _LOOK_BACK_RUNS}
+        )
+    }
+    found = []
+    for schedule in schedules:
+        row = rows[schedule.name]
+        paused = schedule.paused(now)
+        found.append(
+            JobFacts(
+                name=schedule.name,
+                every=in_words(schedule),
+                enabled=schedule.enabled,
+                due_by=_due_by(schedule, row.last_success_at),
+                last_success_at=row.last_success_at,
+                last_run_at=row.last_run_at,
+                failures=row.failures,
+                failing_since=row.failing_since,
+                failed_run=row.failed_run,
+                error=row.error,
+                missed=row.missed,
+                paused_at=schedule.paused_at if paused else None,
+                paused_until=schedule.paused_until if paused else None,
+                paused_by=schedule.paused_by if paused else None,
+                paused_reason=schedule.paused_reason if paused else None,
+            )
+        )
+    return found
+
+
+def _due_by(schedule: Schedule, last_success: datetime | None) -> datetime | None:
+    """When the next success is late: after the first fire of a cron schedule, the third of an interval, and its time."""
+    since = max(last_success or schedule.live_since, schedule.live_since)
+    slots = STALE_INTERVALS if schedule.kind == "interval" else 1
+    due = next(islice(fires(schedule, since), slots - 1, None), None)
+    return None if due is None else due + timedelta(seconds=schedule.timeout_s + schedule.grace_s)
+
+
+def _workers(conn: Connection) -> list[WorkerFacts]:
+    # A worker that died without a word is named for an hour.
+    rows = conn.execute(
+        text(
+            "SELECT host, beat_at, scheduler_at FROM ops.workers"
+            " WHERE stopped_at IS NULL AND beat_at > now() - interval '1 hour' ORDER BY host, started_at"
+        )
+    )
+    return [WorkerFacts(row.host, row.beat_at, row.scheduler_at) for row in rows]
+
+
+def _servers(conn: Connection, settings: Settings) -> list[ServerFacts]:
+    return [
+        ServerFacts(
+            server=row.server,
+            sampled_at=row.at,
+            verdict=row.verdict,
+            reasons=tuple(str(reason["sentence"]) for reason in row.reasons or () if reason.get("verdict") != "ok"),
+            age_s=row.age_s,
+            lag=row.lag,
+            frozen_at=row.frozen_at,
+            frozen_reason=row.frozen_reason,
+            blocked_until=row.blocked_until,
+        )
+        for row in conn.execute(_SERVERS, {"servers": list(servers(settings))})
+    ]
+
+
+def _probe_interval(schedules: list[Schedule]) -> float:
+    for schedule in schedules:
+        if schedule.name == PROBE_JOB and schedule.kind == "interval":
+            return float(schedule.expression)
+    return 15.0

@@ -1,0 +1,125 @@
+"""A real dashboard over HTTP, as a process of its own: Streamlit allows one server a process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import text
+from starlette.types import ASGIApp
+
+from dashboard.doors import COOKIE
+from dashboard.serve import listen, server
+from jobs.core.db import Database
+from jobs.core.permissions import Role
+from jobs.core.sessions import open_session
+from tests.conftest import database_url
+from tests.ui import seed
+
+ROOT = Path(__file__).parents[2]
+_ADDRESSES = itertools.count(1)
+COMMAND = "import typer; from dashboard.cli import dashboard; typer.run(dashboard)"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running dashboard, its database, and the people who may sign in with seed.PASSWORD."""
+
+    base: str
+    db: Database
+    people: dict[Role, UUID]
+
+    @property
+    def port(self) -> int:
+        return int(self.base.rpartition(":")[2])
+
+    def visitor(self, cookie: str | None = None) -> httpx.Client:
+        """A browser, from an address of its own; with a cookie, one in which somebody has signed in."""
+        return httpx.Client(
+            base_url=self.base,
+            headers={"accept": "text/html", "origin": self.base, "x-forwarded-for": f"10.0.0.{next(_ADDRESSES)}"},
+            cookies={COOKIE: cookie} if cookie else None,
+        )
+
+    def sign_in(self, role: Role) -> str:
+        """The cookie of a new session of somebody of this role."""
+        with self.db.begin() as conn:
+            return open_session(conn, self.people[role], origin="test", hours=1)
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[str]:
+    """An application without Streamlit on a real server, in a thread; its address."""
+    listener = listen("127.0.0.1", 0)
+    running = server(app)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        running.should_exit = True
+        thread.join(timeout=10)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start_dashboard(db: Database, socket_folder: Path, port: int, **more: str) -> subprocess.Popen[bytes]:
+    """`nexaops dashboard` against this database, from a directory that is not ours; waits until it answers."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "DB_HOST": str(socket_folder),
+        "DB_NAME": str(db.url.database),
+        "STELLAR_HORIZON_URL": "http://127.0.0.1:8000,https://horizon.stellar.org",
+        "STELLAR_NETWORK": "CUSTOM",
+        "STELLAR_NETWORK_PASSPHRASE": "NexaFX Sandbox Network ; 2026",
+        "NEXAOPS_LOG_FORMAT": "json",
+        **more,
+    }
+    process = subprocess.Popen([sys.executable, "-c", COMMAND, "--port", str(port)], env=environment, cwd="/")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health", timeout=2).status_code == 200:
+                return process
+        except httpx.TransportError:
+            time.sleep(0.1)
+    process.kill()
+    raise AssertionError("the dashboard did not start")
+
+
+@pytest.fixture(scope="module")
+def site(admin: Database, template: str, server_socket: Path) -> Iterator[Site]:
+    """One dashboard for the tests of a module, on a lively database of its own."""
+    name = f"site_{os.urandom(4).hex()}"
+    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"))
+    db = Database(database_url(server_socket, name))
+    people = seed.people(db)
+    seed.living(db)
+    port = free_port()
+    process = start_dashboard(db, server_socket, port)
+    yield Site(f"http://127.0.0.1:{port}", db, people)
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=15)
+    db.close()
+    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))

@@ -1,0 +1,126 @@
+"""The frame in a real browser: it works under its own security policy, without reloads, on a phone, for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from dashboard.doors import COOKIE
+from jobs.core.permissions import Role
+from tests.db.conftest import Site
+from tests.e2e.conftest import browser_path, settle
+from tests.ui import seed
+
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=browser_path(),
+            args=["--no-sandbox", "--headless=new", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield started
+        started.close()
+
+
+def signed_in(site: Site, chromium: Browser, role: Role = Role.ADMINISTRATOR, **how: object) -> BrowserContext:
+    context = chromium.new_context(timezone_id="Europe/Berlin", **how)  # type: ignore[arg-type]  # Playwright's own
+    context.add_cookies([{"name": COOKIE, "value": site.sign_in(role), "url": site.base, "httpOnly": True}])
+    return context
+
+
+def visit(page: Page, address: str) -> None:
+    page.goto(address)
+    page.wait_for_selector(".nx-head")
+    settle(page)
+
+
+def test_signing_in_leads_to_the_page_that_was_asked_for(site: Site, chromium: Browser) -> None:
+    page = chromium.new_context(viewport=PHONE).new_page()  # type: ignore[arg-type]  # Playwright's own
+    page.goto(f"{site.base}/horizon")
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"]
+    page.get_by_label("E-mail address").fill("administrator@nexafx.test")
+    page.get_by_label("Password").fill(seed.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_selector("text=Servers side by side")
+    assert page.url == f"{site.base}/horizon"
+    page.context.close()
+
+
+def test_nothing_breaks_the_security_policy_and_figures_are_drawn(site: Site, chromium: Browser) -> None:
+    context = signed_in(site, chromium)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    for path in ("", "horizon"):
+        visit(page, f"{site.base}/{path}")
+    page.wait_for_selector(".js-plotly-plot .scatterlayer path", state="attached")
+    assert not [text for text in said if "Content Security Policy" in text or "Error:" in text]
+    assert page.title() == "Horizon · NexaFX operations"
+    context.close()
+
+
+def test_links_of_ours_do_not_reload_and_the_way_back_works(site: Site, chromium: Browser) -> None:
+    context = signed_in(site, chromium)
+    page = context.new_page()
+    visit(page, site.base)
+    page.evaluate("window.kept = 1")
+    page.click(".nx-tile a[href='/horizon'] >> nth=0")
+    page.wait_for_selector("text=Servers side by side")
+    assert page.url == f"{site.base}/horizon"
+    page.go_back()
+    page.wait_for_selector("text=Open checklists")
+    assert page.evaluate("window.kept") == 1
+    context.close()
+
+
+def test_ages_go_on_counting_and_turn_grey_when_the_server_is_silent(site: Site, chromium: Browser) -> None:
+    context = signed_in(site, chromium)
+    page = context.new_page()
+    visit(page, f"{site.base}/horizon")
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<time id=t data-age=43 data-limit=45"
+                  " data-since=\"no data since 02:14:05 UTC\">43 s ago</time>')")  # fmt: skip
+    page.wait_for_selector("#t:has-text('44 s ago')")
+    page.wait_for_selector("#t.nx-stale:has-text('no data since 02:14:05 UTC')")
+    context.close()
+
+
+def test_signing_out_in_one_tab_leads_the_other_to_the_login(site: Site, chromium: Browser) -> None:
+    context = signed_in(site, chromium, Role.DEVOPS)
+    reading, leaving = context.new_page(), context.new_page()
+    visit(reading, f"{site.base}/horizon")
+    visit(leaving, site.base)
+    leaving.get_by_role("button", name="DP").click()
+    leaving.get_by_role("button", name="Sign out").click()
+    leaving.wait_for_url("**/login")
+    reading.wait_for_url("**/login?next=%2Fhorizon", timeout=20_000)
+    context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_is_out_of_reach_on_a_phone(site: Site, chromium: Browser, theme: str) -> None:
+    context = signed_in(site, chromium, viewport=PHONE, color_scheme=theme)
+    page = context.new_page()
+    for path in ("", "horizon"):
+        visit(page, f"{site.base}/{path}")
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"], path
+    context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_can_be_read_by_everybody(site: Site, chromium: Browser, theme: str) -> None:
+    # axe brings a script of its own, which our policy would rightly refuse.
+    context = signed_in(site, chromium, viewport=DESK, color_scheme=theme, bypass_csp=True)
+    page = context.new_page()
+    for path in ("", "horizon"):
+        visit(page, f"{site.base}/{path}")
+        # Streamlit's own navigation nests its list in a way that axe does not like; the rest is ours.
+        found = Axe().run(page, context={"exclude": [["[data-testid=stSidebarNav]"]]})
+        assert found.violations_count == 0, found.generate_report()
+    context.close()

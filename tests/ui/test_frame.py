@@ -1,0 +1,88 @@
+"""What every page has: a check of who is looking, the line on top, and navigation to what exists."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from dashboard.navigation import PAGES
+from jobs.core.db import Database
+from jobs.core.permissions import Role
+from jobs.core.settings import Settings
+from tests.ui import seed
+from tests.ui.desk import run_page, seen
+
+NAMES = [entry.name for entry in PAGES]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_page_of_the_navigation_refuses_who_is_not_signed_in(db: Database, settings: Settings, name: str) -> None:
+    for nobody in (None, uuid4()):
+        page = run_page(db, settings, name, nobody)
+        assert not page.exception
+        assert page.error
+        assert not page.get("html")
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_every_page_opens_for_every_role(db: Database, settings: Settings, role: Role) -> None:
+    settings = settings.model_copy(update={"horizon_urls": seed.SERVERS})
+    person = seed.person(db, role)
+    seed.living(db, trouble=True)
+    for name in NAMES:
+        page = run_page(db, settings, name, person)
+        assert not page.exception, (name, page.exception)
+        assert not page.error, (name, [error.value for error in page.error])
+        assert page.get("html"), name
+
+
+def test_an_account_that_was_closed_sees_nothing(db: Database, settings: Settings) -> None:
+    person = seed.person(db, Role.ADMINISTRATOR)
+    assert not run_page(db, settings, "app", person).error
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.people SET disabled_at = now()"))
+    assert "closed" in run_page(db, settings, "app", person).error[0].value
+
+
+def test_a_one_time_password_is_not_enough_for_a_page(db: Database, settings: Settings) -> None:
+    person = seed.person(db, Role.ADMINISTRATOR, must_change=True)
+    assert run_page(db, settings, "app", person).error
+
+
+@pytest.mark.parametrize(("network", "label"), [("PUBLIC", "nx-net-public"), ("TESTNET", "nx-net-testnet")])
+def test_the_line_on_top_names_the_network(db: Database, settings: Settings, network: str, label: str) -> None:
+    settings = settings.model_copy(update={"network": network, "network_passphrase": None})
+    said = seen(run_page(db, settings, "app", seed.person(db, Role.VIEWER)))
+    assert label in said
+    assert f">{network}<" in said
+
+
+def test_the_demo_says_so(db: Database, settings: Settings) -> None:
+    demo = settings.model_copy(update={"demo": True})
+    assert ">DEMO<" in seen(run_page(db, demo, "app", seed.person(db, Role.VIEWER)))
+
+
+def test_the_line_on_top_says_what_is_switched_off_and_how_bad_it_is(db: Database, settings: Settings) -> None:
+    person = seed.person(db, Role.VIEWER)
+    seed.living(db, trouble=True)
+    said = seen(run_page(db, settings, "app", person))
+    assert "enableRetry off" in said
+    assert 'data-worst="critical"' in said
+
+
+def test_what_comes_from_the_tables_is_never_read_as_markup(db: Database, settings: Settings) -> None:
+    person = seed.person(db, Role.ADMINISTRATOR)
+    seed.living(db)
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "UPDATE ops.flags SET value = NOT value, reason = '<img src=x onerror=alert(1)>' WHERE name = 'dryRun'"
+            )
+        )
+        conn.execute(text("UPDATE ops.people SET name = '<b>Bobby</b>'"))
+    said = seen(run_page(db, settings, "app", person))
+    assert "&lt;img src=x" in said
+    assert "<img" not in said
+    assert "<b>" not in said

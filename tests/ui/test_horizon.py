@@ -1,0 +1,59 @@
+"""The Horizon page answers: can the chain's answers be trusted now."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from jobs.core.db import Database
+from jobs.core.permissions import Role
+from jobs.core.settings import Settings
+from tests.ui import seed
+from tests.ui.desk import run_page, seen
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"horizon_urls": seed.SERVERS, "rate_limit_per_hour": 3600})
+
+
+def test_one_good_server_is_enough_and_the_other_is_named(db: Database, settings: Settings) -> None:
+    seed.living(db, trouble=True)
+    said = seen(run_page(db, settings, "horizon", seed.person(db, Role.VIEWER)))
+    assert "answers can be trusted" in said
+    assert "1 of 2 servers does worse" in said
+    assert "horizon.stellar.org: the newest ledger is 34 s old" in said
+
+
+def test_an_old_green_is_never_shown(db: Database, settings: Settings) -> None:
+    seed.living(db)
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.horizon_samples SET at = at - interval '1 minute'"))
+    said = seen(run_page(db, settings, "horizon", seed.person(db, Role.VIEWER)))
+    assert "the probe is silent" in said
+    assert "no data since" in said
+    assert "nx-chip nx-ok" not in said
+
+
+def test_figures_come_with_their_units_and_percentiles(db: Database, settings: Settings) -> None:
+    seed.living(db)
+    page = run_page(db, settings, "horizon", seed.person(db, Role.VIEWER))
+    said = seen(page)
+    assert "fee stats" in said
+    assert "62 ms" in said
+    assert "probe-horizon" in said
+    assert "unavailable" in said
+    assert len(page.get("plotly_chart")) == 2
+
+
+def test_the_time_shown_stands_in_the_address(db: Database, settings: Settings) -> None:
+    seed.living(db)
+    page = run_page(db, settings, "horizon", seed.person(db, Role.VIEWER), range="24 h")
+    assert page.button_group[0].value == "24 h"
+
+
+def test_another_network_stands_out(db: Database, settings: Settings) -> None:
+    seed.living(db)
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.horizon_samples SET passphrase = 'Somewhere else'"))
+    assert "another network" in seen(run_page(db, settings, "horizon", seed.person(db, Role.VIEWER)))

@@ -1,0 +1,53 @@
+"""The README is part of the product: every setting, command and job stands in it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from jobs.cli import build
+from jobs.core.jobs import load_jobs
+from jobs.core.settings import Settings, variables
+
+REPOSITORY = Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", [".env.example", "README.md"])
+def test_every_setting_is_documented(document: str) -> None:
+    text = (REPOSITORY / document).read_text(encoding="utf-8")
+    missing = [name for field in Settings.model_fields.values() for name in variables(field) if name not in text]
+    assert missing == []
+
+
+def test_every_default_in_the_example_is_the_real_one() -> None:
+    text = (REPOSITORY / ".env.example").read_text(encoding="utf-8")
+    for field in Settings.model_fields.values():
+        shown = re.search(rf"^#{variables(field)[0]}=(.*)$", text, re.MULTILINE)
+        assert shown, variables(field)[0]
+        if isinstance(field.default, int | float) and not isinstance(field.default, bool):
+            assert shown.group(1) == str(field.default)
+
+
+def test_every_job_is_documented() -> None:
+    jobs = load_jobs()
+    assert {"reconcile-pending", "retry-failed", "cleanup-notifications", "probe-horizon"} <= set(jobs)
+    assert [name for name in jobs if f"`{name}`" not in README] == []
+
+
+def test_every_command_is_documented_and_explains_itself() -> None:
+    for name, command in get_command(build()).commands.items():  # type: ignore[attr-defined]
+        assert command.help, f"{name} has no help"
+        assert re.search(rf"`(nexaops )?{name}\b", README), f"{name} is not in the README"
+        for sub, part in getattr(command, "commands", {}).items():
+            assert part.help, f"{name} {sub} has no help"
+            assert re.search(rf"`nexaops {name} [^`]*\b{sub}\b", README), f"{name} {sub} is not in the README"
+
+
+def test_every_picture_of_the_readme_exists() -> None:
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
+    assert pictures
+    assert [picture for picture in pictures if not (REPOSITORY / picture).is_file()] == []
