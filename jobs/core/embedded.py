@@ -6,6 +6,7 @@ that runs beside `up` does not take it away. A lock file that a crash left behin
 
 from __future__ import annotations
 
+import atexit
 import time
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from subprocess import SubprocessError
 
 import psutil
+from fasteners import InterProcessLock
 
 from jobs.core.errors import NexaError
 
@@ -56,9 +58,14 @@ def embedded_server(home: Path, *, stop: bool = False) -> Iterator[Path]:
 def _start(data: Path) -> PostgresServer:
     """Starts or finds the server; a long crash recovery may outlast one attempt of the wheel's ten seconds."""
     deadline = time.monotonic() + START_TIMEOUT_S
+    # The wheel's own lock is one file for the whole machine, which the first user to come owns.
+    PostgresServer._lock = InterProcessLock(str(data.parent / "postgres.lock"))
     while True:
         try:
-            return get_server(data, cleanup_mode=None)
+            server = get_server(data, cleanup_mode=None)
+            # Whoever started it stops it, below; the wheel would count processes, and count killed ones too.
+            atexit.unregister(server._cleanup)
+            return server
         except (SubprocessError, AssertionError) as error:
             PostgresServer._instances.pop(data.resolve(), None)
             if time.monotonic() > deadline:
