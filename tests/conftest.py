@@ -92,10 +92,10 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(tmp_path)
     return Settings.model_validate(
         {
-            "horizon_urls": ("http://127.0.0.1:9",),
-            "network": "CUSTOM",
-            "network_passphrase": "NexaFX Sandbox Network ; 2026",
-            "rate_limit_per_hour": 0,
-            "home": tmp_path / "home",
+            "STELLAR_HORIZON_URL": ("http://127.0.0.1:9",),
+            "STELLAR_NETWORK": "CUSTOM",
+            "STELLAR_NETWORK_PASSPHRASE": "NexaFX Sandbox Network ; 2026",
+            "STELLAR_RATE_LIMIT_PER_HOUR": 0,
+            "NEXAOPS_HOME": tmp_path / "home",
         }
     )

@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     """The settings of one process; frozen, so that what a run started with is what it ends with."""
 
     model_config = SettingsConfigDict(
-        frozen=True, env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True,
+        frozen=True, env_file=".env", env_file_encoding="utf-8", extra="ignore",
         env_ignore_empty=True,
     )  # fmt: skip
 

@@ -28,7 +28,7 @@ from sqlalchemy import URL
 from dashboard.asgi import build_app
 from jobs.core.db import Database
 from jobs.core.settings import Settings
-app = build_app(Settings.model_validate({"demo": True}), Database(URL.create("postgresql+psycopg", host="127.0.0.1")))
+app = build_app(Settings.model_validate({"NEXAOPS_DEMO": True}), Database(URL.create("postgresql+psycopg", host="127.0.0.1")))
 def paths(routes, prefix=""):
     for route in routes:
         path = prefix + getattr(route, "path", "")

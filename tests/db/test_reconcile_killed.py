@@ -29,8 +29,8 @@ from jobs.core.settings import Settings
 from tests.db.books import run_job
 url, horizon, passphrase, home = sys.argv[1:]
 settings = Settings.model_validate(
-    {"horizon_urls": (horizon,), "network": "CUSTOM", "network_passphrase": passphrase, "rate_limit_per_hour": 0,
-     "home": Path(home), "batch_size": 10})
+    {"STELLAR_HORIZON_URL": (horizon,), "STELLAR_NETWORK": "CUSTOM", "STELLAR_NETWORK_PASSPHRASE": passphrase,
+     "STELLAR_RATE_LIMIT_PER_HOUR": 0, "NEXAOPS_HOME": Path(home), "NEXAOPS_BATCH_SIZE": 10})
 db = Database(make_url(url))
 print("ready", flush=True)
 while True:

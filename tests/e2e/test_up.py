@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_grou
 
 
 def ask(desk: Desk, statement: str) -> list[Row[tuple[object, ...]]]:
-    settings = Settings.model_validate({"home": desk.home, "demo": True, "db_name": "nexaops_demo"})
+    settings = Settings.model_validate({"NEXAOPS_HOME": desk.home, "NEXAOPS_DEMO": True, "DB_NAME": "nexaops_demo"})
     with open_database(settings) as db, db.read() as conn:
         return list(conn.execute(text(statement)))
 

@@ -98,3 +98,11 @@ def test_a_slip_of_the_pen_is_noticed() -> None:
     assert unknown_settings({"NEXAOPS_BATCHSIZE": "5"}) == [
         "NEXAOPS_BATCHSIZE is not a setting; did you mean NEXAOPS_BATCH_SIZE?"
     ]
+
+
+def test_only_the_documented_variables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "DEMO", "NETWORK", "CONCURRENCY", "APP_ENVIRONMENT"):
+        monkeypatch.setenv(name, "elsewhere")
+    assert load_settings().home == tmp_path / "home"
+    monkeypatch.delenv("NEXAOPS_HOME")
+    assert load_settings().home.name == "nexaops"
