@@ -12,8 +12,9 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
+from dashboard.components.compare import document
 from dashboard.queries import cached
 
 PAGE = 25
@@ -93,7 +94,7 @@ def cases(
         "most": PAGE + 1,
     }
     rows = conn.execute(text(_LIST + _ORDERS[order]), parameters).all()
-    found = tuple(Case(**row._mapping) for row in rows[:PAGE])
+    found = tuple(_case(row) for row in rows[:PAGE])
     return Cases(found, found[-1].id if len(rows) > PAGE else None)
 
 
@@ -101,7 +102,7 @@ def cases(
 def case(conn: Connection, case_id: int) -> Case | None:
     """One case, open or closed; None if there is none of this number."""
     row = conn.execute(text(_ONE), {"id": case_id}).one_or_none()
-    return None if row is None else Case(**row._mapping)
+    return None if row is None else _case(row)
 
 
 @cached(ttl=5)
@@ -115,6 +116,10 @@ def standing(conn: Connection) -> Standing:
         )
     )
     return Standing(tuple(Stake(**row._mapping) for row in stakes), tuple((row.reason, row.n) for row in reasons))
+
+
+def _case(row: Row[tuple[object, ...]]) -> Case:
+    return Case(**{**row._mapping, "details": document(row.details)})
 
 
 _CASE = """

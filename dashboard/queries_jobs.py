@@ -111,6 +111,13 @@ def run_list(conn: Connection, filters: Filters, before: int | None, limit: int 
 
 
 @cached(ttl=2)
+def newest_run(conn: Connection) -> int:
+    """The id of the newest run of all; 0 before the first."""
+    newest: int = conn.execute(select(func.coalesce(func.max(RUNS.c.id), 0))).scalar_one()
+    return newest
+
+
+@cached(ttl=2)
 def newer_runs(conn: Connection, filters: Filters, after: int) -> int:
     """How many runs have come since the one with this id, counted up to `NEWER_MOST` + 1."""
     query = _narrowed(select(RUNS.c.id), filters).where(RUNS.c.id > after).limit(NEWER_MOST + 1)

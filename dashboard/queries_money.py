@@ -112,11 +112,16 @@ def transactions(conn: Connection, filters: Filters, anchor: datetime, before: U
         ) from error
 
 
+@cached(ttl=1)
+def this_moment(conn: Connection) -> datetime:
+    """The database's clock, which gives transactions their times."""
+    now: datetime = conn.execute(text("SELECT now()")).scalar_one()
+    return now
+
+
 @cached(ttl=5)
 def newer(conn: Connection, filters: Filters, anchor: datetime) -> int:
     """How many transactions came after `anchor`, counted up to a hundred."""
-    if filters.search or filters.until is not None:
-        return 0
     return int(conn.execute(text(_NEWER), _parameters(filters, (anchor, _LAST))).scalar_one())
 
 
@@ -142,9 +147,9 @@ def _searched(conn: Connection, filters: Filters, key: Key) -> Page:
 def _understand(conn: Connection, search: str) -> _Hits:
     """What somebody may have typed: an id, a hash or the start of one, an e-mail, else a memo, a wallet, a name."""
     if "@" in search:
-        emails = {"exact": [search, search.lower()], "start": search.lower(), "most": _USERS}
-        users = conn.execute(text(_USERS_BY_EMAIL), emails).scalars()
-        return _Hits(users=tuple(users))
+        exact = conn.execute(text(_USER_BY_EMAIL), {"emails": [search, search.lower()]}).scalars().all()
+        start = {"wallet": None, "start": search.lower(), "most": _USERS}
+        return _Hits(users=tuple(exact or conn.execute(text(_USERS_BY_NAME), start).scalars()))
     compact = search.lower().replace("-", "")
     if _HEX.fullmatch(compact):
         ids: Sequence[UUID] = ()
@@ -265,13 +270,10 @@ _BY_HASH = """
 SELECT id FROM transactions WHERE lower(tx_hash) >= :low AND lower(tx_hash) < :high LIMIT :most
 """
 
-_USERS_BY_EMAIL = """
-(SELECT id FROM users WHERE email = ANY (CAST(:exact AS text[])))
-UNION (SELECT id FROM users WHERE starts_with(lower(email), :start) LIMIT :most)
-"""
+_USER_BY_EMAIL = "SELECT id FROM users WHERE email = ANY (CAST(:emails AS text[]))"
 
 _USERS_BY_NAME = """
-(SELECT id FROM users WHERE wallet_public_key = :wallet LIMIT :most)
+(SELECT id FROM users WHERE wallet_public_key = CAST(:wallet AS text) LIMIT :most)
 UNION (SELECT id FROM users WHERE starts_with(lower(email), :start) LIMIT :most)
 """
 

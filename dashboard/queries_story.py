@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from dashboard.components.compare import document
 from dashboard.queries import cached
 
 MOST = 100
@@ -158,7 +159,9 @@ def story(conn: Connection, transaction_id: UUID) -> Story | None:
         return None
     found = Transaction(**row._mapping)
     check = conn.execute(text(_CHECK), one).one_or_none()
-    cases = tuple(Opened(**case._mapping) for case in conn.execute(text(_CASES), one))
+    cases = tuple(
+        Opened(**{**case._mapping, "details": document(case.details)}) for case in conn.execute(text(_CASES), one)
+    )
     mine = one | {
         "user": found.user_id,
         "currency": found.currency,
@@ -169,7 +172,7 @@ def story(conn: Connection, transaction_id: UUID) -> Story | None:
         found,
         None if check is None else Check(**check._mapping),
         tuple(Entry(**entry._mapping) for entry in conn.execute(text(_ENTRIES), mine)),
-        tuple(Decided(**decision._mapping) for decision in conn.execute(text(_DECISIONS), one)),
+        tuple(Decided(**{**it._mapping, "proof": document(it.proof)}) for it in conn.execute(text(_DECISIONS), one)),
         tuple(Told(**told._mapping) for told in conn.execute(text(_NOTIFICATIONS), mine)),
         cases,
         tuple(

@@ -1,10 +1,11 @@
 """What a person does to a checklist: one command, and a refusal that stays where it was pressed.
 
 A tick must never be undone by a browser that is behind. Streamlit sends the values of all of a page's widgets with every
-click, so a box whose value the server had changed could come back with its old one and look like somebody's click.
-Therefore a box belongs to the version of the line that it was drawn with: when somebody else changes the line, a new
-box takes its place and what the old one still sends means nothing. After a person's own click the box stays, because
-its value is theirs already, and with it the keyboard's place.
+click, so a box whose value the server had changed could come back with its old one and look like somebody's click; and
+a box that was just taken away, sent once more, counts as changed. Therefore a box belongs to the version of the line
+that it was drawn with: when somebody else changes the line, a new box takes its place, and what the old one still sends
+means nothing. After a person's own click the box stays, because its value is theirs already, and with it the keyboard's
+place.
 """
 
 from __future__ import annotations
@@ -39,12 +40,21 @@ _CHANGED = "nx-cl-changed"
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A checkbox as one browser has it: the line's version when it was made, and the one that its value stands for."""
+    """A checkbox as one browser has it.
+
+    `born` is the line's version when it was made and `ticked` what it began as; `version` and `shown` are the line's
+    version and state that it stands for now. `turn` counts the boxes that had to be replaced within one version.
+    """
 
     born: int
     ticked: bool
     version: int
+    shown: bool
     turn: int = 0
+
+    def key(self, place: str) -> str:
+        """Its key as a widget."""
+        return f"nx-tick-{place}-{self.born}-{self.turn}"
 
 
 def attempt(place: str, command: Callable[[Connection, Person], T], *, right: Right = Right.TICK) -> T | None:
@@ -91,25 +101,34 @@ def tick_box(run_id: int, item: TrackedItem, *, disabled: bool) -> None:
     place = place_of(run_id, item.id)
     boxes: dict[str, Box] = st.session_state.setdefault(_BOXES, {})
     box = boxes.get(place)
-    if box is None or box.version != item.mark.version:
-        box = Box(item.mark.version, done, item.mark.version, box.turn if box is not None else 0)
+    # Streamlit drops the value of a box that was out of sight, so one that comes back begins anew.
+    if box is None or box.version != item.mark.version or box.key(place) not in st.session_state:
+        box = _new_box(item, box.turn if box is not None else 0)
         boxes[place] = box
-    key = f"nx-tick-{place}-{box.born}-{box.turn}"
-    shown = st.checkbox(
-        item.label, value=box.ticked, key=key, disabled=disabled, label_visibility="collapsed",
-        on_change=_toggled, args=(run_id, item.id, key),
+    sent = st.checkbox(
+        item.label, value=box.ticked, key=box.key(place), disabled=disabled, label_visibility="collapsed",
+        on_change=_toggled, args=(run_id, item.id, box.key(place)),
     )  # fmt: skip
-    if shown is not done:
+    if sent is not done:
         # A browser that came back after the server had gone, with a click that nobody took.
-        boxes[place] = Box(item.mark.version, done, item.mark.version, box.turn + 1)
+        boxes[place] = _new_box(item, box.turn + 1)
         st.rerun()
+
+
+def _new_box(item: TrackedItem, turn: int) -> Box:
+    done = item.mark.state is State.DONE
+    return Box(born=item.mark.version, ticked=done, version=item.mark.version, shown=done, turn=turn)
 
 
 def _toggled(run_id: int, item_id: str, key: str) -> None:
     place = place_of(run_id, item_id)
     box: Box = st.session_state[_BOXES][place]
-    change = tick if st.session_state[key] else untick
+    wanted = bool(st.session_state.get(key))
+    if key != box.key(place) or wanted is box.shown:
+        return  # a box that was replaced meanwhile, or nothing new
+    change = tick if wanted else untick
     version = attempt(place, lambda conn, person: change(conn, run_id, item_id, box.version, person, origin=ORIGIN))
     # A refused click leaves the browser's box in a state that the line does not have: another takes its place.
-    box = replace(box, turn=box.turn + 1, version=0) if version is None else replace(box, version=version)
-    st.session_state[_BOXES][place] = box
+    st.session_state[_BOXES][place] = (
+        replace(box, turn=box.turn + 1, version=0) if version is None else replace(box, version=version, shown=wanted)
+    )

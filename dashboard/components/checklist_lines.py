@@ -111,11 +111,11 @@ def _remarks(view: View, item: TrackedItem) -> Iterable[Html]:
         yield tag("span", f"for {role_word(item.role)}", class_="nx-note")
 
 
-def _more(view: View, item: TrackedItem) -> Html:
+def _more(view: View, item: TrackedItem, *, words: str = "Details") -> Html:
     """Leads to the line's details and back; says how many comments wait there."""
     opened = view.open_item == item.id
     comments = item.mark.comments
-    said = f"{comments} {'comment' if comments == 1 else 'comments'}" if comments else "Details"
+    said = f"{comments} {'comment' if comments == 1 else 'comments'}" if comments else words
     return link(
         "Close" if opened else said,
         view.address(None if opened else item),
@@ -130,7 +130,7 @@ def _group_head(item: TrackedItem) -> Html:
     total = sum(1 for _ in item.leaves)
     if item.definition.repeat is not None:
         repeat = item.definition.repeat
-        rule = f"{repeat.times} times, one every {duration_text(repeat.every)}"
+        rule = f"one every {duration_text(repeat.every)}"
     else:
         rule = "one of them is enough" if item.definition.rollup == "any" else "all of them"
     state = item.state if item.state is not State.OPEN else ("running" if done else "open")
@@ -156,12 +156,12 @@ def _occurrence(view: View, item: TrackedItem) -> None:
         show(
             tag(
                 "div",
-                link(item.occurrence, view.address(None if view.open_item == item.id else item),
-                     class_="nx-link nx-cl-more", aria_label=f"Details: {plain(item.label)}"),
-                shape("na") if mark.state is State.NA else "",
+                tag("span", str(item.occurrence), class_="nx-num"),
+                join(" ", shape("na")) if mark.state is State.NA else "",
                 tag("div", by, class_="nx-cl-who"),
-            )
-        )  # fmt: skip
+            ),
+            _more(view, item, words="···"),
+        )
     if said := refusal(place_of(view.run.id, item.id)):
         show(said)
 

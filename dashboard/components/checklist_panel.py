@@ -21,22 +21,23 @@ from jobs.core.permissions import Right, Role, allowed
 def panel(run_id: int, item: TrackedItem, *, can: Collection[Command], open_run: bool, roles: frozenset[Role]) -> None:
     """Draws it; `can` holds the commands that the person may give this line now."""
     # The forms come and go with the line's state only, so that what is half written stays while others tick.
-    if Command.MARK_NA in can:
-        _form(
-            "na", run_id, item, label="Why it does not apply", verb="Does not apply",
-            command=lambda version, words: _mark_na(run_id, item.id, version, words),
-        )  # fmt: skip
-    if Command.UNTICK in can:
-        was = "done" if item.mark.state is State.DONE else "not applying"
-        _form(
-            "reopen", run_id, item, label=f"Why it is open again (it stays in its history as {was})", verb="Reopen",
-            command=lambda version, words: _reopen(run_id, item.id, version, words),
-        )  # fmt: skip
-    if open_run and allowed(roles, Right.TICK):
-        _form(
-            "comment", run_id, item, label="Comment", verb="Comment",
-            command=lambda _version, words: comment_on(run_id, item.id, words),
-        )  # fmt: skip
+    with st.container(key=f"nx-cl-forms-{run_id}-{item.mark.state.value}", horizontal=True, gap="medium"):
+        if Command.MARK_NA in can:
+            _form(
+                "na", run_id, item, label="Why it does not apply", verb="Does not apply",
+                command=lambda version, words: _mark_na(run_id, item.id, version, words),
+            )  # fmt: skip
+        if Command.UNTICK in can:
+            was = "done" if item.mark.state is State.DONE else "not applying"
+            _form(
+                "reopen", run_id, item, label=f"Why it is open again (it stays in its history as {was})", verb="Reopen",
+                command=lambda version, words: _reopen(run_id, item.id, version, words),
+            )  # fmt: skip
+        if open_run and allowed(roles, Right.TICK):
+            _form(
+                "comment", run_id, item, label="Comment", verb="Comment",
+                command=lambda _version, words: comment_on(run_id, item.id, words),
+            )  # fmt: skip
     if item.definition.na == "never":
         show(tag("p", "This line always applies.", class_="nx-note"))
     if item.role is not None:

@@ -12,9 +12,7 @@ from dashboard.components.states import shape
 
 
 def steps(run_id: int, phases: Sequence[TrackedPhase], current: TrackedPhase) -> Html:
-    """Every phase by section, each a link that opens it; nothing for a list of one."""
-    if len(phases) == 1:
-        return Html("")
+    """Every phase by section, each a link that opens it."""
     numbered = list(enumerate(phases, start=1))
     groups = groupby(numbered, key=lambda entry: entry[1].definition.section)
     return tag(
@@ -22,7 +20,7 @@ def steps(run_id: int, phases: Sequence[TrackedPhase], current: TrackedPhase) ->
         *(
             tag(
                 "section",
-                tag("h3", section or "\u00a0"),
+                tag("h3", section or "\u00a0", class_=None if section else "nx-cl-blank"),
                 tag("ol", *(_step(run_id, number, phase, phase is current) for number, phase in members)),
             )
             for section, members in groups
@@ -95,8 +93,6 @@ def onward(run_id: int, phases: Sequence[TrackedPhase], current: TrackedPhase) -
             url("checklist", id=run_id, phase=phase.definition.id),
         )
 
-    if before is None and after is None:
-        return Html("")
     return tag(
         "nav",
         to(before, "Before") if before is not None else tag("span"),

@@ -59,7 +59,7 @@ def step_state(phase: TrackedPhase) -> tuple[str, str]:
     if phase.progress.complete:
         return "done", "complete"
     if phase.waits_for:
-        return "paused", "waits"
+        return "waits", "waits"
     return ("running", "under way") if phase.progress.closed else ("open", "to do")
 
 
@@ -79,7 +79,7 @@ def who(item: TrackedItem) -> Html:
     if mark.at is None or mark.version == 1:
         return Html("")
     did = {State.DONE: "", State.NA: "does not apply, ", State.OPEN: "reopened by "}[mark.state]
-    why = join(": ", tag("q", mark.reason)) if mark.reason else ""
+    why = tag("q", mark.reason) if mark.reason else ""
     lead = shape("na") if mark.state is State.NA else ""
     return tag(
         "div", lead, join(did, mark.name or mark.by, " ", instant(mark.at, seconds=False), why), class_="nx-cl-who"

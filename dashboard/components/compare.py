@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
 from dashboard.components.layout import table
-from dashboard.components.markup import Html, join, tag
+from dashboard.components.markup import Html, tag
 from dashboard.components.money_words import short_address
 from dashboard.components.numbers import amount_text
 from jobs.core.logs import redact, redact_value
@@ -60,6 +60,11 @@ def pairs(details: Mapping[str, object]) -> tuple[Pair, ...]:
     return tuple(row for row in rows if row.expected is not None or row.found is not None)
 
 
+def document(value: object) -> Mapping[str, object]:
+    """Stored details as what they should be; whatever else they are becomes what was found."""
+    return value if isinstance(value, Mapping) else {"found": value}
+
+
 def telling(rows: Sequence[Pair]) -> tuple[Pair, ...]:
     """The rows that a list shows: what differs; where nothing is known to, what was found, else what was expected."""
     return (
@@ -83,7 +88,7 @@ def detail(details: Mapping[str, object], key: str) -> str | None:
 
 def comparison(rows: Sequence[Pair], label: str, *, whole: bool = True) -> None:
     """Draws the pairs side by side; what does not differ is cut in the middle unless `whole`."""
-    table(("", "Expected", "Found"), [_compared(row, whole or row.differs) for row in rows], label=label)
+    table(("What", "Expected", "Found"), [_compared(row, whole or row.differs) for row in rows], label=label)
 
 
 def column(rows: Sequence[Pair], which: str) -> Html:
@@ -105,7 +110,7 @@ def column(rows: Sequence[Pair], which: str) -> Html:
 
 def _compared(row: Pair, whole: bool) -> tuple[object, ...]:
     by = tag("div", row.by, class_="nx-note") if row.by else ""
-    found = join(_side(row.found, differs=row.differs, whole=whole), by)
+    found = tag("div", _side(row.found, differs=row.differs, whole=whole), by)
     return row.label, _side(row.expected, differs=row.differs, whole=whole), found
 
 

@@ -72,7 +72,7 @@ def run_dialog(job: Job, *, key: str, given: Mapping[str, Any] | None = None, dr
     def body() -> None:
         if (run_id := st.session_state.get(started)) is not None:
             show(
-                tag("p", chip("queued", f"Run {run_id} is queued"), ": a worker takes it within a moment."),
+                tag("p", chip("queued", f"Run {run_id} is queued"), " A worker takes it within a moment."),
                 tag("p", link(f"Follow run {run_id}", url("run", id=run_id), class_="nx-link nx-onward")),
             )
             return
@@ -128,7 +128,9 @@ def pause_dialog(name: str, *, key: str) -> None:
         st.selectbox("For how long", list(_LENGTHS), key=f"{key}-length")
         st.text_input("Why", key=f"{key}-why", max_chars=500, placeholder="everybody sees it")
         length = _chosen(key)
-        until = " until somebody resumes it" if length is None else join(" until ", written(now() + length))
+        until = (
+            " until somebody resumes it" if length is None else join(" until ", written(now() + length, seconds=False))
+        )
         show(
             tag("p", "No run of ", name, " starts by its schedule", until, ".", class_="nx-strong"),
             tag("p", "What runs goes on, and it can still be run by hand.", class_="nx-quiet"),

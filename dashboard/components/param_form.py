@@ -45,9 +45,15 @@ def fields_of(model: type[Params]) -> list[Field]:
     schema = model.model_json_schema()
     required = set(schema.get("required", ()))
     return [
-        _field(name, prop, schema.get("$defs", {}), required=name in required)
+        _field(name, {"default": _made(model, name), **prop}, schema.get("$defs", {}), required=name in required)
         for name, prop in schema.get("properties", {}).items()
     ]
+
+
+def _made(model: type[Params], name: str) -> Any:
+    """What a default factory makes, which no schema tells; None for nothing."""
+    factory = model.model_fields[name].default_factory
+    return None if factory is None else model.model_fields[name].get_default(call_default_factory=True)
 
 
 def _field(name: str, prop: Schema, defs: Mapping[str, Schema], *, required: bool) -> Field:

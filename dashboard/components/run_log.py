@@ -15,7 +15,7 @@ from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.times import both
 from jobs.run.store import LogLine
 
-BUCKET = 128
+BUCKET = 32
 _MARKS = {"warning": "nx-warn", "error": "nx-critical", "critical": "nx-critical"}
 
 

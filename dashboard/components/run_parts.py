@@ -29,7 +29,7 @@ def counters(run: RunRow) -> None:
     if some:
         tiles(some)
     if none:
-        show(tag("p", "None: ", ", ".join(none), class_="nx-note"))
+        show(tag("p", "None: ", ", ".join(none), class_="nx-note nx-zeros"))
 
 
 def progress(run: RunRow, now: datetime) -> None:
@@ -56,7 +56,7 @@ def timeline(run: RunRow) -> None:
     if run.started_at is not None:
         waited = max(0.0, (run.started_at - due).total_seconds())
         since = "after its slot" if run.slot else "after it was queued"
-        steps.append(_step("Started", run.started_at, f"{lasted(waited)} {since}"))
+        steps.append(_step("Started", run.started_at, f"{lasted(waited)} {since}" if waited >= 0.1 else "at once"))
     elif not run.finished:
         steps.append(_step("Started", None, "waits for a worker"))
     if run.finished_at is not None:

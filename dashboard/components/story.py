@@ -133,7 +133,11 @@ def moments(story: Story, *, audit: bool) -> list[tuple[datetime, list[Said]]]:
     found: list[tuple[datetime, Said]] = [
         (
             it.created_at,
-            Said("wait", join(f"{plain(it.type)} of ", money(it.amount, it.currency), " created"), it.email),
+            Said(
+                "none",
+                join(f"{kind_words(it.type).capitalize()} of ", money(it.amount, it.currency), " created"),
+                it.email,
+            ),
         )
     ]
     opened = {(case.opened_at, case.reason): case for case in story.cases}
@@ -143,7 +147,7 @@ def moments(story: Story, *, audit: bool) -> list[tuple[datetime, list[Said]]]:
     found += [(entry.created_at, _booked(entry)) for entry in story.entries if entry.account_type == "USER"]
     found += [(told.created_at, _told(told)) for told in story.notifications]
     for case in story.cases:
-        said = tag("div", brief(detail(case.details, "sentence") or "", 300))
+        said = join(tag("div", brief(detail(case.details, "sentence") or "", 300)), evidence(case.details))
         number = link(f"Case {case.id}", url("cases", case=case.id), class_="nx-link nx-inline")
         found.append(
             (case.opened_at, Said("warn", join(number, f" opened: {reason_words(case.reason).lower()}"), said))
@@ -249,7 +253,7 @@ def _booked(entry: Entry) -> Said:
     credit = entry.direction == "CREDIT"
     amount = join("+" if credit else "−", money(entry.amount, entry.currency))
     after = "" if entry.after is None else join("balance after: ", money(entry.after, entry.currency))
-    return Said("ok" if credit else "wait", join(booked_words(entry.kind), ": ", amount), after)
+    return Said("ok" if credit else "none", join(booked_words(entry.kind), ": ", amount), after)
 
 
 def _told(told: Told) -> Said:
@@ -266,9 +270,9 @@ def _checked(story: Story) -> Said:
     server = f" on {brief(check.server).rpartition('://')[2]}" if check.server else ""
     words = look_words(check.outcome, check.detail)
     return Said(
-        "busy",
+        "none",
         f"Last look: {words[:1].lower()}{words[1:]}",
-        join(brief(check.detail, 300), " Seen ", times, by, server),
+        join(f"{brief(check.detail, 300).rstrip('.')}. Seen ", times, by, server),
     )
 
 

@@ -112,7 +112,7 @@ def _link(case: reads.Case) -> Html:
 
 
 def _value(case: reads.Case) -> Html:
-    return join(money(case.amount, case.currency), tag("div", kind_words(case.type), class_="nx-note"))
+    return tag("div", money(case.amount, case.currency), tag("div", kind_words(case.type), class_="nx-note"))
 
 
 def _open(case: reads.Case) -> tuple[object, ...]:
@@ -126,7 +126,7 @@ def _open(case: reads.Case) -> tuple[object, ...]:
         tag("div", reason_words(case.reason), class_="nx-why"),
         column(rows, "expected"),
         column(rows, "found"),
-        join(row, tag("div", case.email, class_="nx-note")),
+        tag("div", row, tag("div", case.email, class_="nx-note")),
         age(case.opened_at),
     )
 

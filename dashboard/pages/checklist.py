@@ -71,12 +71,14 @@ def work(run_id: int, phase_id: str, item_id: str | None, seen: tuple[RunState, 
         st.rerun()  # what can be done with the run as a whole has changed, and stands outside
     phase = next(phase for phase in run.phases if phase.definition.id == phase_id)
     head(run)
-    show(steps(run.id, run.phases, phase))
+    if len(run.phases) > 1:
+        show(steps(run.id, run.phases, phase))
     section(phase.definition.title, phase.definition.section or "")
     show(tag("p", phase_words(phase), class_="nx-quiet"), blockers(run.id, phase, run.phases), not_yours(run, phase))
     with st.container(key="nx-cl-lines", gap=None):
         draw_lines(View(run, phase, item_id, signed_in().roles))
-    show(onward(run.id, run.phases, phase))
+    if len(run.phases) > 1:
+        show(onward(run.id, run.phases, phase))
 
 
 def head(run: ChecklistRun) -> None:
@@ -130,7 +132,8 @@ def comment_form(run: ChecklistRun) -> None:
             st.session_state[key] = ""
 
     words_form(key, label="Comment on the whole run", verb="Comment", sent=sent)
-    show(refusal(place_of(run.id)))
+    if said := refusal(place_of(run.id)):
+        show(said)
 
 
 def names_of(person: Person) -> dict[str, str]:
@@ -142,10 +145,6 @@ run = chosen_run()
 item = st.query_params.get("item")
 phase = chosen_phase(run, item)
 work(run.id, phase.definition.id, item, (run.state, run.progress.complete))
-section("What happened", "the newest first")
-if run.state is RunState.OPEN and may(person, Right.TICK):
-    comment_form(run)
-history(run.id, before_id())
 left, right = st.columns(2, gap="large")
 with left:
     about.summary(run, names_of(person))
@@ -153,6 +152,10 @@ with left:
     about.contacts(run.template)
 with right:
     about.reference(run.template)
+section("What happened", "the newest first")
+if run.state is RunState.OPEN and may(person, Right.TICK):
+    comment_form(run)
+history(run.id, before_id())
 if run.state is RunState.OPEN and may(person, Right.START_CHECKLIST):
     about.closing(run)
 show(

@@ -22,7 +22,7 @@ from dashboard.components.strips import Bar, strip
 from dashboard.components.times import age, lasted, now
 from dashboard.shell import ASSETS
 from jobs.core.permissions import Right
-from jobs.probes.attention import Facts, Severity
+from jobs.probes.attention import Facts, Problem, Severity
 from jobs.schedule.model import Schedule
 from jobs.schedule.words import in_words, next_fires
 
@@ -41,12 +41,18 @@ def living(head: DeltaGenerator, places: Mapping[str, DeltaGenerator]) -> None:
     strips = queries.job_strips(NAMES)
     said = {name: _standing(name, standing.facts, strips[name]) for name in NAMES}
     with head.container():
-        page_head(_headline(said), "A row for each job: what it does, how it stands, when it runs next.")
-        problems([item for item in standing.problems
-                  if item.link == "/jobs" and item.severity is not Severity.NOTE])  # fmt: skip
+        page_head(*_headline(said))
+        problems(_elsewhere(standing.problems))
     for name, place in places.items():
         with place:
             show(_row(name, schedules.get(name), said[name], strips[name]))
+
+
+def _elsewhere(found: Sequence[Problem]) -> list[Problem]:
+    """What concerns the jobs and stands in none of their rows: workers, and flags that are no single job's."""
+    flags = tuple(f"{job.flag.value} " for job in JOBS.values() if job.flag is not None)
+    here = [item for item in found if item.link == "/jobs" and item.severity is not Severity.NOTE]
+    return [item for item in here if not item.sentence.startswith(flags)]
 
 
 def _standing(name: str, facts: Facts, bars: Sequence[Bar]) -> Said:
@@ -57,13 +63,16 @@ def _standing(name: str, facts: Facts, bars: Sequence[Bar]) -> Said:
     return standing_of(job, flag, bars, now())
 
 
-def _headline(said: Mapping[str, Said]) -> str:
+def _headline(said: Mapping[str, Said]) -> tuple[str, str]:
+    """Whether everything runs as it should, and what does not."""
     ill = [name for name, item in said.items() if not item.well]
     if not ill:
-        return f"All {len(said)} jobs run as they should"
-    if len(ill) == 1:
-        return f"{ill[0]} does not run as it should: {said[ill[0]].words}"
-    return f"{len(ill)} of {len(said)} jobs do not run as they should"
+        return f"All {len(said)} jobs run as they should", "What each does, how it stands, and when it runs next."
+    if len(ill) > 1:
+        return f"{len(ill)} of {len(said)} jobs need a look", ", ".join(ill)
+    alone = said[ill[0]]
+    verb = "" if alone.state == "failed" else "is "
+    return f"{ill[0]} {verb}{alone.words}", f"The other {len(said) - 1} run as they should."
 
 
 def _row(name: str, schedule: Schedule | None, said: Said, bars: Sequence[Bar]) -> Html:
@@ -86,7 +95,10 @@ def _when(schedule: Schedule | None) -> tuple[object, ...]:
     if schedule is None:
         return (tag("div", "no schedule yet"),)
     due = next(iter(next_fires(schedule, now(), 1)), None)
-    coming = tag("span", "no next run", class_="nx-quiet") if due is None else join("next ", instant(due))
+    if due is None:
+        coming: object = "no next run until it is resumed" if schedule.enabled else "no next run while it is off"
+    else:
+        coming = join("next ", instant(due))
     return tag("div", in_words(schedule)), tag("div", coming, class_="nx-note")
 
 

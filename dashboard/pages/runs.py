@@ -8,7 +8,7 @@ from dashboard import queries_jobs as reads
 from dashboard.access import guarded_fragment, require
 from dashboard.components.job_words import asked_by, counted, first_line
 from dashboard.components.layout import empty, page_head, table
-from dashboard.components.markup import Html, join, link, tag, url
+from dashboard.components.markup import Html, link, tag, url
 from dashboard.components.pager import PARAMETER, before_id, pager
 from dashboard.components.states import chip, word
 from dashboard.components.times import age, lasted
@@ -44,11 +44,11 @@ def _first_page() -> None:
 
 
 @guarded_fragment(run_every=5, parallel=False)
-def listed(filters: Filters, before: int | None, first: int | None) -> None:
+def listed(filters: Filters, before: int | None, newest: int) -> None:
     """The rows as they stand; which rows they are stays as it was when the page was opened, so that nothing jumps."""
     if before is None:
-        _newer(filters, first)
-    rows = reads.run_list(filters, before if before is not None else None if first is None else first + 1)
+        _newer(filters, newest)
+    rows = reads.run_list(filters, newest + 1 if before is None else before)
     if not rows:
         _nothing(filters, before)
         return
@@ -57,9 +57,9 @@ def listed(filters: Filters, before: int | None, first: int | None) -> None:
         [
             (
                 link(tag("b", str(run.id)), url("run", id=run.id), title=f"Run {run.id} of {run.job}"),
-                join(run.job, tag("div", "dry run", class_="nx-note") if run.dry_run else ""),
+                tag("div", run.job, tag("div", "dry run", class_="nx-note") if run.dry_run else ""),
                 chip(run.state),
-                join(asked_by(run), tag("div", first_line(run.reason), class_="nx-note") if run.reason else ""),
+                tag("div", asked_by(run), tag("div", first_line(run.reason), class_="nx-note") if run.reason else ""),
                 age(run.started_at, none="not started"),
                 lasted(run.seconds),
                 did(run),
@@ -78,12 +78,12 @@ def did(run: RunLine) -> Html:
     if run.state == "running" and run.done is not None and run.total:
         counts.insert(0, f"{run.done:,} of {run.total:,}")
     why = tag("div", first_line(run.error)) if run.error and run.state != "succeeded" else ""
-    return join(why, tag("div", ", ".join(counts), class_="nx-note") if counts or not why else "")
+    return tag("div", why, tag("div", ", ".join(counts), class_="nx-note") if counts or not why else "")
 
 
-def _newer(filters: Filters, first: int | None) -> None:
+def _newer(filters: Filters, newest: int) -> None:
     """Says that there are newer runs than the list shows; showing them is up to the reader."""
-    newer = reads.newer_runs(filters, first or 0)
+    newer = reads.newer_runs(filters, newest)
     if not newer:
         return
     count = f"{reads.NEWER_MOST}+" if newer > reads.NEWER_MOST else str(newer)
@@ -103,5 +103,4 @@ def _nothing(filters: Filters, before: int | None) -> None:
 
 page_head("Runs", "What ran, who asked for it and how it ended; newest first.")
 wanted = chosen()
-newest = reads.run_list(wanted, None, 1)
-listed(wanted, before_id(), newest[0].id if newest else None)
+listed(wanted, before_id(), reads.newest_run())

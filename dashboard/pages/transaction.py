@@ -16,7 +16,7 @@ from dashboard.components.compare import comparison, pairs
 from dashboard.components.layout import empty, page_head, section, table, tiles
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.money_frame import money_styles
-from dashboard.components.money_words import account_words, booked_words, plain, reason_words, short_id
+from dashboard.components.money_words import account_words, booked_words, kind_words, reason_words, short_id
 from dashboard.components.numbers import amount_text, figure, money
 from dashboard.components.states import chip
 from dashboard.components.story import headline, moments, timeline, what_next
@@ -56,13 +56,18 @@ def head(transaction_id: UUID) -> None:
     waiting = join(*(tag("div", link(reason_words(case.reason), url("cases", case=case.id))) for case in cases))
     tiles(
         [
-            figure(amount_text(it.amount), it.currency, label=plain(it.type), note=join("created ", age(it.created_at))),
+            figure(amount_text(it.amount), it.currency, label=kind_words(it.type).capitalize(), note=join("created ", age(it.created_at))),
             figure(chip(it.status), label="State", note=join("since ", age(it.updated_at))),
             _balance(it),
             *([figure(chip("warn", "open"), label="Case" if len(cases) == 1 else f"{len(cases)} cases", note=waiting)]
               if cases else []),
         ]
     )  # fmt: skip
+
+
+def look_again(it: reads.Transaction) -> None:
+    """A button for those who may run jobs, on what still waits for proof."""
+    # Outside of the fragments: what was done is said by the frame, which runs with the whole page.
     if it.status == "PENDING" and it.type in ("DEPOSIT", "WITHDRAW") and may(person, Right.RUN_JOBS):
         st.button("Look at it now", icon=":material/search:", on_click=act, args=(Right.RUN_JOBS, _look(it.id)))
 
@@ -124,9 +129,10 @@ def terms(story: reads.Story) -> None:
     """What is expected, in full and to copy, beside what the newest proof or case found."""
     it = story.transaction
     with st.container(key="nx-terms", gap="xsmall"):
-        section("Expected and found")
         compared = pairs(_newest_details(story) or {})
-        if any(row.found for row in compared):
+        seen = any(row.found for row in compared)
+        section("Expected and found" if seen else "Expected")
+        if seen:
             comparison(compared, "Expected and found", whole=False)
         _copyable("Hash", it.tx_hash, "No hash has been saved yet.")
         _explorer(it)
@@ -136,8 +142,11 @@ def terms(story: reads.Story) -> None:
         if it.asset_issuer:
             _copyable(f"Issuer of {it.currency}", it.asset_issuer, "")
         _copyable("Id", str(it.id), "")
-        signed = "is kept: it can prove that this never lands" if it.signed else "is not kept"
-        show(tag("p", f"The signed envelope {signed}.", class_="nx-note"))
+        if it.status == "PENDING":
+            signed = (
+                "is kept: it can prove that this never lands" if it.signed else "is not kept: age alone proves nothing"
+            )
+            show(tag("p", f"The signed envelope {signed}.", class_="nx-note"))
 
 
 def _newest_details(story: reads.Story) -> dict[str, object] | None:
@@ -182,8 +191,11 @@ told = reads.story(chosen) if chosen is not None else None
 if told is None or chosen is None:
     nothing(st.query_params.get("id", ""))
 else:
-    st.set_page_config(page_title=f"{plain(told.transaction.type)} {short_id(chosen)} · NexaFX operations")
+    st.set_page_config(
+        page_title=f"{kind_words(told.transaction.type).capitalize()} {short_id(chosen)} · NexaFX operations"
+    )
     head(chosen)
+    look_again(told.transaction)
     left, right = st.columns([3, 2], gap="large")
     with left:
         happened(chosen)

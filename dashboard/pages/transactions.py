@@ -16,13 +16,15 @@ from dashboard.components.markup import Html, join, link, tag, url
 from dashboard.components.money_frame import back_to_start, choice, money_styles
 from dashboard.components.money_words import failure_words, kind_words, look_words, reason_words, short_id
 from dashboard.components.numbers import amount_text, figure, money
-from dashboard.components.pager import PARAMETER, before, pager
+from dashboard.components.pager import before, pager
 from dashboard.components.states import chip, shape
 from dashboard.components.times import age, both
 from jobs.core.permissions import Right
 
 require(Right.VIEW)
 money_styles()
+# What comes after this moment waits behind a button, so that nothing moves under the eyes of whoever reads.
+ANCHOR = "nx-transactions-anchor"
 _TYPES: Mapping[str, str] = {"Deposit": "DEPOSIT", "Withdrawal": "WITHDRAW", "Swap": "SWAP"}
 # label -> created within this time, or longer ago than this
 _AGES: Mapping[str, tuple[timedelta | None, timedelta | None]] = {
@@ -86,17 +88,13 @@ def asked(anchor: datetime) -> reads.Filters:
 
 
 @guarded_fragment(run_every=10)
-def listing(filters: reads.Filters, anchor: datetime) -> None:
+def listing(filters: reads.Filters) -> None:
     after = _row_id(before())
+    anchor: datetime = st.session_state[ANCHOR]
     page = reads.transactions(filters, anchor, after)
-    fresh = 0 if after else reads.newer(filters, anchor)
-    others = {key: value for key, value in st.query_params.items() if key != PARAMETER}
-    note = (
-        link(f"{fresh}{'+' if fresh >= 100 else ''} newer, show", _here(**others), class_="nx-link nx-inline")
-        if fresh
-        else ""
-    )
-    section("Found" if filters.search else "Newest first", note)
+    section("Found" if filters.search else "Newest first")
+    if after is None and not filters.search and filters.until is None:
+        _newer(reads.newer(filters, anchor))
     if page.lines:
         table(
             ("Id", "Type", "Amount", "State", "Last look", "User", "Created"),
@@ -118,12 +116,22 @@ def listing(filters: reads.Filters, anchor: datetime) -> None:
     pager("transactions", older=page.older, shown=said)
 
 
+def _newer(count: int) -> None:
+    """Always there, so that nothing moves when the first newer row comes."""
+    label = f"{count}{'+' if count >= 100 else ''} newer, show" if count else "Up to date"
+    st.button(label, key="nx-newer", type="tertiary", disabled=not count, on_click=_to_this_moment)
+
+
+def _to_this_moment() -> None:
+    st.session_state[ANCHOR] = reads.this_moment()
+
+
 def _row(line: reads.Line) -> tuple[object, ...]:
     return (
         link(short_id(line.id), url("transaction", id=line.id), class_="nx-link nx-id nx-inline", title=str(line.id)),
         kind_words(line.type),
         money(line.amount, line.currency),
-        join(chip(line.status), _case(line)),
+        tag("div", chip(line.status), _case(line)),
         _look(line),
         tag("span", line.email, class_="nx-break"),
         age(line.created_at),
@@ -132,7 +140,7 @@ def _row(line: reads.Line) -> tuple[object, ...]:
 
 def _case(line: reads.Line) -> Html:
     if line.case_id is None or line.case_reason is None:
-        return join()
+        return Html("")
     words = tag("span", shape("warn"), link(reason_words(line.case_reason), url("cases", case=line.case_id)))
     return tag("div", words, class_="nx-note nx-case-mark")
 
@@ -150,7 +158,7 @@ def _look(line: reads.Line) -> Html:
 
 
 def _said(words: str, when: Html) -> Html:
-    return join(words, tag("span", ", ", when, class_="nx-quiet"))
+    return tag("span", words, tag("span", ", ", when, class_="nx-quiet"))
 
 
 def _row_id(key: str | None) -> UUID | None:
@@ -161,6 +169,5 @@ def _row_id(key: str | None) -> UUID | None:
 
 
 pending()
-# What came after this moment waits behind a link, so that nothing moves under the eyes of whoever reads.
-opened = queries.standing().read_at
-listing(asked(opened), opened)
+_to_this_moment()
+listing(asked(st.session_state[ANCHOR]))

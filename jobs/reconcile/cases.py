@@ -115,8 +115,9 @@ WITH asked AS (
     SELECT a.* FROM asked a JOIN transactions t ON t.id = a.id
      WHERE t.processing_locked_by = :owner AND t.status = a.status
        AND NOT EXISTS (SELECT FROM ops.reconciliation_cases c
-                        WHERE c.transaction_id = a.id AND c.reason = a.reason AND c.resolved_by NOT LIKE 'run:%'
-                          AND c.resolved_at > now() - interval '1 day')
+                        WHERE c.transaction_id = a.id AND c.reason = a.reason
+                          AND (c.resolved_at IS NULL
+                               OR (c.resolved_by NOT LIKE 'run:%' AND c.resolved_at > now() - interval '1 day')))
 ), opened AS (
     INSERT INTO ops.reconciliation_cases (transaction_id, reason, details)
     SELECT id, reason, details FROM ours ORDER BY id
