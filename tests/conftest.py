@@ -6,6 +6,7 @@ The database is cloned from a template that was migrated once (about 40 ms), so 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import URL, text
 
+from jobs.core import jobs
 from jobs.core.db import Database
 from jobs.core.embedded import embedded_server
 from jobs.core.settings import Settings
 from jobs.upgrade import upgrade
+
+ENOUGH_MEMORY = 4 << 30
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,7 +35,10 @@ def _plain_environment() -> None:
 @pytest.fixture(scope="session")
 def server_socket() -> Iterator[Path]:
     """The folder of the test server's socket."""
-    with tempfile.TemporaryDirectory(prefix="nexaops-test-") as folder:
+    # Cloning a database writes 700 files: 15 ms in memory, 300 ms on a disk.
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ENOUGH_MEMORY
+    with tempfile.TemporaryDirectory(prefix="nexaops-test-", dir=memory if roomy else None) as folder:
         Path(folder).chmod(0o755)
         with embedded_server(Path(folder)) as socket:
             yield socket
@@ -45,6 +52,10 @@ def database_url(socket: Path, name: str) -> URL:
 def admin(server_socket: Path) -> Iterator[Database]:
     """The server's own database, to create and drop the others from."""
     database = Database(database_url(server_socket, "postgres"))
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        # A test's data need not outlive the machine; a killed server still finds it.
+        _outside_transaction(database, f"ALTER SYSTEM SET {setting} = off")
+    _outside_transaction(database, "SELECT pg_reload_conf()")
     yield database
     database.close()
 
@@ -54,12 +65,31 @@ def _outside_transaction(admin: Database, statement: str) -> None:
         conn.execute(text(statement))
 
 
+def _shipped_jobs() -> dict[str, jobs.Job]:
+    jobs.load_jobs()
+    return {name: job for name, job in jobs._REGISTRY.items() if not job.function.__module__.startswith("tests.")}
+
+
+@pytest.fixture(autouse=True)
+def _only_its_own_jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test sees the shipped jobs and those of its own module (or its `JOBS`), whatever else was collected."""
+    module = request.module
+    theirs = {
+        name: job
+        for name, job in jobs._REGISTRY.items()
+        if job.function.__module__ == module.__name__ or name in getattr(module, "JOBS", ())
+    }
+    monkeypatch.setattr(jobs, "_REGISTRY", _shipped_jobs() | theirs)
+
+
 @pytest.fixture(scope="session")
 def template(admin: Database, server_socket: Path) -> str:
     """A migrated database that nobody connects to any more."""
     _outside_transaction(admin, "CREATE DATABASE migrated")
     database = Database(database_url(server_socket, "migrated"))
-    upgrade(database)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "_REGISTRY", _shipped_jobs())
+        upgrade(database)
     database.close()
     return "migrated"
 
@@ -68,7 +98,7 @@ def template(admin: Database, server_socket: Path) -> str:
 def db(admin: Database, template: str, server_socket: Path) -> Iterator[Database]:
     """A migrated database of this test's own."""
     name = f"test_{uuid4().hex[:12]}"
-    _outside_transaction(admin, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    _outside_transaction(admin, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY WAL_LOG")
     database = Database(database_url(server_socket, name), pool_size=10)
     yield database
     database.close()

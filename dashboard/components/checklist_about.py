@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import streamlit as st
 from sqlalchemy import Connection
 
 from checklists.schema import FieldKind, Template
 from checklists.store import ChecklistRun, RunState, close_run
+from checklists.tracker import Progress
 from dashboard.actions import ORIGIN, Command, ReasonedCommand, act, ask
 from dashboard.components.checklist_words import rich, role_word
 from dashboard.components.layout import section
@@ -95,16 +96,15 @@ def closing(run: ChecklistRun) -> None:
     """Ends the run, for those who may: as done when nothing required is open, abandoned with a reason."""
     section("End this run")
     left = run.progress.required_open
-    title, lines = run.template.title, run.progress
+    title = run.template.title
     kept = "Nobody can tick, comment or reopen anything in it afterwards; everything stays readable."
     with st.container(key="nx-cl-closing", horizontal=True, gap="small", vertical_alignment="center"):
         if run.progress.complete:
             with st.popover("Close as done", type="primary", icon=":material/check_circle:"):
                 show(
-                    tag("p", f"Closes “{title}” as done: {lines.done} lines done, {lines.na} that do not apply, "
-                             f"{lines.total - lines.closed} optional ones left open."),
+                    tag("p", f"Closes “{title}” as done: {'; '.join(_ends(run.progress))}."),
                     tag("p", kept, class_="nx-quiet"),
-                )  # fmt: skip
+                )
                 st.button("Close it as done", key="nx-cl-done", type="primary", on_click=act,
                           args=(Right.START_CHECKLIST, _done(run.id)))  # fmt: skip
         else:
@@ -117,6 +117,14 @@ def closing(run: ChecklistRun) -> None:
                 f"Ends “{title}” with {left} required lines open. {kept}",
                 verb="Abandon it", right=Right.START_CHECKLIST, command=_abandon(run.id), key=f"abandon-{run.id}",
             )  # fmt: skip
+
+
+def _ends(progress: Progress) -> Iterator[str]:
+    yield f"{progress.done} of {progress.total} lines done"
+    if progress.na:
+        yield f"{progress.na} that {'does' if progress.na == 1 else 'do'} not apply"
+    if left := progress.total - progress.closed:
+        yield f"{left} optional {'line' if left == 1 else 'lines'} left open"
 
 
 def _done(run_id: int) -> Command:

@@ -10,7 +10,9 @@ place.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -36,6 +38,8 @@ log = get_logger(__name__)
 _REFUSED = "nx-cl-refused"
 _BOXES = "nx-cl-boxes"
 _CHANGED = "nx-cl-changed"
+_LOCK = "nx-cl-lock"
+_lock_guard = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,18 @@ class Box:
     def key(self, place: str) -> str:
         """Its key as a widget."""
         return f"nx-tick-{place}-{self.born}-{self.turn}"
+
+
+def one_at_a_time() -> AbstractContextManager[object]:
+    """Held by a callback from its look at what the browser sent until its command is done.
+
+    Two quick presses run in two threads of one session: the second must find what the first has done.
+    """
+    with _lock_guard:
+        if _LOCK not in st.session_state:
+            st.session_state[_LOCK] = threading.Lock()
+        lock: threading.Lock = st.session_state[_LOCK]
+    return lock
 
 
 def attempt(place: str, command: Callable[[Connection, Person], T], *, right: Right = Right.TICK) -> T | None:
@@ -122,13 +138,16 @@ def _new_box(item: TrackedItem, turn: int) -> Box:
 
 def _toggled(run_id: int, item_id: str, key: str) -> None:
     place = place_of(run_id, item_id)
-    box: Box = st.session_state[_BOXES][place]
-    wanted = bool(st.session_state.get(key))
-    if key != box.key(place) or wanted is box.shown:
-        return  # a box that was replaced meanwhile, or nothing new
-    change = tick if wanted else untick
-    version = attempt(place, lambda conn, person: change(conn, run_id, item_id, box.version, person, origin=ORIGIN))
-    # A refused click leaves the browser's box in a state that the line does not have: another takes its place.
-    st.session_state[_BOXES][place] = (
-        replace(box, turn=box.turn + 1, version=0) if version is None else replace(box, version=version, shown=wanted)
-    )
+    with one_at_a_time():
+        box: Box = st.session_state[_BOXES][place]
+        wanted = bool(st.session_state.get(key))
+        if key != box.key(place) or wanted is box.shown:
+            return  # a box that was replaced meanwhile, or nothing new
+        change = tick if wanted else untick
+        version = attempt(place, lambda conn, person: change(conn, run_id, item_id, box.version, person, origin=ORIGIN))
+        # A refused click leaves the browser's box in a state that the line does not have: another takes its place.
+        st.session_state[_BOXES][place] = (
+            replace(box, turn=box.turn + 1, version=0)
+            if version is None
+            else replace(box, version=version, shown=wanted)
+        )

@@ -137,7 +137,7 @@ def _group_head(item: TrackedItem) -> Html:
     return tag(
         "div",
         shape(state),
-        tag("div", rich(item.text), class_="nx-cl-text"),
+        tag("div", tag("span", rich(item.text)), class_="nx-cl-text"),
         tag("div", f"{done} of {total}, {rule}", class_="nx-note"),
         class_="nx-cl-group",
     )

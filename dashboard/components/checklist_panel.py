@@ -11,11 +11,13 @@ from checklists.store import comment, mark_na, untick
 from checklists.tracker import LONGEST_NOTE, Command, State, TrackedItem
 from dashboard import queries_checklists as reads
 from dashboard.actions import ORIGIN
-from dashboard.components.checklist_commands import attempt, place_of
+from dashboard.components.checklist_commands import attempt, one_at_a_time, place_of
 from dashboard.components.checklist_words import happened, role_word, told
 from dashboard.components.markup import show, tag
 from jobs.core.people import Person
 from jobs.core.permissions import Right, Role, allowed
+
+_TURNS = "nx-cl-turns"
 
 
 def panel(run_id: int, item: TrackedItem, *, can: Collection[Command], open_run: bool, roles: frozenset[Role]) -> None:
@@ -84,18 +86,24 @@ def _reopen(run_id: int, item_id: str, version: int, words: str) -> bool:
 def _form(
     name: str, run_id: int, item: TrackedItem, *, label: str, verb: str, command: Callable[[int, str], bool]
 ) -> None:
-    key = f"nx-{name}-{place_of(run_id, item.id)}"
+    version = item.mark.version
+    words_form(
+        f"nx-{name}-{place_of(run_id, item.id)}", label=label, verb=verb, command=lambda words: command(version, words)
+    )
+
+
+def words_form(key: str, *, label: str, verb: str, command: Callable[[str], bool]) -> None:
+    """A few words and a button. What is refused stays to be mended; what was taken makes room for the next."""
+    turns: dict[str, int] = st.session_state.setdefault(_TURNS, {})
+    turn = turns.get(key, 0)
+    area = f"{key}-{turn}"
 
     def sent() -> None:
-        # What was refused stays to be mended.
-        if command(item.mark.version, str(st.session_state.get(key, ""))):
-            st.session_state[key] = ""
+        with one_at_a_time():
+            # Otherwise a second press that was under way.
+            if turns.get(key, 0) == turn and command(str(st.session_state.get(area, ""))):
+                turns[key] = turn + 1
 
-    words_form(key, label=label, verb=verb, sent=sent)
-
-
-def words_form(key: str, *, label: str, verb: str, sent: Callable[[], None]) -> None:
-    """A few words and a button; `sent` finds them in the session under `key`."""
-    with st.form(f"{key}-form", border=False):
-        st.text_area(label, key=key, max_chars=LONGEST_NOTE, height=72)
+    with st.form(f"{area}-form", border=False):
+        st.text_area(label, key=area, max_chars=LONGEST_NOTE, height=72)
         st.form_submit_button(verb, on_click=sent)

@@ -20,7 +20,7 @@ def steps(run_id: int, phases: Sequence[TrackedPhase], current: TrackedPhase) ->
         *(
             tag(
                 "section",
-                tag("h3", section or "\u00a0", class_=None if section else "nx-cl-blank"),
+                tag("p", section or "\u00a0", class_="nx-cl-over" if section else "nx-cl-over nx-cl-blank"),
                 tag("ol", *(_step(run_id, number, phase, phase is current) for number, phase in members)),
             )
             for section, members in groups

@@ -69,8 +69,7 @@ def standing(run: ChecklistRun) -> Html:
         return join(
             chip("running", "in hand"), " started by ", run.starter, ", ", instant(run.started_at, seconds=False)
         )
-    word = "done" if run.state is RunState.DONE else "abandoned"
-    return join(chip(run.state.value, word), " closed by ", run.closer, ", ", instant(run.closed_at, seconds=False))
+    return join(chip(run.state.value), " by ", run.closer, ", ", instant(run.closed_at, seconds=False))
 
 
 def who(item: TrackedItem) -> Html:

@@ -106,6 +106,8 @@ def headline(run: RunRow) -> str:
     dry = " as a dry run" if run.dry_run else ""
     took = lasted(run.duration_s)
     why = first_line(run.error).rstrip(".")
+    if run.state == "stopped" and why.startswith("Stopped by "):
+        return f"{run.job} was s{why[1:]}" + (f", after {took}" if run.started_at else "")
     said = {
         "queued": f"{run.job} waits for a worker",
         "running": f"{run.job} is running{dry}" if run.stop_by is None else f"{run.job} is stopping",

@@ -76,7 +76,7 @@ def listing(order: reads.Order, reason: str | None, older: timedelta | None) -> 
     notes = {
         reads.Order.OLDEST: "Oldest first",
         reads.Order.DEAREST: "By currency, dearest first",
-        reads.Order.CLOSED: "Closed, newest first",
+        reads.Order.CLOSED: "Closed, by number, newest first",
     }
     section(notes[order])
     if not page.found:
@@ -123,7 +123,7 @@ def _open(case: reads.Case) -> tuple[object, ...]:
     return (
         _link(case),
         _value(case),
-        tag("div", reason_words(case.reason), class_="nx-why"),
+        tag("div", reason_words(case.reason), class_="nx-words"),
         column(rows, "expected"),
         column(rows, "found"),
         tag("div", row, tag("div", case.email, class_="nx-note")),
@@ -132,7 +132,7 @@ def _open(case: reads.Case) -> tuple[object, ...]:
 
 
 def _closed(case: reads.Case) -> tuple[object, ...]:
-    decided = tag("div", brief(case.resolution or "", 160), class_="nx-why")
+    decided = tag("div", brief(case.resolution or "", 160), class_="nx-words")
     return (_link(case), _value(case), reason_words(case.reason), age(case.resolved_at), who(case.resolved_by), decided)
 
 

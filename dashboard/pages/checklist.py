@@ -125,13 +125,10 @@ def history(run_id: int, before: int | None) -> None:
 
 
 def comment_form(run: ChecklistRun) -> None:
-    key = f"nx-comment-{place_of(run.id)}"
-
-    def sent() -> None:
-        if comment_on(run.id, None, str(st.session_state.get(key, ""))):
-            st.session_state[key] = ""
-
-    words_form(key, label="Comment on the whole run", verb="Comment", sent=sent)
+    words_form(
+        f"nx-comment-{place_of(run.id)}", label="Comment on the whole run", verb="Comment",
+        command=lambda words: comment_on(run.id, None, words),
+    )  # fmt: skip
     if said := refusal(place_of(run.id)):
         show(said)
 

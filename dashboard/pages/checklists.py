@@ -71,7 +71,7 @@ def offered() -> None:
     if broken:
         show(tag("ul", *(line for item in broken for line in faults(item)), class_="nx-problems"))
     table(
-        ("Checklist", "Kind", "Lines", "Next review", ""),
+        ("Checklist", "Kind", "Lines", "Next review", "Next step"),
         [
             (
                 link(item.title, url("checklists", template=item.id)),

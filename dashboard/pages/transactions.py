@@ -133,7 +133,7 @@ def _row(line: reads.Line) -> tuple[object, ...]:
         money(line.amount, line.currency),
         tag("div", chip(line.status), _case(line)),
         _look(line),
-        tag("span", line.email, class_="nx-break"),
+        line.email,
         age(line.created_at),
     )
 

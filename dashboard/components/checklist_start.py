@@ -1,0 +1,129 @@
+"""Starting a run: the summary that its definition asks for, what will happen, and a look at the lines beforehand."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import streamlit as st
+from sqlalchemy import Connection
+
+from checklists.schema import FieldKind, SummaryField, Template
+from checklists.store import start_run
+from checklists.tracker import LONGEST_NOTE, Kind, TrackedItem, build, count
+from dashboard import queries_checklists as reads
+from dashboard.actions import ORIGIN
+from dashboard.components.checklist_commands import attempt, one_at_a_time, refusal
+from dashboard.components.checklist_words import rich, role_word
+from dashboard.components.markup import Html, join, link, show, tag, url
+from dashboard.components.states import chip
+from dashboard.components.times import now
+from jobs.core.people import Person
+from jobs.core.permissions import Right
+
+_STARTED = "nx-cl-started"
+
+
+def start_form(template: Template, person: Person) -> None:
+    """Asks for the summary, says what starting means, and leads to the run once there is one."""
+    started = st.session_state.get(_STARTED, {}).get(template.id)
+    if started is not None:
+        show(
+            tag("p", chip("done", f"Run {started} has started")),
+            tag("p", link(f"Open run {started}", url("checklist", id=started), class_="nx-link nx-cl-go")),
+        )
+        return
+    place = f"start/{template.id}"
+
+    def command(conn: Connection, actor: Person) -> int:
+        values = {field.id: _written(st.session_state.get(_key(template, field))) for field in template.fields}
+        return start_run(conn, template, values, actor, origin=ORIGIN)
+
+    def sent() -> None:
+        with one_at_a_time():
+            begun = st.session_state.setdefault(_STARTED, {})
+            # Otherwise a second press that was under way.
+            if template.id not in begun and (run_id := attempt(place, command, right=Right.START_CHECKLIST)):
+                begun[template.id] = run_id
+
+    with st.form(f"nx-start-{template.id}", border=False):
+        for field in template.fields:
+            _field(template, field, person)
+        total = count(line for phase in build(template, {}) for line in phase.items).total
+        show(
+            tag("p", f"Starts a run of {total} lines that everybody sees, in your name. It keeps to the "
+                     "definition as it stands now, also when the definition changes later.", class_="nx-quiet"),
+            refusal(place),
+        )  # fmt: skip
+        st.form_submit_button("Start the run", type="primary", on_click=sent)
+
+
+def forget_started() -> None:
+    """Lets a definition be started once more: its last start has been seen."""
+    st.session_state.pop(_STARTED, None)
+
+
+def _field(template: Template, field: SummaryField, person: Person) -> None:
+    key = _key(template, field)
+    label = field.title if field.required else f"{field.title} (optional)"
+    match field.type:
+        case FieldKind.DATE:
+            st.date_input(label, value=now().date() if field.required else None, key=key, format="YYYY-MM-DD")
+        case FieldKind.USER:
+            names = {**dict(reads.accounts()), person.email: person.name}
+            emails = list(names)
+            st.selectbox(
+                label, emails, index=emails.index(person.email) if field.required else None, key=key,
+                format_func=lambda email: f"{names[email]}, {email}",
+            )  # fmt: skip
+        case FieldKind.MARKDOWN:
+            st.text_area(label, key=key, max_chars=LONGEST_NOTE, height=96)
+        case FieldKind.TEXT:
+            st.text_input(label, key=key, max_chars=200)
+
+
+def _key(template: Template, field: SummaryField) -> str:
+    return f"nx-field-{template.id}-{field.id}"
+
+
+def _written(value: object) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value or "")
+
+
+def preview(template: Template) -> None:
+    """The definition's phases and lines, as a run would begin."""
+    show(
+        *(
+            tag(
+                "details",
+                tag(
+                    "summary",
+                    tag("span", phase.definition.title),
+                    tag("span", f"{phase.progress.total}", class_="nx-note nx-num"),
+                ),
+                tag("p", f"Waits for {', '.join(phase.waits_for)}.", class_="nx-note") if phase.waits_for else "",
+                tag("ul", *(_previewed(item) for item in phase.items), class_="nx-cl-plain"),
+                class_="nx-cl-preview",
+            )
+            for phase in build(template, {})
+        )
+    )
+
+
+def _previewed(item: TrackedItem) -> Html:
+    repeat = item.definition.repeat
+    remarks = [f"{repeat.times} times" if repeat is not None else "", _optional(item), _for(item)]
+    said = ", ".join(remark for remark in remarks if remark)
+    children = item.children if item.kind is Kind.GROUP else ()
+    return tag(
+        "li",
+        join(rich(item.text), tag("span", f" {said}", class_="nx-note") if said else ""),
+        tag("ul", *(_previewed(child) for child in children), class_="nx-cl-plain") if children else "",
+    )
+
+
+def _optional(item: TrackedItem) -> str:
+    return "optional" if item.definition.need == "optional" else ""
+
+
+def _for(item: TrackedItem) -> str:
+    return f"for {role_word(item.role)}" if item.role is not None else ""
