@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from checklists.load import find_template
-from checklists.store import RunState, close_run, comment, mark_na, start_run, tick, untick
+from checklists.store import RunState, close_run, comment, list_runs, mark_na, start_run, tick, untick
 from jobs.core.db import Database
 from jobs.core.people import Person, add_person, list_people
 from jobs.core.permissions import Role
@@ -41,8 +41,10 @@ _TICKED = (
 
 
 def seed(db: Database) -> None:
-    """Adds the demo's people and their checklist runs; for a demo database that has neither."""
+    """Adds the demo's people and their checklist runs to a demo database that has none."""
     with db.begin() as conn:
+        if list_runs(conn, limit=1):
+            return
         for email, name, roles in _PEOPLE:
             add_person(conn, email, roles, actor="system", origin=ORIGIN, name=name)  # nobody signs in as them
         people = {person.email: person for person in list_people(conn)}

@@ -48,7 +48,7 @@ def main() -> None:
     with open_database(settings) as db, _sandbox(ledger) as server:
         traffic = Traffic(db, ledger, random.Random())  # noqa: S311 — a demo's luck, no secret
         with db.begin() as conn:
-            first = write_history(
+            write_history(
                 conn,
                 customers,
                 issuer=traffic.issuer,
@@ -56,9 +56,8 @@ def main() -> None:
                 passphrase=SANDBOX_PASSPHRASE,
                 ledger=ledger.latest.sequence,
             )
-        if first:
-            for entry in entry_points(group="nexaops.demo"):
-                entry.load()(db)
+        for entry in entry_points(group="nexaops.demo"):
+            entry.load()(db)
         traffic.open_accounts([customer.wallet for customer in customers])
         for _ in range(8):
             traffic.step()

@@ -113,10 +113,10 @@ def write_history(
     passphrase: str,
     ledger: int,
     deposits_each: int = 6,
-) -> bool:
-    """Writes the day once; False if this database has users already. Ledger is the sandbox's latest."""
+) -> None:
+    """Writes the day into a database without users, and nothing into another. Ledger is the sandbox's latest."""
     if conn.execute(text("SELECT EXISTS (SELECT 1 FROM users)")).scalar_one():
-        return False
+        return
     conn.execute(
         text(_USERS),
         {"emails": [one.email for one in customers], "wallets": [one.wallet for one in customers]},
@@ -126,4 +126,3 @@ def write_history(
     conn.execute(text(_RUNS))
     conn.execute(text(_SAMPLES), {"server": server, "passphrase": passphrase, "ledger": ledger})
     conn.execute(text(_HURRY))
-    return True

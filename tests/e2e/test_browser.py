@@ -35,17 +35,12 @@ def test_signing_in_leads_to_what_is_wrong_now(page: Page, desk: Desk) -> None:
 def test_run_now_starts_a_run_and_leads_to_it(page: Page, desk: Desk) -> None:
     page.goto(f"{desk.url}/jobs")
     settle(page)
-    page.get_by_role("button", name="Run now").first.click()
+    page.locator(".st-key-nx-jobline-reconcile-pending").get_by_role("button", name="Run now").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_be_visible()
-    reason = dialog.get_by_label(re.compile("reason|why", re.IGNORECASE))
-    if reason.count():
-        reason.first.fill("a test of the desk")
-        reason.first.press("Tab")
-    dialog.get_by_role("button", name=re.compile("^Run")).click()
-    settle(page)
-    if "/run?" not in page.url:
-        page.get_by_role("link", name=re.compile(r"run \d+|open the run|#\d+", re.IGNORECASE)).first.click()
+    expect(dialog.get_by_text("money may move", exact=False)).to_be_visible()
+    dialog.get_by_label(re.compile("^Why")).fill("a test of the desk")
+    dialog.get_by_role("button", name="Run reconcile-pending", exact=True).click()
+    dialog.get_by_role("link", name=re.compile(r"Follow run \d+")).click()
     expect(page).to_have_url(re.compile(r"/run\?"), timeout=15_000)
     expect(page.get_by_text(re.compile("succeeded", re.IGNORECASE)).first).to_be_visible(timeout=30_000)
 
