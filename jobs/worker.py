@@ -82,7 +82,7 @@ class _Worker:
         self._scheduler.start()
         for part in self._loops:
             part.start()
-        fetching = asyncio.create_task(self._fetch())
+        fetching = asyncio.create_task(self._fetch(asked))
         log.info("worker started", worker=str(self._id), concurrency=self._concurrency, pid=os.getpid())
         await asked.wait()
         log.info("worker stops", running=len(self._running))
@@ -93,10 +93,12 @@ class _Worker:
         await self._drain()
         await asyncio.to_thread(self._sign_off)
 
-    async def _fetch(self) -> None:
-        """Fetches runs; begins anew whenever the database has gone away and come back."""
+    async def _fetch(self, asked: asyncio.Event) -> None:
+        """Fetches runs until `asked` to stop; begins anew whenever the database has gone away and come back."""
         failing = False
-        while True:
+        # Being cancelled is not enough: without a database the queue's own farewell fails, and that error takes the
+        # place of the cancellation.
+        while not asked.is_set():
             app = queue_app(self._db, self._perform)
             began = time.monotonic()
             try:
