@@ -54,7 +54,7 @@ def start_command(
     with command_context("cli") as (_, db), db.begin() as conn:
         run_id = start_run(conn, found, fields, _operator(), origin="cli")
     line = f"Run [bold]{run_id}[/] of {escape(found.title)} is open: nexaops checklists show {run_id}"
-    console.print(line, soft_wrap=True)
+    console.print(line, soft_wrap=True, markup=True)
 
 
 @app.command("list")

@@ -1,27 +1,34 @@
 """How a page changes something: the right is asked again, one transaction, one sentence about what was done.
 
 Buttons call `act` from their `on_click`; what is risky goes through `ask`, a dialog that names what will happen and
-asks why. The command itself belongs to the room that owns the tables and writes its audit row.
+asks why; what says its refusals in a place of its own calls `attempt`. The command itself belongs to the room that
+owns the tables and writes its audit row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import streamlit as st
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import queries
 from dashboard.access import signed_in, told
-from dashboard.components.markup import show, tag
+from dashboard.components.markup import Html, show, tag
 from dashboard.desk import desk
 from jobs.core import permissions
 from jobs.core.errors import NexaError, UsageError
+from jobs.core.logs import get_logger
 from jobs.core.people import Person
 from jobs.core.permissions import Right
 
+T = TypeVar("T")
+log = get_logger(__name__)
 ORIGIN = "dashboard"
 """What the audit rows of commands from a page say about where they came from."""
+WHERE_WHY_STANDS = "stands in the audit trail, for whoever comes after you"
 _DONE = "nx-done"
 Command = Callable[[Connection, Person], str]
 ReasonedCommand = Callable[[Connection, Person, str], str]
@@ -33,39 +40,68 @@ def act(right: Right, command: Command) -> None:
     The command gets the person as the database knows them at this moment and returns what to say.
     """
     with told():
-        _run(right, command)
+        _done(_run(right, command))
 
 
-def ask(title: str, consequence: str, *, verb: str, right: Right, command: ReasonedCommand, key: str) -> None:
+def attempt(right: Right, command: Callable[[Connection, Person], T], refused: Callable[[str], None]) -> T | None:
+    """The same for what answers in its own way: the command's value, or None after `refused` got the sentence why not."""
+    try:
+        return _run(right, command)
+    except NexaError as error:
+        refused(str(error))
+    except SQLAlchemyError as error:
+        log.error("a command of a page failed", exc_info=error)
+        refused("The database does not answer: nothing was changed, try again.")
+    return None
+
+
+def ask(
+    title: str, consequence: str | Callable[[], Html], *, verb: str, right: Right, command: ReasonedCommand, key: str
+) -> None:
     """Opens a dialog: what will happen, why it is wanted, and a button that says `verb`.
 
-    Call it where a button was pressed (`if st.button(…): ask(…)`), outside of parallel fragments. The command gets the
-    reason, which is never empty, as its third argument.
+    Call it where a button was pressed (`if st.button(…): ask(…)`), outside of parallel fragments. A dialog with fields
+    of its own draws them in `consequence` and returns the words. The command gets the reason, which is never empty, as
+    its third argument.
     """
     why, problem, finished = f"{key}-why", f"{key}-problem", f"{key}-finished"
 
-    def confirmed() -> None:
+    def reasoned(conn: Connection, person: Person) -> str:
         reason = str(st.session_state.get(why, "")).strip()
-        try:
-            if not reason:
-                raise UsageError("Say why: whoever comes after you will want to know.")
-            _run(right, lambda conn, person: command(conn, person, reason))
-        except NexaError as error:
-            st.session_state[problem] = str(error)
-        else:
+        if not reason:
+            raise UsageError("Say why: whoever comes after you will want to know.")
+        return command(conn, person, reason)
+
+    def confirmed() -> None:
+        if (sentence := attempt(right, reasoned, refusal_to(problem))) is not None:
+            _done(sentence)
             st.session_state[finished] = True
 
     def body() -> None:
         if st.session_state.pop(finished, False):
             st.rerun()
-        show(tag("p", consequence))
-        st.text_area("Why", key=why, max_chars=500, height=88)
-        if said := st.session_state.pop(problem, None):
-            st.error(said, icon=":material/error:")
-        st.button(verb, type="primary", key=f"{key}-confirm", on_click=confirmed)
+        show(tag("p", consequence) if isinstance(consequence, str) else consequence())
+        st.text_area("Why", key=why, max_chars=500, height=88, placeholder=WHERE_WHY_STANDS)
+        confirm(verb, problem, key=key, on_click=confirmed)
 
     st.session_state.pop(problem, None)
     st.dialog(title)(body)()
+
+
+def refusal_to(problem: str) -> Callable[[str], None]:
+    """For `attempt`: keeps the sentence under this key, where `confirm` finds it."""
+
+    def keep(sentence: str) -> None:
+        st.session_state[problem] = sentence
+
+    return keep
+
+
+def confirm(verb: str, problem: str, *, key: str, on_click: Callable[[], None]) -> None:
+    """The end of a dialog: why the last try was refused, if it was, and the button that does it."""
+    if said := st.session_state.pop(problem, None):
+        st.error(said, icon=":material/error:")
+    st.button(verb, type="primary", key=f"{key}-confirm", on_click=on_click)
 
 
 def say_what_was_done() -> None:
@@ -74,10 +110,16 @@ def say_what_was_done() -> None:
         st.toast(sentence, icon=":material/check_circle:")
 
 
-def _run(right: Right, command: Command) -> None:
+def _done(sentence: str) -> None:
+    st.session_state.setdefault(_DONE, []).append(sentence)
+
+
+def _run(right: Right, command: Callable[[Connection, Person], T]) -> T:
     person = signed_in()
     permissions.require(person, right)
-    with desk().db.begin() as conn:
-        sentence = command(conn, person)
-    queries.forget()
-    st.session_state.setdefault(_DONE, []).append(sentence)
+    try:
+        with desk().db.begin() as conn:
+            return command(conn, person)
+    finally:
+        # Also after a refusal: what stood on the page may be why it was tried.
+        queries.forget()

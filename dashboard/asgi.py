@@ -14,6 +14,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from streamlit.runtime.pages_manager import PagesManager
 
 from dashboard import health
 from dashboard.access import show_error
@@ -22,6 +23,7 @@ from dashboard.doors import SECURITY_HEADERS
 from dashboard.gate import Gate, SessionBook
 from dashboard.login import Doorkeeper
 from dashboard.navigation import PATHS
+from dashboard.queries_jobs import known_jobs
 from dashboard.shell import shell_routes
 from jobs.core.db import Database
 from jobs.core.logs import get_logger
@@ -34,6 +36,9 @@ _HEAVY = ("pandas", "plotly.graph_objects", "dashboard.charts")
 def build_app(settings: Settings, db: Database) -> st.App:
     """The whole dashboard; one a process, because Streamlit keeps one runtime a process."""
     open_desk(settings, db)
+    # Streamlit guesses from a folder named `pages` that its older way is meant, in which a page runs without app.py;
+    # it drops the guess only when app.py has run once, which the first visitor's deep link would not make it do.
+    PagesManager.uses_pages_directory = False
     book = SessionBook(db)
     return st.App(
         Path(__file__).with_name("app.py"),
@@ -58,6 +63,7 @@ async def _lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     # every rerun, and walking these modules' objects would take most of its time.
     for name in _HEAVY:
         import_module(name)
+    known_jobs()
     gc.collect()
     gc.freeze()
     yield {}

@@ -22,6 +22,7 @@ OPEN_ASSETS = frozenset({"/assets/login.css", "/assets/text.woff2", "/assets/ico
 STREAM = "/_stcore/stream"
 # Streamlit's own figures and its API for programs: of no use to a person, so closed to everybody.
 SHUT = ("/_stcore/metrics", "/_stcore/agent/", "/_stcore/script-health-check")
+_LONGEST_TOKEN = 64
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 SECURITY_HEADERS: Mapping[str, str] = {
@@ -62,7 +63,8 @@ def find(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
 def session_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """The session's token from the cookies.
 
-    None if there are two of that name: one of them was planted by a neighbour on the same host.
+    None if there are two of that name: one of them was planted by a neighbour on the same host; and none that is
+    longer than any of ours, because the gate remembers what it looked up.
     """
     found = {
         value.strip()
@@ -72,7 +74,8 @@ def session_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         for name, _, value in [part.partition("=")]
         if name.strip() == COOKIE
     }
-    return found.pop() if len(found) == 1 else None
+    token = found.pop() if len(found) == 1 else ""
+    return token if 0 < len(token) <= _LONGEST_TOKEN else None
 
 
 def is_same_site(headers: Headers, *, needs_proof: bool) -> bool:
@@ -85,7 +88,7 @@ def is_same_site(headers: Headers, *, needs_proof: bool) -> bool:
     if site is not None and site not in ("same-origin", "none"):
         return False
     if origin is not None:
-        return origin != "null" and urlsplit(origin).netloc == host
+        return origin in (f"https://{host}", f"http://{host}")
     return site is not None or not needs_proof
 
 
@@ -97,7 +100,10 @@ def host_allowed(host: str | None, *, address: str, names: tuple[str, ...]) -> b
     """
     if host is None:
         return False
-    name = urlsplit(f"//{host}").hostname
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
     if name is None:
         return False
     if name in _LOCAL_NAMES or name == address or name in names:

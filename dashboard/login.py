@@ -1,22 +1,24 @@
 """Signing in and out, and choosing a password: plain pages of our own, without scripts and without Streamlit.
 
 The forms are protected by the gate (same site only); wrong passwords are counted and locked by `people.authenticate`,
-and an address that tries too often is made to wait before a password is even looked at.
+and an address that tries too often is made to wait before a password is even looked at. Everybody can reach these
+pages, so nobody who sends slowly or guesses in crowds may hold the threads that the others' pages need.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from html import escape
 from pathlib import Path
 from string import Template
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
-from anyio import from_thread
-from starlette.datastructures import FormData
+import anyio
+from anyio import to_thread
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -30,8 +32,14 @@ from jobs.core.settings import Settings
 
 ORIGIN = "dashboard"
 _TRIES, _WINDOW_S = 20, 60.0
-_LONGEST_FORM = 16_384
+_LONGEST_FORM, _SLOWEST_FORM_S = 16_384, 10.0
+_REFUSAL_S = 0.5
+_AT_ONCE = 4  # an argon2 hash takes 64 MB
 _FRAME = Template((Path(__file__).parent / "assets" / "login.html").read_text(encoding="utf-8"))
+
+
+Form = Mapping[str, str]
+_FormAnswer = Callable[[Request, Form], Response]
 
 
 class Throttle:
@@ -55,21 +63,36 @@ class Throttle:
 
 
 class Doorkeeper:
-    """The pages /login, /password and /logout. All are plain functions: Starlette runs them in threads."""
+    """The pages /login, /password and /logout. All are plain functions, which run in threads."""
 
     def __init__(self, settings: Settings, db: Database, book: SessionBook) -> None:
         self._settings, self._db, self._book = settings, db, book
         self._throttle = Throttle()
+        self._threads = anyio.CapacityLimiter(_AT_ONCE)
 
     def routes(self) -> list[Route]:
         return [
             Route(doors.LOGIN, self.login_page, methods=["GET"]),
-            Route(doors.LOGIN, self.login, methods=["POST"]),
+            Route(doors.LOGIN, self._with_form(self.login), methods=["POST"]),
             Route(doors.PASSWORD, self.password_page, methods=["GET"]),
-            Route(doors.PASSWORD, self.password, methods=["POST"]),
+            Route(doors.PASSWORD, self._with_form(self.password), methods=["POST"]),
             Route(doors.LOGOUT, self.logout_page, methods=["GET"]),
             Route(doors.LOGOUT, self.logout, methods=["POST"]),
         ]
+
+    def _with_form(self, answer: _FormAnswer) -> Callable[[Request], Awaitable[Response]]:
+        """Reads the form first, then takes a thread, one of few of its own."""
+
+        async def endpoint(request: Request) -> Response:
+            began = time.monotonic()
+            form = await _form(request)
+            response = await to_thread.run_sync(answer, request, form, limiter=self._threads)
+            if response.status_code == 403:
+                # How long a refusal takes must not tell whether the address exists.
+                await anyio.sleep(max(0.0, began + _REFUSAL_S - time.monotonic()))
+            return response
+
+        return endpoint
 
     def login_page(self, request: Request) -> Response:
         wanted = doors.local_path(request.query_params.get("next"))
@@ -77,13 +100,12 @@ class Doorkeeper:
             return RedirectResponse(wanted, 303)
         return self._login_form(wanted)
 
-    def login(self, request: Request) -> Response:
-        form = _form(request)
-        email, wanted = _field(form, "email"), doors.local_path(_field(form, "next"))
+    def login(self, request: Request, form: Form) -> Response:
+        email, wanted = form.get("email", ""), doors.local_path(form.get("next"))
         if not self._throttle.admits(_address(request), time.monotonic()):
             return self._login_form(wanted, email, "Too many tries from this address: wait a minute.", 429)
         try:
-            person = authenticate(self._db, email, _field(form, "password"), origin=ORIGIN)
+            person = authenticate(self._db, email, form.get("password", ""), origin=ORIGIN)
         except Forbidden as refusal:
             return self._login_form(wanted, email, str(refusal), 403)
         return self._welcome(request, person, wanted)
@@ -94,18 +116,17 @@ class Doorkeeper:
             return RedirectResponse(doors.LOGIN, 303)
         return self._password_form(person, doors.local_path(request.query_params.get("next")))
 
-    def password(self, request: Request) -> Response:
+    def password(self, request: Request, form: Form) -> Response:
         person = self._person(request)
         if person is None:
             return RedirectResponse(doors.LOGIN, 303)
-        form = _form(request)
-        wanted, new = doors.local_path(_field(form, "next")), _field(form, "new")
-        if new != _field(form, "again"):
+        wanted, new = doors.local_path(form.get("next")), form.get("new", "")
+        if new != form.get("again", ""):
             return self._password_form(person, wanted, "The two new passwords differ: type them again.", 400)
         if not self._throttle.admits(_address(request), time.monotonic()):
             return self._password_form(person, wanted, "Too many tries from this address: wait a minute.", 429)
         try:
-            change_password(self._db, person.id, _field(form, "old"), new, origin=ORIGIN)
+            change_password(self._db, person.id, form.get("old", ""), new, origin=ORIGIN)
         except NexaError as refusal:
             return self._password_form(person, wanted, str(refusal), 400)
         return self._welcome(request, person, wanted)
@@ -194,21 +215,21 @@ class Doorkeeper:
         return HTMLResponse(content, status, headers={"cache-control": "no-store"})
 
 
-def _form(request: Request) -> FormData:
-    length = request.headers.get("content-length", "")
-    if not length.isdigit() or int(length) > _LONGEST_FORM:
-        raise HTTPException(413, "The form is too long.")
-
-    # The body is read by the event loop; everything else here may block.
-    async def read() -> FormData:
-        return await request.form()
-
-    return from_thread.run(read)
-
-
-def _field(form: FormData, name: str) -> str:
-    value = form.get(name)
-    return value if isinstance(value, str) else ""
+async def _form(request: Request) -> Form:
+    """The fields of a form as our pages send it; HTTPException if it is too long or comes too slowly."""
+    body = bytearray()
+    try:
+        with anyio.fail_after(_SLOWEST_FORM_S):
+            # Counted as it comes: what a request says about its length need not be so.
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _LONGEST_FORM:
+                    raise HTTPException(413, "The form is too long.")
+        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20))
+    except TimeoutError:
+        raise HTTPException(408, "The form came too slowly.") from None
+    except (ClientDisconnect, ValueError):
+        raise HTTPException(400, "That is no form of ours.") from None
 
 
 def _address(request: Request) -> str:

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from streamlit import file_util
 
 ASSETS = Path(__file__).parent / "assets"
+STYLES = ("desk.css", "engine.css", "money.css", "checklists.css")
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 _NOSCRIPT = "<noscript><p>This page needs JavaScript.</p></noscript>"
 
@@ -59,9 +60,9 @@ def _shell_html() -> str:
     html = re.sub(r"<link[^>]*rel=\"(?:shortcut icon|service-desc)\"[^>]*>", "", html)
     # Inline scripts only: those with a source stay.
     html = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    styles = "".join(f'<link rel="stylesheet" href="/assets/{name}?v={_digest(name)}">' for name in STYLES)
     ours = (
-        '<link rel="icon" href="/assets/icon-ok.svg" type="image/svg+xml">'
-        f'<link rel="stylesheet" href="/assets/desk.css?v={_digest("desk.css")}">'
+        f'<link rel="icon" href="/assets/icon-ok.svg" type="image/svg+xml">{styles}'
         f'<script src="/assets/desk.js?v={_digest("desk.js")}" defer></script>'
     )
     return html.replace("</head>", f"{ours}</head>")

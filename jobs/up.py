@@ -71,8 +71,8 @@ def up(
         stack.enter_context(_only_one(settings.home))
         _require_free(settings.dashboard_address, port)
         if settings.embedded:
-            # Held for as long as we run, so that it stops last, also if an earlier `up` was killed and left it.
-            stack.enter_context(embedded_server(settings.home, stop=True))
+            # Held for as long as we run: it stops last.
+            stack.enter_context(embedded_server(settings.home))
         db = stack.enter_context(open_database(settings))
         upgrade(db)
         password = _administrator(db)
@@ -97,13 +97,14 @@ def _greet(settings: Settings, url: str, password: str | None) -> None:
     if settings.demo:
         console.print(
             "[black on yellow] DEMO [/] sandbox Horizon, sandbox money, a database of its own. For the real network set "
-            "STELLAR_HORIZON_URL and STELLAR_NETWORK."
+            "STELLAR_HORIZON_URL and STELLAR_NETWORK.",
+            markup=True,
         )
     else:
         console.print(f"Network {settings.network_label}.")
-    console.print(f"Dashboard  [bold]{url}[/]")
+    console.print(f"Dashboard  {url}", style="bold")
     if password:
-        console.print(f"Sign in    [bold]{ADMINISTRATOR}[/] with the one-time password [bold]{password}[/]")
+        console.print(f"Sign in    {ADMINISTRATOR} with the one-time password {password}", style="bold")
     console.print("Ctrl-C stops everything.")
 
 

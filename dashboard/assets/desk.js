@@ -1,6 +1,7 @@
-// Four small things that Streamlit has no word for. Nothing here decides or fetches data:
+// Five small things that Streamlit has no word for. Nothing here decides or fetches data:
 // 1. links of ours change the page without a reload;  2. ages and clocks go on counting;
-// 3. the tab's icon and title tell the worst state;   4. a session that has ended leads to the login page.
+// 3. the tab's icon and title tell the worst state;   4. a session that has ended leads to the login page;
+// 5. what hangs outside of the application (dialogs, popovers, lists) has its theme, too.
 (() => {
   "use strict";
 
@@ -74,6 +75,13 @@
     }
   };
 
-  setInterval(() => { tick(); mark(); }, 1000);
+  // 5. light-dark() follows color-scheme, which Streamlit sets on its own element only.
+  const paint = () => {
+    const app = document.querySelector("[data-testid=stApp]");
+    const scheme = app && getComputedStyle(app).colorScheme;
+    if (scheme && document.documentElement.style.colorScheme !== scheme) document.documentElement.style.colorScheme = scheme;
+  };
+
+  setInterval(() => { tick(); mark(); paint(); }, 1000);
   setInterval(check, 3000);
 })();

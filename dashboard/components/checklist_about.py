@@ -41,7 +41,7 @@ def summary(run: ChecklistRun, names: Mapping[str, str]) -> None:
                 join(names.get(email, email), tag("span", f" {email}", class_="nx-quiet")) if email in names else email
             )
         rows.append(join(tag("dt", field.title), tag("dd", value)))
-    show(tag("dl", *rows, class_="nx-cl-facts"))
+    show(tag("dl", *rows, class_="nx-facts"))
 
 
 def signatures(template: Template) -> None:
@@ -60,7 +60,7 @@ def signatures(template: Template) -> None:
                 )
                 for line in template.signoff
             ),
-            class_="nx-cl-facts",
+            class_="nx-facts",
         )
     )  # fmt: skip
 

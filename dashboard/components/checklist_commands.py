@@ -18,23 +18,16 @@ from typing import TypeVar
 
 import streamlit as st
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from checklists.store import tick, untick
 from checklists.tracker import State, TrackedItem
-from dashboard import queries
-from dashboard.access import signed_in
+from dashboard import actions
 from dashboard.actions import ORIGIN
 from dashboard.components.markup import Html, tag
-from dashboard.desk import desk
-from jobs.core import permissions
-from jobs.core.errors import NexaError
-from jobs.core.logs import get_logger
 from jobs.core.people import Person
 from jobs.core.permissions import Right
 
 T = TypeVar("T")
-log = get_logger(__name__)
 _REFUSED = "nx-cl-refused"
 _BOXES = "nx-cl-boxes"
 _CHANGED = "nx-cl-changed"
@@ -78,21 +71,13 @@ def attempt(place: str, command: Callable[[Connection, Person], T], *, right: Ri
 
     None if it was refused: the sentence then stands at `place` until the next attempt, see `refusal`.
     """
+
+    def refused(sentence: str) -> None:
+        st.session_state[_REFUSED] = (place, sentence)
+
     st.session_state.pop(_REFUSED, None)
-    try:
-        person = signed_in()
-        permissions.require(person, right)
-        with desk().db.begin() as conn:
-            return command(conn, person)
-    except NexaError as error:
-        st.session_state[_REFUSED] = (place, str(error))
-    except SQLAlchemyError as error:
-        log.error("a checklist command failed", exc_info=error)
-        st.session_state[_REFUSED] = (place, "The database does not answer: nothing was changed, try again.")
-    finally:
-        queries.forget()
-        st.session_state[_CHANGED] = True
-    return None
+    st.session_state[_CHANGED] = True
+    return actions.attempt(right, command, refused)
 
 
 def just_tried() -> bool:

@@ -29,7 +29,7 @@ def start_form(template: Template, person: Person) -> None:
     if started is not None:
         show(
             tag("p", chip("done", f"Run {started} has started")),
-            tag("p", link(f"Open run {started}", url("checklist", id=started), class_="nx-link nx-cl-go")),
+            tag("p", link(f"Open run {started}", url("checklist", id=started), class_="nx-link nx-onward")),
         )
         return
     place = f"start/{template.id}"

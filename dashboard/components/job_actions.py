@@ -6,24 +6,20 @@ beside its field and leaves the dialog open; the command asks for the right agai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import streamlit as st
 from sqlalchemy import Connection
 
 from dashboard import queries
-from dashboard.access import signed_in
-from dashboard.actions import ORIGIN, ask
+from dashboard.actions import ORIGIN, WHERE_WHY_STANDS, ask, attempt, confirm, refusal_to
 from dashboard.components.instants import written
-from dashboard.components.markup import join, link, show, tag, url
+from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.param_form import draw_fields, read_fields
 from dashboard.components.states import chip
 from dashboard.components.times import now
-from dashboard.desk import desk
-from jobs.core import permissions
-from jobs.core.errors import NexaError
 from jobs.core.flags import Flag
 from jobs.core.jobs import Job
 from jobs.core.people import Person
@@ -31,7 +27,6 @@ from jobs.core.permissions import Right
 from jobs.run.store import RunRow, request_run, stop_run
 from jobs.schedule.store import pause, resume
 
-T = TypeVar("T")
 # What a run of a job behind this flag changes, to complete "Runs <job> now …".
 _CHANGES: Mapping[Flag, str] = {
     Flag.RECONCILIATION: " on PENDING transactions; money may move",
@@ -67,7 +62,8 @@ def run_dialog(job: Job, *, key: str, given: Mapping[str, Any] | None = None, dr
                 reason=reason or None, origin=ORIGIN,
             )  # fmt: skip
 
-        _attempt(Right.RUN_JOBS, command, problem=problem, done=started)
+        if (run_id := attempt(Right.RUN_JOBS, command, refusal_to(problem))) is not None:
+            st.session_state[started] = run_id
 
     def body() -> None:
         if (run_id := st.session_state.get(started)) is not None:
@@ -79,12 +75,9 @@ def run_dialog(job: Job, *, key: str, given: Mapping[str, Any] | None = None, dr
         show(tag("p", job.does, class_="nx-quiet"))
         draw_fields(job.params, key=key, given=given or {})
         dry = st.checkbox("Dry run: decide everything, change nothing", value=dry_run, key=f"{key}-dry")
-        st.text_input("Why", key=f"{key}-why", max_chars=500, placeholder="stands in the run and in the audit trail")
+        st.text_area("Why (optional)", key=f"{key}-why", max_chars=500, height=88, placeholder=WHERE_WHY_STANDS)
         show(tag("p", consequence(job, dry=dry), class_="nx-strong"), _switched(job))
-        if said := st.session_state.pop(problem, None):
-            st.error(said, icon=":material/error:")
-        verb = f"Run {job.name} dry" if dry else f"Run {job.name}"
-        st.button(verb, type="primary", key=f"{key}-confirm", on_click=confirmed)
+        confirm(f"Run {job.name} dry" if dry else f"Run {job.name}", problem, key=key, on_click=confirmed)
 
     for name in (problem, started):
         st.session_state.pop(name, None)
@@ -108,40 +101,27 @@ def _switched(job: Job) -> object:
     return ""
 
 
-def pause_dialog(name: str, *, key: str) -> None:
-    """Opens the dialog that pauses a job's schedule: why, and for how long."""
-    problem, finished = f"{key}-problem", f"{key}-finished"
+def ask_pause(name: str, *, key: str) -> None:
+    """Opens the dialog that pauses a job's schedule: for how long, and why."""
 
-    def confirmed() -> None:
-        reason, length = str(st.session_state.get(f"{key}-why", "")).strip(), _chosen(key)
+    def command(conn: Connection, person: Person, reason: str) -> str:
+        length = _chosen(key)
+        until = None if length is None else now() + length
+        pause(conn, name, actor=person.email, reason=reason, until=until, origin=ORIGIN)
+        return f"{name} is paused."
 
-        def command(conn: Connection, person: Person) -> bool:
-            until = None if length is None else now() + length
-            pause(conn, name, actor=person.email, reason=reason, until=until, origin=ORIGIN)
-            return True
-
-        _attempt(Right.PAUSE_JOBS, command, problem=problem, done=finished)
-
-    def body() -> None:
-        if st.session_state.pop(finished, False):
-            st.rerun()
+    def consequence() -> Html:
         st.selectbox("For how long", list(_LENGTHS), key=f"{key}-length")
-        st.text_input("Why", key=f"{key}-why", max_chars=500, placeholder="everybody sees it")
         length = _chosen(key)
         until = (
             " until somebody resumes it" if length is None else join(" until ", written(now() + length, seconds=False))
         )
-        show(
+        return join(
             tag("p", "No run of ", name, " starts by its schedule", until, ".", class_="nx-strong"),
             tag("p", "What runs goes on, and it can still be run by hand.", class_="nx-quiet"),
         )
-        if said := st.session_state.pop(problem, None):
-            st.error(said, icon=":material/error:")
-        st.button(f"Pause {name}", type="primary", key=f"{key}-confirm", on_click=confirmed)
 
-    for stale in (problem, finished):
-        st.session_state.pop(stale, None)
-    st.dialog(f"Pause {name}")(body)()
+    ask(f"Pause {name}", consequence, verb=f"Pause {name}", right=Right.PAUSE_JOBS, command=command, key=key)
 
 
 def _chosen(key: str) -> timedelta | None:
@@ -172,17 +152,3 @@ def ask_stop(run: RunRow, *, key: str) -> None:
         else f"Takes run {run.id} out of the queue: it will not start."
     )
     ask(f"Stop run {run.id}", what, verb=f"Stop run {run.id}", right=Right.STOP_RUNS, command=command, key=key)
-
-
-def _attempt(right: Right, command: Callable[[Connection, Person], T], *, problem: str, done: str) -> None:
-    """One transaction by a person who may; its value goes to the session under `done`, a refusal under `problem`."""
-    try:
-        person = signed_in()
-        permissions.require(person, right)
-        with desk().db.begin() as conn:
-            value = command(conn, person)
-    except NexaError as error:
-        st.session_state[problem] = str(error)
-    else:
-        queries.forget()
-        st.session_state[done] = value

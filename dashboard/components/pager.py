@@ -23,6 +23,11 @@ def before_id() -> int | None:
     return int(key) if key is not None and key.isascii() and key.isdigit() and len(key) < 19 else None
 
 
+def first_page() -> None:
+    """For `on_change` of a filter: another list begins at its beginning."""
+    st.query_params.pop(PARAMETER, None)
+
+
 def pager(page: str, *, older: object | None, shown: str = "") -> None:
     """Links to the newest and to the older rows; `older` is this page's last key, None when there are no more.
 

@@ -12,12 +12,12 @@ from dashboard import queries_cases as reads
 from dashboard.access import guarded_fragment, may, require
 from dashboard.actions import ORIGIN, ask
 from dashboard.components.compare import column, comparison, other_details, pairs, telling
+from dashboard.components.filters import choice
 from dashboard.components.layout import empty, page_head, section, table, tiles
 from dashboard.components.markup import Html, join, link, show, tag, url
-from dashboard.components.money_frame import back_to_start, choice, money_styles
 from dashboard.components.money_words import brief, kind_words, reason_advice, reason_words, short_id
 from dashboard.components.numbers import amount_text, figure, money
-from dashboard.components.pager import PARAMETER, before_id, pager
+from dashboard.components.pager import PARAMETER, before_id, first_page, pager
 from dashboard.components.states import chip, shape, word
 from dashboard.components.story import evidence, who
 from dashboard.components.times import age, both
@@ -27,7 +27,6 @@ from jobs.reconcile.cases import resolve_case
 from jobs.reconcile.picture import CaseReason
 
 person = require(Right.VIEW)
-money_styles()
 CHOSEN = "case"
 _REASONS = {reason_words(reason): reason.value for reason in CaseReason}
 _ORDERS: Mapping[str, reads.Order] = {
@@ -63,7 +62,7 @@ def asked() -> tuple[reads.Order, str | None, timedelta | None]:
     with st.container(key="nx-filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
         order = st.segmented_control(
             "Order", list(_ORDERS), key="order", default="Oldest", required=True, bind="query-params",
-            on_change=back_to_start,
+            on_change=first_page,
         )  # fmt: skip
         reason = choice("Reason", _REASONS, key="reason")
         older = choice("Open for", _AGES, key="age")

@@ -17,14 +17,12 @@ from dashboard.components.checklist_words import bar, code_line, counted, happen
 from dashboard.components.layout import empty, page_head, section
 from dashboard.components.markup import Html, esc, join, link, show, tag, url
 from dashboard.components.pager import before_id, pager
-from dashboard.shell import ASSETS
 from jobs.core.errors import NotFound
 from jobs.core.people import Person
 from jobs.core.permissions import Right
 
 PULSE = 2.0  # seconds between two looks at what others did
 person = require(Right.VIEW)
-st.html(ASSETS / "checklists.css")
 
 
 def chosen_run() -> ChecklistRun:

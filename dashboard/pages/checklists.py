@@ -15,15 +15,13 @@ from dashboard.components.checklist_start import forget_started, preview, start_
 from dashboard.components.checklist_words import DID, bar, counted
 from dashboard.components.layout import empty, page_head, section, table
 from dashboard.components.markup import Html, join, link, show, tag, url
-from dashboard.components.pager import PARAMETER, before_id, pager
+from dashboard.components.pager import before_id, first_page, pager
 from dashboard.components.states import chip, shape
 from dashboard.components.times import age
 from dashboard.queries_checklists import RunLine
-from dashboard.shell import ASSETS
 from jobs.core.permissions import Right
 
 person = require(Right.VIEW)
-st.html(ASSETS / "checklists.css")
 MAY_START = may(person, Right.START_CHECKLIST)
 STATES = {"in hand": RunState.OPEN, "done": RunState.DONE, "abandoned": RunState.ABANDONED}
 
@@ -95,12 +93,6 @@ def faults(broken: BrokenTemplate) -> list[Html]:
             tag("span", f"{fault.file.rsplit('/', 1)[-1]}:{fault.line}", class_="nx-mono"))
         for fault in broken.faults
     ]  # fmt: skip
-
-
-def first_page() -> None:
-    """Another choice begins at its beginning."""
-    if PARAMETER in st.query_params:
-        del st.query_params[PARAMETER]
 
 
 def definition(template_id: str) -> None:

@@ -94,7 +94,9 @@ def _age(server: ServerFacts, interval_s: float) -> Html:
     if state == "stale" or server.age_s is None:
         return figure(chip(state), label=short(server.server), note=probed)
     lag = f"{server.lag} ledgers behind, " if server.lag else ""
-    return figure(join(span(server.age_s), " ", chip(state)), label=short(server.server), note=join(lag, probed))
+    return figure(
+        join(tag("span", span(server.age_s)), " ", chip(state)), label=short(server.server), note=join(lag, probed)
+    )
 
 
 def _kinds(errors: Sequence[tuple[str, int]]) -> str:

@@ -13,21 +13,19 @@ from dashboard import queries
 from dashboard import queries_jobs as reads
 from dashboard.access import guarded_fragment, may, require
 from dashboard.components.instants import instant
-from dashboard.components.job_actions import ask_resume, pause_dialog, run_dialog
+from dashboard.components.job_actions import ask_pause, ask_resume, run_dialog
 from dashboard.components.job_words import OPEN, Said, busy_of, paused_now, standing_of
 from dashboard.components.layout import empty, page_head, problems
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.states import chip
 from dashboard.components.strips import Bar, strip
 from dashboard.components.times import age, lasted, now
-from dashboard.shell import ASSETS
 from jobs.core.permissions import Right
 from jobs.probes.attention import Facts, Problem, Severity
 from jobs.schedule.model import Schedule
 from jobs.schedule.words import in_words, next_fires
 
 person = require(Right.VIEW)
-st.html(ASSETS / "engine.css")
 JOBS = reads.known_jobs()
 SCHEDULES: Mapping[str, Schedule] = {schedule.name: schedule for schedule in reads.schedules()}
 NAMES = tuple(sorted({*JOBS, *SCHEDULES}))
@@ -125,7 +123,7 @@ def actions(name: str) -> None:
         if _button("Resume", "resume", name):
             ask_resume(name, key=f"resume-form-{name}")
     elif _button("Pause", "pause", name):
-        pause_dialog(name, key=f"pause-form-{name}")
+        ask_pause(name, key=f"pause-form-{name}")
 
 
 def _button(label: str, verb: str, name: str, icon: str | None = None) -> bool:

@@ -16,13 +16,11 @@ from dashboard.components.pager import before_id, pager
 from dashboard.components.run_log import draw_lines
 from dashboard.components.states import chip
 from dashboard.components.times import clock, now
-from dashboard.shell import ASSETS
 from jobs.core.errors import NotFound
 from jobs.core.permissions import Right
 from jobs.run.store import RunRow
 
 person = require(Right.VIEW)
-st.html(ASSETS / "engine.css")
 STEP = 500
 LOG_HEIGHT = 420
 EVERYTHING = next(iter(reads.LEVELS))

@@ -6,18 +6,17 @@ import streamlit as st
 
 from dashboard import queries_jobs as reads
 from dashboard.access import guarded_fragment, require
+from dashboard.components.filters import choice
 from dashboard.components.job_words import asked_by, counted, first_line
 from dashboard.components.layout import empty, page_head, table
 from dashboard.components.markup import Html, link, tag, url
-from dashboard.components.pager import PARAMETER, before_id, pager
+from dashboard.components.pager import before_id, pager
 from dashboard.components.states import chip, word
 from dashboard.components.times import age, lasted
 from dashboard.queries_jobs import Filters, RunLine
-from dashboard.shell import ASSETS
 from jobs.core.permissions import Right
 
 require(Right.VIEW)
-st.html(ASSETS / "engine.css")
 MOST_COUNTERS = 4
 _KINDS = {"real runs": False, "dry runs": True}
 
@@ -25,22 +24,13 @@ _KINDS = {"real runs": False, "dry runs": True}
 def chosen() -> Filters:
     """The filters, which stand in the address."""
     names = sorted({*reads.known_jobs(), *(schedule.name for schedule in reads.schedules())})
-    with st.container(key="nx-filters", horizontal=True, gap="small"):
-        job = st.selectbox("Job", names, index=None, placeholder="every job", key="job", bind="query-params",
-                           on_change=_first_page)  # fmt: skip
-        state = st.selectbox("State", [word(name) for name in reads.STATES], index=None, placeholder="any state",
-                             key="state", bind="query-params", on_change=_first_page)  # fmt: skip
-        trigger = st.selectbox("Asked for by", reads.TRIGGERS, index=None, placeholder="anything", key="trigger",
-                               bind="query-params", on_change=_first_page)  # fmt: skip
-        kind = st.selectbox("Dry run", list(_KINDS), index=None, placeholder="both", key="kind", bind="query-params",
-                            on_change=_first_page)  # fmt: skip
+    with st.container(key="nx-filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
+        job = choice("Job", names, key="job")
+        state = choice("State", [word(name) for name in reads.STATES], key="state")
+        trigger = choice("Asked for by", reads.TRIGGERS, key="trigger")
+        kind = choice("Dry run", _KINDS, key="kind")
     named = next((name for name in reads.STATES if word(name) == state), None)
     return Filters(job, named, trigger, _KINDS[kind] if kind is not None else None)
-
-
-def _first_page() -> None:
-    if PARAMETER in st.query_params:
-        del st.query_params[PARAMETER]
 
 
 @guarded_fragment(run_every=5, parallel=False)

@@ -15,7 +15,6 @@ from dashboard.actions import ORIGIN, Command, act
 from dashboard.components.compare import comparison, pairs
 from dashboard.components.layout import empty, page_head, section, table, tiles
 from dashboard.components.markup import Html, join, link, show, tag, url
-from dashboard.components.money_frame import money_styles
 from dashboard.components.money_words import account_words, booked_words, kind_words, reason_words, short_id
 from dashboard.components.numbers import amount_text, figure, money
 from dashboard.components.states import chip
@@ -28,7 +27,6 @@ from jobs.core.permissions import Right
 from jobs.run.store import request_run
 
 person = require(Right.VIEW)
-money_styles()
 _EXPLORERS = {"PUBLIC": "public", "TESTNET": "testnet"}
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 

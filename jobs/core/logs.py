@@ -1,7 +1,8 @@
 """Structured logs in which no secret ever appears.
 
 One pipeline for our own events and for those of the libraries, so that redaction cannot be forgotten: by key (a value
-under `password` is never printed) and by shape (a Stellar seed, a key in an address, a signed envelope).
+under `password` is never printed), by shape (a Stellar seed, a key in an address, a signed envelope), and by value: what
+the settings of this process hold as a secret is taken out wherever it turns up.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import structlog
@@ -25,16 +27,40 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bS[A-Z2-7]{55}\b"), "[secret key]"),
     (re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]*@"), "[credentials]@"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), r"\1 [token]"),
-    (re.compile(r"(?i)([?&;\s](?:[a-z_-]*key|token|password|secret|sig|signature)=)[^&\s\"']+"), r"\1[secret]"),
+    (
+        re.compile(
+            r"(?i)((?<![a-z0-9])(?:[a-z_-]*(?:api|access|private|secret)[_-]?key|key|[a-z_-]*token|password|passwd|pwd"
+            r"|secret|sig|signature)[\"']?(?:=|:\s?)[\"']?)(?!\[)[^&;,\s\"')}\]]{4,}"
+        ),
+        r"\1[secret]",
+    ),
     (re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{88,}={0,2}"), "[envelope]"),
 )
 
 
+_SHORTEST_SECRET = 8  # what is shorter is a word of the language, and guessed at once anyway
+_known: tuple[str, ...] = ()
+
+
 def redact(value: str) -> str:
     """The text without what looks like a secret: seeds, credentials and keys in addresses, tokens, envelopes."""
+    for secret in _known:
+        value = value.replace(secret, "[secret]")
     for pattern, instead in _SHAPES:
         value = pattern.sub(instead, value)
     return value
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """What the settings hold that nobody may read, the longest first: the password, and what an address may carry."""
+    found = {settings.db_password.get_secret_value()}
+    for url in settings.horizon_urls:
+        parts = urlsplit(url)
+        found |= {parts.password or "", parts.username or "", *(value for _, value in parse_qsl(parts.query))}
+        # Some providers put the key into the path; a part without a digit is a word.
+        found |= {part for part in parts.path.split("/") if any(character.isdigit() for character in part)}
+    found -= {settings.db_username, settings.db_name}  # a password that is the user's name hides nothing
+    return tuple(sorted((secret for secret in found if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
 def redact_value(key: str, value: Any) -> Any:
@@ -61,10 +87,12 @@ def _json(event: Any, **_options: Any) -> str:
 
 
 def configure_logging(settings: Settings, *, component: str) -> None:
-    """Sends everything that is logged in this process to standard error, as the settings say.
+    """Sends everything that is logged in this process to standard error, as the settings say, without their secrets.
 
     `component` (worker, dashboard, …) stands in every line.
     """
+    global _known  # noqa: PLW0603 - of the process, like the pipeline itself
+    _known = secrets_of(settings)
     human = settings.log_format == "human" or (settings.log_format == "auto" and sys.stderr.isatty())
 
     def name_component(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -63,7 +63,8 @@ def authenticate(db: Database, email: str, password: str, *, origin: str) -> Per
                 " coalesce(locked_until > now(), false) AS locked"
                 " FROM ops.people WHERE email = :email FOR UPDATE"
             ),
-            {"email": email.strip().lower()},
+            # PostgreSQL knows no character zero, and so no such address.
+            {"email": email.strip().lower().replace("\x00", "")},
         ).one_or_none()
         right = _matches(row.password_hash if row is not None else _nobody(), password)
         if row is not None and right and not row.locked and row.disabled_at is None:

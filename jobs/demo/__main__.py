@@ -59,8 +59,7 @@ def main() -> None:
         for entry in entry_points(group="nexaops.demo"):
             entry.load()(db)
         traffic.open_accounts([customer.wallet for customer in customers])
-        for _ in range(8):
-            traffic.step()
+        traffic.begin()
         _announce(settings.demo_file, server.url)
         while not stop.wait(PAUSE_S):
             try:

@@ -85,13 +85,20 @@ class Traffic:
             )
             self._customers = [Known(row.id, row.wallet_public_key) for row in rows]
 
+    def begin(self) -> None:
+        """The first few at once, with a refund among them, so that nobody waits for chance to show one."""
+        for customer in self._chance.sample(self._customers, 3):
+            self._withdraw(customer, fails=True)
+        for _ in range(8):
+            self.step()
+
     def step(self) -> None:
         """One customer does one thing."""
         customer = self._chance.choice(self._customers)
-        if self._chance.random() < 0.65:
+        if self._often(0.65):
             self._deposit(customer)
         else:
-            self._withdraw(customer)
+            self._withdraw(customer, fails=self._often(0.15))
 
     def _deposit(self, customer: Known) -> None:
         amount = self._amount(5, 2500)
@@ -127,11 +134,11 @@ class Traffic:
             )
         self._ledger.submit(bumped.to_xdr())
 
-    def _withdraw(self, customer: Known) -> None:
+    def _withdraw(self, customer: Known, *, fails: bool) -> None:
         amount = self._amount(5, 400)
         currency, issuer = self._currency()
         kind = self._assets[currency]
-        if self._often(0.15):  # fails on the chain, and is refunded
+        if fails:  # fails on the chain, and is refunded
             envelope = self._treasury.failing_payment(customer.wallet, kind)
         else:
             envelope = self._treasury.payment(customer.wallet, amount, kind)

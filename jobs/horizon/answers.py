@@ -20,20 +20,27 @@ _INT64_MAX = 2**63 - 1
 
 
 def read_root(server: str, body: JsonObject, *, server_time: datetime | None, latency_ms: float) -> Root:
-    """The answer of `GET /`; raises Undecodable."""
+    """The answer of `GET /`; raises Undecodable.
+
+    What no decision needs may be absent (versions, protocols, the ingestion's ledger in older Horizons); what is there
+    has to make sense.
+    """
     latest = _number(body, "history_latest_ledger", _LEDGER_MAX)
+    protocol = _number({"current_protocol_version": 0, **body}, "current_protocol_version", 10_000)
     return Root(
         server=server,
-        horizon_version=_words(body, "horizon_version"),
-        core_version=_words(body, "core_version"),
+        horizon_version=_words({"horizon_version": "", **body}, "horizon_version"),
+        core_version=_words({"core_version": "", **body}, "core_version"),
         network_passphrase=_passphrase(body),
         latest_ledger=latest,
         latest_closed_at=_instant(body, "history_latest_ledger_closed_at"),
         elder_ledger=_number(body, "history_elder_ledger", _LEDGER_MAX),
         core_ledger=_number(body, "core_latest_ledger", _LEDGER_MAX),
-        ingest_ledger=_number(body, "ingest_latest_ledger", _LEDGER_MAX),
-        protocol=_number(body, "current_protocol_version", 10_000),
-        supported_protocol=_number(body, "supported_protocol_version", 10_000),
+        ingest_ledger=_number({"ingest_latest_ledger": latest, **body}, "ingest_latest_ledger", _LEDGER_MAX),
+        protocol=protocol,
+        supported_protocol=_number(
+            {"supported_protocol_version": protocol, **body}, "supported_protocol_version", 10_000
+        ),
         server_time=server_time,
         latency_ms=latency_ms,
     )

@@ -250,14 +250,17 @@ class Horizon:
         self._mark = (asked_at, mark)
         return mark
 
-    async def canary(self) -> bool:
-        """Whether a transaction that the server itself lists is found by its hash; if not, its 404s mean nothing."""
+    async def canary(self) -> bool | None:
+        """Whether a transaction that the server itself lists is found by its hash; if not, its 404s mean nothing.
+
+        None: it lists, but there is no transaction to list.
+        """
         try:
             body = _body(await self._sdk.transactions().limit(1).order(True).include_failed(True).call())
             listed = [read_hash(record) for record in read_records(body)]
         except (HorizonError, Undecodable):
             return False
-        return bool(listed) and (await self.lookup(listed[0])).answer is Answer.FOUND
+        return (await self.lookup(listed[0])).answer is Answer.FOUND if listed else None
 
     async def _closed_at(self, ledger: int) -> datetime | None:
         if self._elder is None or self._elder[0] != ledger:

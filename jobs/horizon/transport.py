@@ -226,8 +226,8 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
 
 
 def _parse(raw: bytes, content_type: str) -> Body | None:
-    """A JSON object that says that it is JSON; None for anything else."""
-    if "json" not in content_type.lower():
+    """A JSON object that says that it is JSON, or says nothing; None for anything else."""
+    if content_type and "json" not in content_type.lower():
         return None
     try:
         value = orjson.loads(raw)

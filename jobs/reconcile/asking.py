@@ -44,6 +44,7 @@ class Findings:
     envelopes: dict[UUID, SignedEnvelope | None] = field(default_factory=dict)
     accounts: dict[str, AccountState | None] = field(default_factory=dict)
     canary: bool | None = None
+    lists_nothing: bool = False
     frozen: str | None = None
     gave_up: bool = False
     """The server stopped answering, or the run has to stop: what was not asked stays as it is."""
@@ -69,7 +70,8 @@ async def ask_about(run: Run, horizon: Horizon, batch: Iterable[Held], now: date
             break
         absent = any(look.lookup.answer is Answer.ABSENT for looks in findings.looks.values() for look in looks)
         if absent and findings.canary is None:
-            findings.canary = await horizon.canary()
+            canary = await horizon.canary()
+            findings.canary, findings.lists_nothing = bool(canary), canary is None
         wanted = [ask for held in rows if (ask := _wanted(run, held, findings))]
         if not wanted:
             break
@@ -79,7 +81,9 @@ async def ask_about(run: Run, horizon: Horizon, batch: Iterable[Held], now: date
             findings.frozen, findings.gave_up = str(error), True
         except HorizonError:
             # Inclusions that were seen are proof all the same; absences without the confirmation are none.
-            findings.canary, findings.gave_up = False, True
+            findings.canary, findings.lists_nothing, findings.gave_up = False, False, True
+    if not findings.gave_up:
+        await _look_back(horizon, findings)
     return findings
 
 
@@ -111,6 +115,7 @@ def picture_of(
         now=findings.now,
         looks=tuple(looks),
         canary=bool(findings.canary),
+        lists_nothing=findings.lists_nothing,
         frozen=findings.frozen,
         envelope=envelope,
         account=account,
@@ -191,6 +196,8 @@ async def _look_up(run: Run, horizon: Horizon, mark: Watermark, hashes: Iterable
             if lookup is None:
                 return
             findings.looks.setdefault(lookup.asked.lower(), []).append(Look(mark, lookup))
+            if lookup.answer in (*_NO_ANSWER, Answer.GARBLED):
+                run.count("unanswered")
             findings.silent = findings.silent + 1 if lookup.answer in _NO_ANSWER else 0
             if findings.silent >= GIVE_UP_AFTER or run.should_stop():
                 findings.gave_up = True
@@ -224,6 +231,16 @@ async def _ask_more(run: Run, horizon: Horizon, wanted: list[Ask], findings: Fin
             findings.frozen = "its members stand at different ledgers, so that a 404 may only be late"
             findings.gave_up = True
             return
+
+
+async def _look_back(horizon: Horizon, findings: Findings) -> None:
+    """Whether the server is still the one that was believed: a long batch may have outlived its first watermark."""
+    try:
+        await read_watermark(horizon)
+    except ServerFrozen as error:
+        findings.frozen, findings.gave_up = str(error), True
+    except HorizonError:
+        return  # it stopped answering: what it showed before is proof all the same
 
 
 async def _read_account(run: Run, horizon: Horizon, account: str, places: asyncio.Semaphore) -> AccountState | None:

@@ -41,6 +41,8 @@ class Doubt:
 def prove_never(picture: Picture) -> Never | Doubt:
     """Whether the 404s of a picture prove that the row's transaction can never be included."""
     envelope = picture.envelope
+    if not picture.canary:
+        return Doubt("no_canary", "The server lists no transaction at all, so nothing shows that its 404 means absent.")
     if envelope is None:
         return Doubt("no_envelope", "No signed envelope is kept for this hash, and age alone proves nothing.")
     if picture.row.hash not in envelope.hashes:

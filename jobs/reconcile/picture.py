@@ -118,6 +118,8 @@ class Picture:
     looks: tuple[Look, ...] = ()
     canary: bool = False
     """A hash that the server itself had listed was found on the same address: its 404 can mean *absent*."""
+    lists_nothing: bool = False
+    """There was no canary because the server lists no transaction at all: enough to call a person, never a proof."""
     frozen: str | None = None
     """Why no answer of this server may change anything."""
     envelope: SignedEnvelope | None = None

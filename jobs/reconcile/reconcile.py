@@ -30,6 +30,7 @@ from jobs.reconcile.store import (
     Held,
     Key,
     Wanted,
+    alive,
     count_due,
     database_now,
     hold_batch,
@@ -78,6 +79,8 @@ async def _reconcile(run: Run, task: Task) -> None:
         total = count_due(conn, task.wanted, most=min(task.limit or COUNT_MOST, COUNT_MOST))
     run.progress(0, total)
     async with AsyncExitStack() as stack:
+        if not run.dry_run:
+            stack.enter_context(alive(run.db, attempt.owner))
         horizon = await _choose_server(run, stack)
         after: Key | None = None
         done = spent = silent = 0

@@ -118,7 +118,7 @@ def _from_inclusion(picture: Picture, look: Look, transaction: ChainTransaction)
             Verdict.CASE,
             CaseReason.INVALID_HASH,
             "The envelope that Horizon shows does not give this hash on the configured network.",
-            proof | {"compare": "network"},
+            proof | {"compare": "network", "found": found(transaction, operations)},
         )
     if not transaction.successful:
         codes = ", ".join(transaction.operation_codes)
@@ -145,7 +145,7 @@ def _from_absence(picture: Picture) -> Decision:
         others = tuple(hash_ for hash_ in envelope.hashes if hash_ not in asked)
         if others:
             return _keep("absent", "Absent under this hash; its other hash was not asked yet.", Ask(others))
-    if not picture.canary:
+    if not picture.canary and not picture.lists_nothing:
         return _keep("no_canary", "A transaction that the server itself listed is absent too: its 404 means nothing.")
     if any(_forgotten(look.watermark, row) for look in picture.looks):
         return _case(
@@ -171,7 +171,7 @@ def _keep(reason: str, sentence: str, ask: Ask = NOTHING) -> Decision:
 
 
 def _case(reason: CaseReason, sentence: str, picture: Picture) -> Decision:
-    details: dict[str, Json] = {"expected": expected(picture.row), "hash": picture.row.tx_hash}
+    details: dict[str, Json] = {"expected": expected(picture.row), "found": None, "hash": picture.row.tx_hash}
     if picture.looks:
         look = picture.looks[-1]
         details |= {

@@ -1,7 +1,8 @@
 """Which rows a run looks at, and how it holds them: locks of an attempt, never of a host.
 
-A lock is `processing_locked_by = "run:<id>:<attempt token>"`. It can be taken over when that attempt is over or has
-stopped beating, and from strangers after five minutes; it never touches `updated_at`, which belongs to the business.
+A lock is `processing_locked_by = "run:<id>:<attempt token>"`. It can be taken over when that attempt is over, has
+stopped beating or has lost its connection (`alive`: the advisory lock in its name went with it, so the rows of a killed
+process are free at once), and from strangers after five minutes; it never touches `updated_at`, which belongs to the business.
 Settling is fenced by the same name, so an attempt that lost its lock changes nothing any more.
 
 Rows that keep giving the same answer are looked at less and less often, so that they do not eat the budget.
@@ -9,14 +10,15 @@ Rows that keep giving the same answer are looked at less and less often, so that
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, TextClause, text
 
-from jobs.core.db import jsonb
+from jobs.core.db import Database, jsonb
 from jobs.reconcile.address import parse_address
 from jobs.reconcile.picture import Row
 
@@ -53,6 +55,19 @@ class Check:
 
 
 Key = tuple[datetime, UUID]
+
+
+@contextmanager
+def alive(db: Database, owner: str) -> Iterator[None]:
+    """Shows every other process that `owner` lives, for the time of the block: what it locks stays its own."""
+    with db.engine.connect() as conn:
+        autocommit = conn.execution_options(isolation_level="AUTOCOMMIT")
+        autocommit.execute(text("SELECT pg_advisory_lock(hashtextextended(:owner, 0))"), {"owner": owner})
+        try:
+            yield
+        finally:
+            # The server drops the lock with the connection, which may be dead already: asking it to could fail.
+            conn.invalidate()
 
 
 def hold_batch(conn: Connection, wanted: Wanted, *, owner: str, after: Key | None, limit: int) -> list[Held]:
@@ -203,7 +218,11 @@ _DUE = """
                                       THEN CAST(split_part(t.processing_locked_by, ':', 2) AS bigint) END
                       AND (r.state <> 'running'
                            OR r.attempt_token::text IS DISTINCT FROM split_part(t.processing_locked_by, ':', 3)
-                           OR coalesce(r.beat_at, r.started_at) < now() - interval '30 seconds')))
+                           OR coalesce(r.beat_at, r.started_at) < now() - interval '30 seconds'
+                           OR hashtextextended(t.processing_locked_by, 0) NOT IN (
+                              SELECT (l.classid::bigint << 32) | l.objid::bigint
+                                FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                               WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND d.datname = current_database()))))
    AND (CAST(:after_at AS timestamptz) IS NULL OR (t.created_at, t.id) > (:after_at, CAST(:after_id AS uuid)))
 """
 

@@ -184,7 +184,7 @@ def runs(
 
 @app.command()
 def stop(
-    run_id: Annotated[int, typer.Argument(metavar="RUN", help="The run's number.")],
+    run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, max=2**63 - 1, help="The run's number.")],
     reason: Annotated[str, typer.Option(help="Why; it stands in the run's log.")],
 ) -> None:
     """End a queued run, or ask a running one to stop at its next batch."""
@@ -229,7 +229,7 @@ def _print_run(row: RunRow) -> None:
     if row.counters:
         console.print(f"  {_counters(row)}")
     if row.error:
-        console.print(f"  {row.error}", markup=False)
+        console.print(f"  {row.error}")
 
 
 def _counters(row: RunRow) -> str:

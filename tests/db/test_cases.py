@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,15 +14,17 @@ from jobs.core.errors import Conflict, NotFound, UsageError
 from jobs.reconcile.cases import list_cases, open_cases, resolve_case
 from jobs.reconcile.picture import CaseReason, Decision, Verdict
 from jobs.reconcile.settle import Attempt
-from jobs.reconcile.store import Wanted, hold_batch, release
+from jobs.reconcile.store import Wanted, alive, hold_batch, release
 from tests.db.books import add_row, add_run, add_user, attempt_of, count, open_reasons, value
 
 WANTED = Wanted("PENDING")
 
 
 @pytest.fixture
-def attempt(db: Database) -> Attempt:
-    return attempt_of(db, add_run(db))
+def attempt(db: Database) -> Iterator[Attempt]:
+    found = attempt_of(db, add_run(db))
+    with alive(db, found.owner):
+        yield found
 
 
 def raise_case(db: Database, attempt: Attempt, reason: CaseReason = CaseReason.NO_HASH) -> set[UUID]:
@@ -86,12 +89,12 @@ def test_a_batch_is_held_oldest_first_and_by_one_run_only(db: Database, attempt:
     rows = [add_row(db, user, age=timedelta(hours=hours)) for hours in (1, 3, 2)]
     add_row(db, user, type="SWAP")
     other = attempt_of(db, add_run(db))
-    with db.begin() as conn, db.begin() as rival:
+    with alive(db, other.owner), db.begin() as conn, db.begin() as rival:
         mine = hold_batch(conn, WANTED, owner=attempt.owner, after=None, limit=2)
         theirs = hold_batch(rival, WANTED, owner=other.owner, after=None, limit=2)
     assert [held.row.id for held in mine] == [rows[1], rows[2]]
     assert [held.row.id for held in theirs] == [rows[0]]
-    with db.begin() as conn:
+    with alive(db, other.owner), db.begin() as conn:
         assert hold_batch(conn, WANTED, owner=other.owner, after=None, limit=9) == []
         release(conn, other.owner, rows)
     assert value(db, "SELECT count(*) FROM transactions WHERE processing_locked_by = :owner", owner=attempt.owner) == 2
@@ -120,3 +123,22 @@ def test_a_lock_is_taken_over_only_from_an_attempt_that_is_over(
     with db.begin() as conn:
         assert bool(hold_batch(conn, WANTED, owner="run:0:another", after=None, limit=1)) is taken
     assert count(db, "transactions") == 1
+
+
+def test_the_rows_of_a_process_that_is_gone_are_free_at_once(db: Database) -> None:
+    add_row(db, add_user(db))
+    gone, heir = attempt_of(db, add_run(db)), attempt_of(db, add_run(db))
+    with alive(db, gone.owner):
+        with db.begin() as conn:
+            assert len(hold_batch(conn, WANTED, owner=gone.owner, after=None, limit=1)) == 1
+        with db.begin() as conn:
+            assert hold_batch(conn, WANTED, owner=heir.owner, after=None, limit=1) == []
+        with db.begin() as conn:
+            # What a kill does: the server sees the connection end.
+            conn.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+                )
+            )
+        with db.begin() as conn:
+            assert len(hold_batch(conn, WANTED, owner=heir.owner, after=None, limit=1)) == 1

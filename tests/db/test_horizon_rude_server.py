@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
+import orjson
 import pytest
 from sqlalchemy import text
 
@@ -94,6 +95,14 @@ def test_json_that_does_not_say_so_is_garbled(at: Settings, db: Database, rude: 
     for content_type in ("text/html", "application/octet-stream", ""):
         rude.headers_out = {"Content-Type": content_type}
         assert look_up(at, db).answer is Answer.GARBLED
+
+
+def test_json_of_a_server_that_names_no_type_is_read(at: Settings, db: Database, rude: type[_Rude]) -> None:
+    rude.headers_out = {}
+    rude.body = orjson.dumps({**RECORD, "ledger": 7})
+    assert look_up(at, db).answer is Answer.FOUND
+    rude.body = b"<h1>Hello</h1>"
+    assert look_up(at, db).answer is Answer.GARBLED
 
 
 def test_a_404_that_is_not_horizons_proves_no_absence(at: Settings, db: Database, rude: type[_Rude]) -> None:
@@ -202,3 +211,17 @@ def test_a_page_that_is_none_is_garbled(at: Settings, db: Database, rude: type[_
         with pytest.raises(HorizonError) as failed:
             pages(at, db)
         assert failed.value.answer is Answer.GARBLED
+
+
+def test_a_server_with_nothing_to_list_has_no_canary_and_one_that_cannot_list_has_a_dead_one(
+    at: Settings, db: Database, rude: type[_Rude]
+) -> None:
+    async def ask() -> bool | None:
+        async with Horizon(at, db, job="test") as horizon:
+            return await horizon.canary()
+
+    rude.body = b'{"_embedded": {"records": []}}'
+    assert asyncio.run(ask()) is None
+    for body in (b"{}", b'{"_embedded": {"records": [{}]}}', b"<h1>Hello</h1>"):
+        rude.body = body
+        assert asyncio.run(ask()) is False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from dashboard.doors import COOKIE
 from jobs.core.permissions import Role
-from tests.db.conftest import Site
+from tests.db.conftest import Site, free_port, start_dashboard
 from tests.e2e.conftest import browser_path, settle
 from tests.ui import seed
 
@@ -50,6 +52,37 @@ def test_signing_in_leads_to_the_page_that_was_asked_for(site: Site, chromium: B
     page.wait_for_selector("text=Servers side by side")
     assert page.url == f"{site.base}/horizon"
     page.context.close()
+
+
+@pytest.mark.slow
+def test_a_server_whose_first_visitor_follows_a_deep_link_shows_it_in_the_frame(
+    site: Site, chromium: Browser, server_socket: Path
+) -> None:
+    port = free_port()
+    fresh = start_dashboard(site.db, server_socket, port)
+    try:
+        context = signed_in(site, chromium)
+        page = context.new_page()
+        visit(page, f"http://127.0.0.1:{port}/jobs")  # cookies do not mind the port
+        assert page.locator("[data-worst]").count() == 1
+        assert page.title() == "Jobs · NexaFX operations"
+        assert "Transactions" in page.get_by_test_id("stSidebarNav").inner_text()
+        assert page.get_by_test_id("stSidebarNav").get_by_role("link").count() == 7
+        context.close()
+    finally:
+        fresh.send_signal(signal.SIGTERM)
+        fresh.wait(timeout=15)
+
+
+def test_what_hangs_outside_of_the_application_has_its_theme(site: Site, chromium: Browser) -> None:
+    context = signed_in(site, chromium, color_scheme="dark")
+    page = context.new_page()
+    visit(page, f"{site.base}/jobs")
+    page.get_by_role("button", name="Run now").first.click()
+    quiet = page.get_by_role("dialog").locator(".nx-quiet").first
+    quiet.wait_for()
+    assert quiet.evaluate("element => getComputedStyle(element).colorScheme") == "dark"
+    context.close()
 
 
 def test_nothing_breaks_the_security_policy_and_figures_are_drawn(site: Site, chromium: Browser) -> None:

@@ -16,6 +16,7 @@ from stellar_sdk import Payment, TransactionEnvelope
 from jobs.core.db import Database
 from jobs.core.flags import Flag
 from jobs.core.settings import Settings
+from jobs.horizon import client
 from jobs.horizon.sandbox.server import SandboxServer
 from jobs.horizon.sandbox.wallet import XLM, Wallet, asset, memo, muxed
 from jobs.run.store import RunRow
@@ -242,6 +243,31 @@ def test_a_frozen_server_settles_nothing(
     sandbox.faults.clear()
     run_job(db, horizon)
     assert status_of(db, row) == "SUCCESS"
+
+
+def test_a_server_that_turns_out_to_be_another_during_a_batch_settles_nothing(
+    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "WATERMARK_S", 0.0)  # a batch that outlives a watermark, without its seconds
+    envelope = PAYER.payment(USER.address, "10.5")
+    row = add_row(db, user, tx_hash=envelope.hash_hex())
+    sandbox.ledger.include([envelope])
+    sandbox.faults.set("latency", 1000, path="/transactions")
+    turn = threading.Timer(0.7, sandbox.faults.set, ["wrong-network"])
+    turn.start()
+    run = run_job(db, horizon)
+    turn.join()
+    assert (run.state, status_of(db, row)) == ("failed", "PENDING")
+    assert "network" in str(run.error)
+
+
+def test_look_ups_without_an_answer_are_counted(
+    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
+) -> None:
+    for _ in range(3):
+        add_row(db, user)
+    sandbox.faults.set("html", path="/transactions")
+    assert run_job(db, horizon).counters["unanswered"] == 3
 
 
 # Never -------------------------------------------------------------------------------------------------------

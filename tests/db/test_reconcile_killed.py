@@ -56,11 +56,6 @@ def test_killing_the_process_at_any_instant_changes_nothing_in_the_outcome(db: D
                 child.kill()
                 child.communicate()
             assert_books_balance(db)
-            # What time does: half a minute without a beat, and the dead runs' locks may be taken over.
-            with db.begin() as conn:
-                conn.execute(
-                    text("UPDATE ops.runs SET beat_at = now() - interval '31 seconds' WHERE state = 'running'")
-                )
         run = run_job(db, settings.model_copy(update={"horizon_urls": (sandbox.url,)}))
     assert run.state == "succeeded", run.error
     assert value(db, "SELECT count(*) FROM transactions WHERE status <> 'SUCCESS'") == 0

@@ -107,3 +107,10 @@ def test_pausing_listing_queueing_and_stopping(db: Database, nexaops_jobs: Comma
     assert run["state"] == "stopped"
     assert "cleanup-notifications" in nexaops_jobs("runs").stdout
     assert "daily at 02:00 UTC" in nexaops_jobs("list").stdout
+
+
+def test_brackets_in_a_reason_are_brackets(nexaops_jobs: Command) -> None:
+    assert nexaops_jobs("pause", "cleanup-notifications", "--reason", "[/see] [bold]ticket[7]").returncode == 0
+    listed = nexaops_jobs("list")
+    assert listed.returncode == 0, listed.stderr
+    assert "[/see] [bold]ticket[7]" in " ".join(listed.stdout.split())

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -113,12 +114,16 @@ def wait_until(ready: Callable[[], object], seconds: float, what: str) -> None:
         time.sleep(0.2)
 
 
+@contextmanager
+def fresh_home() -> Iterator[Path]:
+    """A new home folder; not below pytest's own, whose parents every other pytest on the machine closes again."""
+    with tempfile.TemporaryDirectory(prefix="nexaops-desk-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    home = tmp_path_factory.mktemp("desk")
-    for folder in (home, *list(home.parents)[:2]):
-        folder.chmod(0o755)
-    with running_desk(home) as running:
+def desk() -> Iterator[Desk]:
+    with fresh_home() as home, running_desk(home) as running:
         yield running
 
 

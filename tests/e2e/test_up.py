@@ -16,7 +16,7 @@ from sqlalchemy import Row, text
 
 from jobs.core.db import open_database
 from jobs.core.settings import Settings
-from tests.e2e.conftest import Desk, free_port, running_desk, wait_until
+from tests.e2e.conftest import Desk, free_port, fresh_home, running_desk, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("desk")]
 
@@ -95,25 +95,21 @@ def test_a_taken_port_is_one_clear_line(desk: Desk, tmp_path: Path) -> None:
     assert "Traceback" not in taken.stderr
 
 
-def test_a_crash_leaves_nothing_in_the_way_and_a_stop_leaves_no_process(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    home = tmp_path_factory.mktemp("crash")
-    for folder in (home, *list(home.parents)[:2]):
-        folder.chmod(0o755)
-    with running_desk(home) as first:
-        parts = first.family()
-        os.kill(first.process.pid, signal.SIGKILL)
-        for part in parts:
-            if part.is_running() and part.name() == "postgres":
-                part.kill()
-        psutil.wait_procs(parts, timeout=30)
-        assert not [part for part in parts if part.is_running()], "the parts outlived the desk"
-    with running_desk(home) as second:
-        assert second.started_s < 30
-        assert second.password, "an administrator who never signed in gets a new one-time password"
-        parts = second.family()
-        second.process.send_signal(signal.SIGINT)
-        assert second.process.wait(60) == 0
-    psutil.wait_procs(parts, timeout=5)
-    assert [part for part in parts if part.is_running()] == []
+def test_a_crash_leaves_nothing_in_the_way_and_a_stop_leaves_no_process() -> None:
+    with fresh_home() as home:
+        with running_desk(home) as first:
+            parts = first.family()
+            os.kill(first.process.pid, signal.SIGKILL)
+            for part in parts:
+                if part.is_running() and part.name() == "postgres":
+                    part.kill()
+            psutil.wait_procs(parts, timeout=30)
+            assert not [part for part in parts if part.is_running()], "the parts outlived the desk"
+        with running_desk(home) as second:
+            assert second.started_s < 30
+            assert second.password, "an administrator who never signed in gets a new one-time password"
+            parts = second.family()
+            second.process.send_signal(signal.SIGINT)
+            assert second.process.wait(60) == 0
+        psutil.wait_procs(parts, timeout=5)
+        assert [part for part in parts if part.is_running()] == []

@@ -23,16 +23,6 @@ from tests.ui.desk import run_page, seen
 _CASE = re.compile(r">Case (\d+)</a>")
 
 
-@pytest.fixture
-def viewer(db: Database) -> UUID:
-    return seed.person(db, Role.VIEWER)
-
-
-@pytest.fixture
-def ada(db: Database) -> money.User:
-    return money.add_user(db)
-
-
 def listed(db: Database, settings: Settings, viewer: UUID, **query: str) -> list[int]:
     return [int(one) for one in _CASE.findall(seen(run_page(db, settings, "cases", viewer, **query)))]
 

@@ -129,7 +129,7 @@ def test_confirming_queues_one_run_with_who_and_why(db: Database, settings: Sett
     page.button(key=RECONCILE).click().run()
     page.number_input(key=f"{FORM}-limit").set_value(5)
     page.checkbox(key=f"{FORM}-dry").check()
-    page.text_input(key=f"{FORM}-why").set_value("a deposit hangs")
+    page.text_area(key=f"{FORM}-why").set_value("a deposit hangs")
     page.button(key=f"{FORM}-confirm").click().run()
     (run,) = runs_of(db)
     assert (run["job"], run["state"], run["trigger"], run["dry_run"]) == ("reconcile-pending", "queued", "manual", True)
@@ -165,10 +165,10 @@ def test_a_pause_takes_a_reason_and_may_have_an_end(db: Database, settings: Sett
     page = run_page(db, settings, "jobs", seed.person(db, Role.ON_CALL))
     page.button(key="pause-retry-failed").click().run()
     page.button(key="pause-form-retry-failed-confirm").click().run()
-    assert "a reason is needed" in page.session_state["pause-form-retry-failed-problem"]
+    assert "Say why" in page.session_state["pause-form-retry-failed-problem"]
     page.button(key="pause-retry-failed").click().run()
     page.selectbox(key="pause-form-retry-failed-length").select("4 hours")
-    page.text_input(key="pause-form-retry-failed-why").set_value("refunds by hand")
+    page.text_area(key="pause-form-retry-failed-why").set_value("refunds by hand")
     page.button(key="pause-form-retry-failed-confirm").click().run()
     row = schedule(db, "retry-failed")
     assert (row["paused_by"], row["paused_reason"]) == ("on-call@nexafx.test", "refunds by hand")

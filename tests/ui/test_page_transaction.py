@@ -18,16 +18,6 @@ from tests.ui import money, seed
 from tests.ui.desk import run_page, seen
 
 
-@pytest.fixture
-def viewer(db: Database) -> UUID:
-    return seed.person(db, Role.VIEWER)
-
-
-@pytest.fixture
-def ada(db: Database) -> money.User:
-    return money.add_user(db)
-
-
 def told(db: Database, settings: Settings, person: UUID, row: UUID) -> str:
     """All that the page says, once it says it without an error."""
     page = run_page(db, settings, "transaction", person, id=str(row))

@@ -21,16 +21,6 @@ from tests.ui.desk import run_page, seen
 _ID = re.compile(r'href="/transaction\?id=([0-9a-f-]{36})"')
 
 
-@pytest.fixture
-def viewer(db: Database) -> UUID:
-    return seed.person(db, Role.VIEWER)
-
-
-@pytest.fixture
-def ada(db: Database) -> money.User:
-    return money.add_user(db)
-
-
 def found(db: Database, settings: Settings, viewer: UUID, **query: str) -> list[UUID]:
     """The transactions that the page lists, in its order."""
     return [UUID(one) for one in _ID.findall(seen(run_page(db, settings, "transactions", viewer, **query)))]

@@ -38,6 +38,9 @@ def test_the_identity_header_is_dropped_in_every_spelling(name: bytes) -> None:
         ([(b"origin", b"https://a:8501"), (b"host", b"a:8501")], True, True),
         ([(b"origin", b"https://a"), (b"host", b"b")], True, False),
         ([(b"origin", b"null"), (b"host", b"a")], True, False),
+        ([(b"origin", b"http://[::1"), (b"host", b"[::1")], True, True),
+        ([(b"origin", b"http://[::1"), (b"host", b"a")], False, False),
+        ([(b"origin", b"http://evil@a"), (b"host", b"a")], False, False),
         ([(b"sec-fetch-site", b"same-site"), (b"origin", b"https://a"), (b"host", b"a")], True, False),
         ([(b"sec-fetch-site", b"cross-site")], False, False),
         ([], True, False),
@@ -59,6 +62,8 @@ def test_a_request_is_ours_when_the_browser_says_so(headers: doors.Headers, proo
         ("desk.example", "192.0.2.7", ("desk.example",), True),
         ("evil.example", "192.0.2.7", ("desk.example",), False),
         ("", "127.0.0.1", (), False),
+        ("[::1", "192.0.2.7", (), False),
+        ("[zz]:99999999", "192.0.2.7", (), False),
         (None, "192.0.2.7", (), False),
     ],
 )
@@ -72,6 +77,11 @@ def test_two_different_session_cookies_are_none() -> None:
     assert doors.session_token([*one, (b"cookie", b"nexaops_session=y")]) is None
     assert doors.session_token([(b"cookie", b"nexaops_session=x; nexaops_session=y")]) is None
     assert doors.session_token([]) is None
+
+
+def test_a_token_longer_than_ours_is_not_looked_up_and_not_remembered() -> None:
+    assert doors.session_token([(b"cookie", b"nexaops_session=" + b"a" * 43)]) == "a" * 43
+    assert doors.session_token([(b"cookie", b"nexaops_session=" + b"a" * 65)]) is None
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from jobs.horizon.answers import (
     read_transaction,
 )
 from jobs.horizon.decode import Undecodable
+from jobs.horizon.model import Root
 from tests.unit.envelopes import PASSPHRASE, PAYEE, builder, paid, result, sign
 
 JSON = st.recursive(
@@ -105,10 +106,27 @@ def test_any_absurd_value_is_read_or_undecodable_and_never_another_error(
         return
 
 
-@pytest.mark.parametrize("missing", sorted(ROOT))
-def test_a_root_without_a_figure_is_undecodable(missing: str) -> None:
+NOT_NEEDED = {
+    "horizon_version",
+    "core_version",
+    "ingest_latest_ledger",
+    "current_protocol_version",
+    "supported_protocol_version",
+}
+
+
+@pytest.mark.parametrize("missing", sorted(ROOT.keys() - NOT_NEEDED))
+def test_a_root_without_a_figure_that_a_decision_needs_is_undecodable(missing: str) -> None:
     with pytest.raises(Undecodable):
         root({key: value for key, value in ROOT.items() if key != missing})
+
+
+@pytest.mark.parametrize("missing", sorted(NOT_NEEDED))
+def test_a_root_without_what_no_decision_needs_is_read_and_raises_no_alarm(missing: str) -> None:
+    found = root({key: value for key, value in ROOT.items() if key != missing})
+    assert isinstance(found, Root)
+    assert found.ingest_ledger == found.latest_ledger
+    assert found.protocol <= found.supported_protocol
 
 
 @pytest.mark.parametrize("value", [2**32, -1, True, "100", 1.0, None])

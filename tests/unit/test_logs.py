@@ -7,7 +7,9 @@ import sys
 
 import pytest
 import structlog
+from pydantic import SecretStr
 
+from jobs.core import logs
 from jobs.core.logs import configure_logging, get_logger, redact
 from jobs.core.settings import Settings
 
@@ -25,10 +27,37 @@ ENVELOPE = "AAAAAgAAAAAaZHhEv9fdQe8/WK1IeSdsMkpO1w6GVO7pRIMqFlLAXgAAAGQDHvLTAAAB
         ("Authorization: Bearer abcdefghijkl", "abcdefghijkl"),
         (f"envelope {ENVELOPE}", ENVELOPE),
         ("host=db password=hunter2 dbname=x", "hunter2"),
+        ("password=hunter2", "hunter2"),
+        ("connect(host='db', password='hunter2')", "hunter2"),
+        ("{'password': 'hunter2'}", "hunter2"),
+        ('{"api_key": "abc123def"}', "abc123def"),
+        ("x-api-key: abc123def", "abc123def"),
     ],
 )
 def test_what_looks_like_a_secret_is_taken_out(text: str, secret: str) -> None:
     assert secret not in redact(text)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["the key is missing", "paging token 12345: too old", "error code: key=…", "a password is needed: choose one"],
+)
+def test_words_about_secrets_stay(said: str) -> None:
+    assert redact(said) == said
+
+
+def test_the_secrets_of_the_settings_are_taken_out_wherever_they_turn_up(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "https://desk:basic-auth@h.example/v1/3f9a77c2b1d4/horizon?apikey=in-the-query"
+    known = settings.model_copy(update={"db_password": SecretStr("correct horse"), "horizon_urls": (url,)})
+    monkeypatch.setattr(logs, "_known", logs.secrets_of(known))
+    said = redact("h.example/v1/3f9a77c2b1d4/horizon said no to 'correct horse', basic-auth and in-the-query")
+    assert said == "h.example/v1/[secret]/horizon said no to '[secret]', [secret] and [secret]"
+
+
+def test_a_password_that_is_the_users_name_hides_nothing(settings: Settings) -> None:
+    assert logs.secrets_of(settings.model_copy(update={"db_password": SecretStr("postgres")})) == ()
 
 
 def test_hashes_and_accounts_stay() -> None:
@@ -41,6 +70,7 @@ def test_a_log_line_is_json_without_secrets_from_ours_and_from_libraries(
 ) -> None:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(logs, "_known", ())
     handlers = logging.getLogger().handlers[:]
     configure_logging(settings.model_copy(update={"log_format": "json"}), component="test")
     get_logger("ours").info("signing", password="hunter2", envelope_xdr=ENVELOPE, account=HASH, nested={"token": "t0p"})

@@ -293,6 +293,33 @@ def test_an_old_absent_row_without_an_envelope_is_a_case_and_never_a_failure() -
     assert decide(a_picture(*absent_twice(), row=young)).verdict is Verdict.KEEP
 
 
+def test_on_a_server_that_lists_no_transaction_an_absence_may_call_a_person_but_proves_nothing() -> None:
+    old = a_row(created_at=NOW - timedelta(hours=30))
+    absent = replace(a_picture(*absent_twice()), canary=False, lists_nothing=True)
+    assert decide(replace(absent, row=old)).reason == "EXPIRED_UNPROVEN"
+    assert decide(absent).verdict is Verdict.KEEP
+    expired = replace(absent, envelope=signed(max_time=EXPIRED))
+    assert decide(expired).verdict is Verdict.KEEP
+    assert decide(replace(expired, row=old)).reason == "EXPIRED_UNPROVEN"
+    assert decide(replace(expired, canary=True, lists_nothing=False)).verdict is Verdict.FAILED
+
+
+def test_every_case_says_what_was_expected_and_what_was_found() -> None:
+    old = timedelta(hours=30)
+    pictures = [
+        a_picture(row=a_row(tx_hash=None, created_at=NOW - old)),
+        a_picture(row=a_row(tx_hash="no hash")),
+        a_picture(a_look(Answer.MALFORMED)),
+        a_picture(*absent_twice(), row=a_row(created_at=NOW - old)),
+        a_picture(*absent_twice(elder_closed_at=NOW)),
+        a_picture(found(included(hash_proved=False))),
+        a_picture(found(included(a_payment(received=1)))),
+    ]
+    for decision in map(decide, pictures):
+        assert decision.verdict is Verdict.CASE
+        assert {"expected", "found"} <= decision.proof.keys(), decision.reason
+
+
 def test_an_old_absent_row_that_may_still_land_keeps_waiting() -> None:
     old = a_row(created_at=NOW - timedelta(hours=30))
     later = int((NOW + timedelta(hours=1)).timestamp())
