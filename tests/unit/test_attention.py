@@ -83,6 +83,12 @@ def test_one_failure_is_no_alarm_yet() -> None:
     assert "has failed once" in found.sentence
 
 
+def test_missed_slots_are_no_alarm_once_the_job_does_well_again() -> None:
+    assert only(well(jobs=(job(missed="Nobody was there."),))).severity is Severity.NOTE
+    troubled = find_problems(well(jobs=(job(missed="Nobody was there.", failures=3, error="503"),)))
+    assert {problem.severity for problem in troubled} == {Severity.CRITICAL, Severity.WARN}
+
+
 def test_a_job_that_should_have_succeeded_by_now_is_named() -> None:
     found = only(well(jobs=[job(due_by=ago(seconds=1), last_success_at=ago(minutes=46))]))
     assert found.sentence == "reconcile-pending has not succeeded since 02:14 UTC, though it is due every 2 minutes"
