@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard import doors
-from jobs.core.db import Database
+from jobs.core.db import Database, first_line
 from jobs.core.logs import get_logger
 from jobs.core.people import Person
 from jobs.core.sessions import find_session
@@ -83,7 +83,7 @@ class Gate:
             else:
                 await self._http(scope, receive, _with_security_headers(send))
         except SQLAlchemyError as error:
-            log.error("the gate cannot reach the database", exc_info=error)
+            log.error("the gate cannot reach the database", reason=first_line(error))
             if scope["type"] == "websocket":
                 with suppress(RuntimeError):  # it may have been closed already
                     await send({"type": "websocket.close", "code": 1013, "reason": "the database does not answer"})

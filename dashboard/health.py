@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from dashboard import doors, queries
 from dashboard.metrics import CONTENT_TYPE, Figures
-from jobs.core.db import Database
+from jobs.core.db import Database, first_line
 from jobs.core.logs import get_logger
 from jobs.core.settings import Settings
 from jobs.probes.attention import (
@@ -77,7 +77,7 @@ async def _within_patience(read: Callable[[], T]) -> T | None:
             # Abandoned, not awaited: a hanging connection must not hold the answer back.
             return await to_thread.run_sync(read, abandon_on_cancel=True)
         except SQLAlchemyError as error:
-            log.error("a health check cannot reach the database", exc_info=error)
+            log.error("a health check cannot reach the database", reason=first_line(error))
     return None
 
 

@@ -62,10 +62,11 @@ def _shell_html() -> str:
     html = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
     styles = "".join(f'<link rel="stylesheet" href="/assets/{name}?v={_digest(name)}">' for name in STYLES)
     ours = (
-        f'<link rel="icon" href="/assets/icon-ok.svg" type="image/svg+xml">{styles}'
+        '<link rel="icon" href="/assets/icon-ok.svg" type="image/svg+xml">'
         f'<script src="/assets/desk.js?v={_digest("desk.js")}" defer></script>'
     )
-    return html.replace("</head>", f"{ours}</head>")
+    # Streamlit writes its styles into the head as it goes: ours come after them, and before anything is drawn.
+    return html.replace("</head>", f"{ours}</head>").replace("<body>", f"<body>{styles}")
 
 
 def _digest(name: str) -> str:

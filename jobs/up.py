@@ -35,7 +35,8 @@ from jobs.upgrade import upgrade
 
 ADMINISTRATOR = "admin@nexafx.local"
 READY_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 45.0  # longer than a worker lets its runs end, and then stop
+DATABASE_LOOK_S = 5.0
 MOST_DEATHS = 5
 DEATHS_WITHIN_S = 60.0
 log = get_logger(__name__)
@@ -88,7 +89,7 @@ def up(
             url = f"http://{_reachable(settings.dashboard_address)}:{port}"
             _wait(lambda: _answers(f"{url}/health"), parts, "the dashboard")
             _greet(settings, url, password)
-            _watch(parts)
+            _watch(parts, settings)
         except KeyboardInterrupt:
             console.print("Stopping …")
 
@@ -199,10 +200,14 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _watch(parts: list[Part]) -> None:
-    """Starts again what died; raises NexaError when one part keeps dying."""
+def _watch(parts: list[Part], settings: Settings) -> None:
+    """Starts again what died; raises NexaError when one part keeps dying, or the database does not come back."""
+    looked = time.monotonic()
     while True:
         time.sleep(0.5)
+        if settings.embedded and time.monotonic() - looked > DATABASE_LOOK_S:
+            with embedded_server(settings.home):
+                looked = time.monotonic()
         for part in parts:
             code = part.process.poll()
             if code is None:
@@ -217,14 +222,16 @@ def _watch(parts: list[Part]) -> None:
 
 
 def _stop(parts: list[Part]) -> None:
-    """Ends the parts, the last one first: politely, and after a while not."""
+    """Ends the parts, the last one first: politely, and after a while not; Ctrl-C once more asks for haste."""
     for part in reversed(parts):
         part.process.terminate()
     deadline = time.monotonic() + STOP_TIMEOUT_S
     for part in reversed(parts):
-        try:
-            part.process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            log.warning("part did not stop in time and was killed", part=part.name)
-            part.process.kill()
-            part.process.wait()
+        while part.process.poll() is None:
+            try:
+                part.process.wait(max(0.1, deadline - time.monotonic()))
+            except KeyboardInterrupt:
+                part.process.terminate()
+            except subprocess.TimeoutExpired:
+                log.warning("part did not stop in time and was killed", part=part.name)
+                part.process.kill()

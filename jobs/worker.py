@@ -1,7 +1,7 @@
 """A worker: takes runs from the queue, says when slots are due, and looks after what others left behind.
 
 Everything that runs beside the queue is a loop that outlives a database which goes away. On SIGTERM or SIGINT it claims
-nothing more, lets its runs end for a while, asks what is left to stop, and goes.
+nothing more, lets its runs end for a while, asks what is left to stop, and goes; the second signal takes the while away.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from jobs.core.db import Database, open_database, require_migrated
+from jobs.core.db import Database, first_line, open_database, require_migrated
 from jobs.core.jobs import load_jobs
 from jobs.core.logs import get_logger
 from jobs.core.settings import Settings
 from jobs.run import execute as runs
 from jobs.run.app import fetch_runs, queue_app
-from jobs.run.loop import DATABASE_ERRORS, Loop, first_line
+from jobs.run.loop import DATABASE_ERRORS, Loop
 from jobs.run.rescue import rescue, rescue_lease
 from jobs.schedule.scheduler import Scheduler
 from jobs.schedule.slots import MissedSlots
@@ -76,8 +76,14 @@ class _Worker:
     async def work(self) -> None:
         asked = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def ask() -> None:
+            if asked.is_set():
+                self._shutdown.set()
+            asked.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, asked.set)
+            loop.add_signal_handler(number, ask)
         self._beat()
         self._scheduler.start()
         for part in self._loops:

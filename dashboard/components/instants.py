@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from dashboard.components.markup import Html, join, tag
-from dashboard.components.times import both, local_zone, now
+from dashboard.components.times import both, city, local_zone, now
 
 
 def instant(at: datetime, *, seconds: bool = True) -> Html:
@@ -23,6 +23,5 @@ def written(at: datetime, *, seconds: bool = True) -> Html:
     local = ""
     if here.utcoffset() != utc.utcoffset():
         other = "" if here.date() == utc.date() else f"{here:%-d %b} "
-        city = zone.key.rsplit("/", 1)[-1].replace("_", " ")
-        local = join(", ", tag("span", f"{other}{here:%H:%M} {city}", class_="nx-quiet"))
+        local = join(", ", tag("span", f"{other}{here:%H:%M} {city(zone)}", class_="nx-quiet"))
     return join(tag("span", f"{day}{utc:{shape}} UTC"), local)

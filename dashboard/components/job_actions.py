@@ -75,8 +75,8 @@ def run_dialog(job: Job, *, key: str, given: Mapping[str, Any] | None = None, dr
         show(tag("p", job.does, class_="nx-quiet"))
         draw_fields(job.params, key=key, given=given or {})
         dry = st.checkbox("Dry run: decide everything, change nothing", value=dry_run, key=f"{key}-dry")
-        st.text_area("Why (optional)", key=f"{key}-why", max_chars=500, height=88, placeholder=WHERE_WHY_STANDS)
         show(tag("p", consequence(job, dry=dry), class_="nx-strong"), _switched(job))
+        st.text_area("Why (optional)", key=f"{key}-why", max_chars=500, height=88, placeholder=WHERE_WHY_STANDS)
         confirm(f"Run {job.name} dry" if dry else f"Run {job.name}", problem, key=key, on_click=confirmed)
 
     for name in (problem, started):

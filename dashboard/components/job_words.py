@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from dashboard.components.actors import who
 from dashboard.components.instants import written
 from dashboard.components.markup import Html, esc, join, link, tag, url
 from dashboard.components.states import chip, word
@@ -63,7 +64,8 @@ def standing_of(facts: JobFacts | None, flag: FlagState | None, bars: Sequence[B
         return Said("critical", "overdue", join("last success ", age(facts.last_success_at)))
     if not bars:
         return Said("queued", "has not run yet", esc(""))
-    return Said("ok", "ok", join("last success ", age(facts.last_success_at)))
+    missed = tag("div", link("missed slots in the last hour", url("runs", job=facts.name, state="missed")))
+    return Said("ok", "ok", join("last success ", age(facts.last_success_at), missed if facts.missed else ""))
 
 
 def busy_of(bars: Sequence[Bar]) -> Html:
@@ -87,7 +89,8 @@ def asked_by(run: RunRow | RunLine) -> Html:
         return join("schedule, slot ", clock(run.slot)) if run.slot is not None else esc("schedule")
     if run.trigger == "retry" and run.retry_of is not None:
         return join("another attempt of ", link(f"run {run.retry_of}", url("run", id=run.retry_of)))
-    return join(run.triggered_by, f" {_HANDS.get(run.trigger, run.trigger)}")
+    how = "" if run.triggered_by.startswith("cli:") else f" {_HANDS.get(run.trigger, run.trigger)}"
+    return join(who(run.triggered_by), how)
 
 
 def first_line(message: str | None, most: int = 140) -> str:

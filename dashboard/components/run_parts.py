@@ -84,7 +84,13 @@ def facts(run: RunRow, retries: Sequence[RunLine]) -> None:
     rows.append(("Parameters", _params(run)))
     rows.append(("Dry run", "yes: it decides everything and changes nothing" if run.dry_run else "no"))
     if run.started_at is not None:
-        worker = f", worker {str(run.worker_id)[:8]}" if run.worker_id else ", at a shell"
+        worker = (
+            f", worker {str(run.worker_id)[:8]}"
+            if run.worker_id
+            else ", at a shell"
+            if run.triggered_by.startswith("cli:")
+            else ""
+        )
         rows.append(("Where", f"{run.host or 'unknown host'}{worker}"))
     if run.attempt:
         rows.append(("Attempt", str(run.attempt)))

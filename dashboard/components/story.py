@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from dashboard.components.actors import who
 from dashboard.components.compare import detail
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.money_words import (
@@ -25,7 +26,7 @@ from dashboard.components.money_words import (
 )
 from dashboard.components.numbers import amount_text, money
 from dashboard.components.states import shape
-from dashboard.components.times import both, clock, local_zone
+from dashboard.components.times import both, city, clock, local_zone
 from dashboard.queries_story import Audited, Decided, Entry, Story, Told
 from jobs.probes.attention import JobFacts, moment, span
 
@@ -192,15 +193,7 @@ def _local(at: datetime) -> Html | str:
     here = at.astimezone(zone)
     if here.utcoffset() == at.astimezone(UTC).utcoffset():
         return ""
-    return tag("div", f"{here:%H:%M} {zone.key.rpartition('/')[2].replace('_', ' ')}", class_="nx-note")
-
-
-def who(actor: str | None) -> Html:
-    """Whoever did it; a run leads to its page."""
-    name, _, number = (actor or "nobody named").partition(":")
-    if name == "run" and number.isdigit():
-        return link(f"run {number}", url("run", id=number), class_="nx-link nx-inline")
-    return join(actor or "nobody named")
+    return tag("div", f"{here:%H:%M} {city(zone)}", class_="nx-note")
 
 
 def _line(said: Said) -> Html:

@@ -28,6 +28,11 @@ def local_zone() -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+def city(zone: ZoneInfo) -> str:
+    """What a zone is called beside a time: "Berlin"."""
+    return zone.key.rpartition("/")[2].replace("_", " ")
+
+
 def both(at: datetime) -> str:
     """A time in full, in UTC and in the reader's zone: "2026-11-23 02:14:05 UTC · 03:14:05 in Berlin"."""
     zone = local_zone()
@@ -37,7 +42,7 @@ def both(at: datetime) -> str:
     if here.utcoffset() == utc.utcoffset():
         return written
     day = "" if here.date() == utc.date() else f"{here:%d %b} "
-    return f"{written} · {day}{here:%H:%M:%S} in {zone.key.rsplit('/', 1)[-1].replace('_', ' ')}"
+    return f"{written} · {day}{here:%H:%M:%S} in {city(zone)}"
 
 
 def clock(at: datetime | None) -> Html:
@@ -45,7 +50,7 @@ def clock(at: datetime | None) -> Html:
     if at is None:
         return tag("span", "never", class_="nx-quiet")
     utc = at.astimezone(UTC)
-    shown = f"{utc:%H:%M:%S}" if utc.date() == now().date() else f"{utc:%-d %b %H:%M}"
+    shown = f"{utc:%H:%M:%S}" if utc.date() == now().date() else f"{utc:%-d %b %H:%M:%S}"
     return tag("time", shown, datetime=utc.isoformat(), title=both(at), class_="nx-num")
 
 
@@ -73,9 +78,11 @@ def age(at: datetime | None, *, interval_s: float | None = None, none: str = "ne
 
 
 def lasted(seconds: float | None) -> str:
-    """A duration: "0.4 s", "12 s", "4 min 10 s"."""
+    """A duration: "under 0.1 s", "0.4 s", "12 s", "4 min 10 s"."""
     if seconds is None:
         return "–"
+    if seconds < 0.1:
+        return "under 0.1 s"
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 100:

@@ -12,7 +12,7 @@ from dashboard import queries
 from dashboard.access import guarded_fragment
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.states import chip
-from dashboard.components.times import age, local_zone, now
+from dashboard.components.times import age, city, local_zone, now
 from dashboard.desk import desk
 from jobs.core.errors import NexaError
 from jobs.core.people import Person
@@ -82,7 +82,6 @@ def _clock() -> Html:
     at, zone = now(), local_zone()
     here = at.astimezone(zone)
     same = here.utcoffset() == at.utcoffset()
-    city = zone.key.rsplit("/", 1)[-1].replace("_", " ")
     return tag(
         "span",
         tag("time", f"{at.astimezone(UTC):%H:%M:%S}", data_clock=int(at.timestamp())),
@@ -91,7 +90,7 @@ def _clock() -> Html:
             tag("span", " · ", class_="nx-quiet"),
             tag("time", f"{here:%H:%M}", data_clock=int(at.timestamp() + (here.utcoffset() or at - at).total_seconds()),
                 data_short="1"),
-            tag("span", f" {city}", class_="nx-quiet"),
+            tag("span", f" {city(zone)}", class_="nx-quiet"),
         ),
         class_="nx-clock nx-num",
     )  # fmt: skip

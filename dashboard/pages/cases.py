@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from dashboard import queries_cases as reads
 from dashboard.access import guarded_fragment, may, require
 from dashboard.actions import ORIGIN, ask
+from dashboard.components.actors import who
 from dashboard.components.compare import column, comparison, other_details, pairs, telling
 from dashboard.components.filters import choice
 from dashboard.components.layout import empty, page_head, section, table, tiles
@@ -19,7 +20,7 @@ from dashboard.components.money_words import brief, kind_words, reason_advice, r
 from dashboard.components.numbers import amount_text, figure, money
 from dashboard.components.pager import PARAMETER, before_id, first_page, pager
 from dashboard.components.states import chip, shape, word
-from dashboard.components.story import evidence, who
+from dashboard.components.story import evidence
 from dashboard.components.times import age, both
 from jobs.core.people import Person
 from jobs.core.permissions import Right
@@ -201,6 +202,7 @@ def _closing(case: reads.Case) -> None:
 
 if named := st.query_params.get(CHOSEN):
     chosen_case(named)
+    section("All cases")
 else:
     at_stake()
 listing(*asked())

@@ -82,7 +82,8 @@ def work(run_id: int, phase_id: str, item_id: str | None, seen: tuple[RunState, 
 def head(run: ChecklistRun) -> None:
     version = run.fields.get("version")
     name = join(run.template.title, tag("span", f" {version}", class_="nx-cl-version") if version else "")
-    page_head(name, standing(run))
+    others = link("All checklists", url("checklists"), class_="nx-link nx-inline")
+    page_head(name, join(standing(run), " · ", others))
     show(
         tag(
             "div",
@@ -155,6 +156,5 @@ if run.state is RunState.OPEN and may(person, Right.START_CHECKLIST):
     about.closing(run)
 show(
     tag("p", esc(f"Run {run.id} of {run.template.id}, version {run.template_version[:12]}; the definition's next review: "),
-        about.review(run.template), ". ", link("All checklists", url("checklists"), class_="nx-link nx-inline"),
-        class_="nx-note nx-cl-foot")
+        about.review(run.template), ".", class_="nx-note nx-cl-foot")
 )  # fmt: skip

@@ -109,7 +109,7 @@ def definition(template_id: str) -> None:
         return
     total = count(line for phase in build(found, {}) for line in phase.items).total
     phases = f"{len(found.phases)} {'phase' if len(found.phases) == 1 else 'phases'}"
-    page_head(found.title, join(f"{found.kind} · {phases}, {total} lines · next review ", review(found)))
+    page_head(found.title, join(f"{found.kind} · {phases}, {total} lines · next review ", review(found), " · ", back))
     left, right = st.columns([2, 3], gap="large") if MAY_START else (None, st.container())
     if left is not None:
         with left:
@@ -118,7 +118,6 @@ def definition(template_id: str) -> None:
     with right:
         section("What is in it")
         preview(found)
-    show(tag("p", back, class_="nx-cl-foot"))
 
 
 if chosen := st.query_params.get("template"):

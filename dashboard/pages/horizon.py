@@ -13,7 +13,7 @@ from dashboard.components.layout import empty, page_head, section, table, tiles
 from dashboard.components.markup import Html, join, show, tag
 from dashboard.components.numbers import figure
 from dashboard.components.states import chip, shape
-from dashboard.components.times import age
+from dashboard.components.times import age, city, local_zone
 from dashboard.desk import desk
 from jobs.core.permissions import Right
 from jobs.horizon.servers import servers as configured_servers
@@ -93,10 +93,9 @@ def _age(server: ServerFacts, interval_s: float) -> Html:
     probed = join("probed ", age(server.sampled_at, interval_s=interval_s))
     if state == "stale" or server.age_s is None:
         return figure(chip(state), label=short(server.server), note=probed)
-    lag = f"{server.lag} ledgers behind, " if server.lag else ""
-    return figure(
-        join(tag("span", span(server.age_s)), " ", chip(state)), label=short(server.server), note=join(lag, probed)
-    )
+    lag = f"{server.lag} {'ledger' if server.lag == 1 else 'ledgers'} behind, " if server.lag else ""
+    old = tag("span", f"{span(server.age_s)} old")
+    return figure(join(old, " ", chip(state)), label=short(server.server), note=join(lag, probed))
 
 
 def _kinds(errors: Sequence[tuple[str, int]]) -> str:
@@ -117,7 +116,7 @@ def courses() -> None:
         return
     left, right = st.columns(2, gap="large")
     with left:
-        section("Age of the newest ledger", "the worst of each stretch")
+        section("Age of the newest ledger", f"the worst of each stretch, times in {city(local_zone())}")
         charts.draw(
             charts.course(
                 [charts.Line(short(server), [p.at for p in points], [p.age_s for p in points], place)
@@ -131,7 +130,7 @@ def courses() -> None:
             key="age", alt=f"Age of each server's newest ledger over the last {chosen}",
         )  # fmt: skip
     with right:
-        section("Latency of the probe")
+        section("Latency of the probe", f"times in {city(local_zone())}")
         charts.draw(
             charts.course(
                 [charts.Line(short(server), [p.at for p in points], [p.latency_ms for p in points], place)

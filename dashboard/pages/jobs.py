@@ -109,7 +109,7 @@ def _last(bars: Sequence[Bar]) -> Html:
     p95 = times[math.ceil(0.95 * len(times)) - 1] if times else None
     return join(
         tag("span", link(chip(last.state), url("run", id=last.run_id)), " ", age(last.at)),
-        tag("span", f"took {lasted(last.seconds)}, p95 ", tag("b", lasted(p95))),
+        tag("span", "" if last.seconds is None else f"took {lasted(last.seconds)}, ", "p95 ", tag("b", lasted(p95))),
     )
 
 

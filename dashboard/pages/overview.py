@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from checklists.tracker import Progress
 from dashboard import queries
 from dashboard.access import guarded_fragment, may, require
+from dashboard.components.actors import who
+from dashboard.components.checklist_words import counted
 from dashboard.components.layout import empty, page_head, problems, section, table, tiles
 from dashboard.components.markup import Html, esc, join, link, show, tag, url
+from dashboard.components.money_words import brief, failure_words
 from dashboard.components.numbers import amount_text, figure
 from dashboard.components.states import chip, shape
 from dashboard.components.strips import strip
@@ -14,6 +18,7 @@ from jobs.core.permissions import Right
 from jobs.probes.attention import ServerFacts, Severity, is_stale, span
 
 person = require(Right.VIEW)
+_VERBS = {"job.run": "asked for", "run.stop": "asked to stop"}
 
 
 @guarded_fragment(run_every=10)
@@ -62,7 +67,7 @@ def _server(server: ServerFacts) -> Html:
         stale = age(server.sampled_at, interval_s=facts.probe_interval_s)
         return figure(chip("stale"), label=f"Horizon {name}", note=stale)
     old = "–" if server.age_s is None else span(server.age_s)
-    lag = "" if server.lag is None else f"{server.lag} ledgers behind, "
+    lag = f"{server.lag} {'ledger' if server.lag == 1 else 'ledgers'} behind, " if server.lag else ""
     note = join(lag, "probed ", age(server.sampled_at, interval_s=facts.probe_interval_s))
     return figure(join(link(f"{old} old", url("horizon")), " ", chip(server.verdict or "stale")),
                   label=f"Horizon {name}", note=note)  # fmt: skip
@@ -103,14 +108,17 @@ def releases() -> None:
               action=link("Start one", url("checklists")) if may(person, Right.START_CHECKLIST) else None)  # fmt: skip
         return
     table(
-        ("Checklist", "Done", "Started", "By"),
+        ("Checklist", "Progress", "Started", "By"),
         [
-            (link(item.title, url("checklist", id=item.id)), f"{item.done + item.na} of {item.total}", age(item.started_at),
-             item.starter)
+            (
+                join(link(item.title, url("checklist", id=item.id)), " ", item.fields.get("version", "")),
+                counted(Progress(item.total, item.done, item.na, 0)),
+                age(item.started_at),
+                item.starter,
+            )
             for item in found
         ],
-        numeric=(1,),
-    )  # fmt: skip
+    )
 
 
 @guarded_fragment(run_every=10)
@@ -123,15 +131,21 @@ def changes() -> None:
     table(
         ("When", "Who", "What", "Why"),
         [
-            (clock(item.at), item.actor, said(item), item.reason or "")
+            (clock(item.at), who(item.actor), said(item), why(item))
             for item in found
         ],
     )  # fmt: skip
 
 
+def why(change: queries.Change) -> str:
+    """The reason, without codes and without zeros that say nothing."""
+    reason = change.reason or ""
+    return failure_words(reason).capitalize() if reason.startswith(("tx_", "op_")) else brief(reason, 160)
+
+
 def said(change: queries.Change) -> Html:
     """An audit row in words, leading to what it is about where that has a page."""
-    verb = change.action.partition(".")[2].replace("_", " ")
+    verb = _VERBS.get(change.action) or change.action.partition(".")[2].replace("_", " ")
     kind = change.entity.replace("_", " ")
     if change.entity == "person":
         return esc(verb)

@@ -61,7 +61,7 @@ def head() -> None:
     seen = fresh()
     page_head(
         headline(seen),
-        join(chip(seen.state), f" · run {seen.id} of ", link(seen.job, url("runs", job=seen.job)), " · ", asked_by(seen),
+        join(chip(seen.state), f" · run {seen.id} of ", link(seen.job, url("runs", job=seen.job), class_="nx-link nx-inline"), " · ", asked_by(seen),
              " · dry run, nothing was changed" if seen.dry_run and seen.finished else " · dry run" if seen.dry_run else ""),
     )  # fmt: skip
     run_parts.progress(seen, now())

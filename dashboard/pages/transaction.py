@@ -55,7 +55,7 @@ def head(transaction_id: UUID) -> None:
     tiles(
         [
             figure(amount_text(it.amount), it.currency, label=kind_words(it.type).capitalize(), note=join("created ", age(it.created_at))),
-            figure(chip(it.status), label="State", note=join("since ", age(it.updated_at))),
+            figure(chip(it.status), label="State", note=join("last changed ", age(it.updated_at))),
             _balance(it),
             *([figure(chip("warn", "open"), label="Case" if len(cases) == 1 else f"{len(cases)} cases", note=waiting)]
               if cases else []),

@@ -99,13 +99,20 @@ def open_database(settings: Settings, *, pool_size: int = 5) -> Iterator[Databas
             with database.read() as conn:
                 conn.execute(text("SELECT 1"))
         except OperationalError as error:
-            reason = str(error.orig).strip().splitlines()[0]
             where = "the embedded server" if settings.embedded else f"{settings.db_host}:{settings.db_port}"
             raise TransientError(
-                f"PostgreSQL at {where} cannot be used ({reason}): check DB_HOST, DB_PORT, DB_USERNAME, DB_PASSWORD "
+                f"PostgreSQL at {where} cannot be used ({first_line(error)}): check DB_HOST, DB_PORT, DB_USERNAME, DB_PASSWORD "
                 "and DB_NAME."
             ) from error
         yield database
+
+
+def first_line(error: BaseException) -> str:
+    """What the database, or whatever lies at the bottom, says: enough for one line of a log."""
+    cause = error
+    while (deeper := getattr(cause, "orig", None) or cause.__cause__) is not None:
+        cause = deeper
+    return (str(cause).strip() or type(cause).__name__).split("\n", 1)[0]
 
 
 def require_migrated(database: Database) -> None:

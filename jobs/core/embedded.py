@@ -12,11 +12,12 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import IO
@@ -26,8 +27,12 @@ import psutil
 from jobs.core.errors import NexaError
 from jobs.core.logs import get_logger
 
+if sys.platform != "win32":
+    import fcntl
+
 log = get_logger(__name__)
 PATIENCE_S = 60  # a crash recovery takes its time
+_TRIES = 5
 _LONGEST_SOCKET = 103  # bytes of a socket's name that every system takes
 _FOLDER, _STATUS = 4, 7  # lines of postmaster.pid
 _OWNER = "pgserver"  # PostgreSQL refuses to run as root: then it runs as this user, as the wheel calls it
@@ -35,68 +40,90 @@ _OWNER = "pgserver"  # PostgreSQL refuses to run as root: then it runs as this u
 
 @contextmanager
 def embedded_server(home: Path) -> Iterator[Path]:
-    """The running server of `home`, as the folder of its socket; raises NexaError if it does not start."""
-    import fcntl  # noqa: PLC0415 - not on every system that can run a worker
+    """The running server of `home`, as the folder of its socket; raises NexaError if it does not start.
 
+    A server that has died meanwhile is started again by whoever comes next.
+    """
+    if sys.platform == "win32":
+        raise NexaError("There is no embedded PostgreSQL for this system: set DB_HOST to use a PostgreSQL server.")
     try:
         home.mkdir(parents=True, exist_ok=True)
         data = home.resolve() / "postgres"
-        lock = (home / "postgres.lock").open("a")
+        turn, use = ((home / f"postgres.{name}").open("a") for name in ("lock", "use"))
     except OSError as error:
         raise NexaError(
             f"{home} cannot be used ({error.strerror}): give this user the right to write it, or set NEXAOPS_HOME to "
             "another folder."
         ) from error
-    with lock:
+    with turn, use:
         try:
-            while True:
-                fcntl.flock(lock, fcntl.LOCK_SH)
-                # Nobody stops it while we hold our share; before that somebody may have.
-                if (socket := _socket(data)) is not None:
-                    break
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                if _socket(data) is None:
-                    _start(data)
+            with _held(turn):
+                fcntl.flock(use, fcntl.LOCK_SH)
+                socket = _socket(data) or _start(data)
             yield socket
         finally:
-            if _alone(lock):
-                _stop(data)
+            with _held(turn):
+                if _alone(use):
+                    _stop(data)
 
 
-def _alone(lock: IO[str]) -> bool:
-    """Whether we are the last; nobody comes in until `lock` is closed then."""
-    import fcntl  # noqa: PLC0415 - as above
-
+@contextmanager
+def _held(turn: IO[str]) -> Iterator[None]:
+    """Only one starts or stops it at a time."""
+    fcntl.flock(turn, fcntl.LOCK_EX)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        fcntl.flock(turn, fcntl.LOCK_UN)
+
+
+def _alone(use: IO[str]) -> bool:
+    """Gives our share up; whether it was the last."""
+    try:
+        fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
-def _start(data: Path) -> None:
+def _start(data: Path) -> Path:
     deadline = time.monotonic() + PATIENCE_S
     while _postmaster(data) is not None and time.monotonic() < deadline:
         # Whoever began to start it was killed.
-        if _socket(data) is not None:
-            return
+        if (socket := _socket(data)) is not None:
+            return socket
         time.sleep(0.1)
     try:
         _make_room(data)
+        folder = _socket_folder(data)
         # After a crash the number in the lock file may belong to another process of the same user: PostgreSQL would
         # then refuse to start for ever.
         (data / "postmaster.pid").unlink(missing_ok=True)
         if not (data / "PG_VERSION").exists():
             _run("initdb", "--auth=trust", "--encoding=utf8", "--username=postgres", "-D", str(data))
-        options = shlex.join(["-h", "", "-k", str(_socket_folder(data)), "-c", "unix_socket_permissions=0700"])
-        written = str(data / "log")
-        _run("pg_ctl", "-w", "-t", str(PATIENCE_S), "-o", options, "-l", written, "-D", str(data), "start")
+        options = shlex.join(["-h", "", "-k", str(folder), "-c", "unix_socket_permissions=0700"])
+        _launch(data, options)
     except (subprocess.SubprocessError, OSError) as error:
         reason = f": {error.strerror}" if isinstance(error, OSError) else ""
         raise NexaError(
             f"The embedded PostgreSQL did not start{reason}: see {data / 'log'}, or set DB_HOST to use a PostgreSQL "
             "server."
         ) from error
+    return folder
+
+
+def _launch(data: Path, options: str) -> None:
+    written = str(data / "log")
+    for again in range(_TRIES, 0, -1):
+        try:
+            _run("pg_ctl", "-w", "-t", str(PATIENCE_S), "-o", options, "-l", written, "-D", str(data), "start")
+        except subprocess.CalledProcessError:
+            if again == 1:
+                raise
+            # The children of a server that was killed take a moment to notice, and hold its memory until then.
+            time.sleep(1.0)
+        else:
+            return
 
 
 def _make_room(data: Path) -> None:
@@ -118,6 +145,11 @@ def _socket_folder(data: Path) -> Path:
     """The data folder itself, or, where its name is too long for a socket, a short one as closed as that."""
     if len(os.fsencode(data / ".s.PGSQL.5432")) <= _LONGEST_SOCKET:
         return data
+    with suppress(OSError, IndexError):
+        # After a crash others may still look for it where it was.
+        before = Path((data / "postmaster.pid").read_text().splitlines()[_FOLDER])
+        if before.is_dir():
+            return before
     folder = Path(tempfile.mkdtemp(prefix="nexaops-"))
     if os.geteuid() == 0:
         shutil.chown(folder, _OWNER, _OWNER)

@@ -19,14 +19,14 @@ from uuid import UUID, uuid4
 from pydantic import ValidationError
 from sqlalchemy import Connection, func, select, text, update
 
-from jobs.core.db import Database, jsonb
+from jobs.core.db import Database, first_line, jsonb
 from jobs.core.errors import NexaError, NotFound, TransientError, UsageError
 from jobs.core.flags import Flag, read_flags
 from jobs.core.jobs import Job, find_job
 from jobs.core.logs import get_logger, redact
 from jobs.core.settings import Settings
 from jobs.run.context import RunContext, Stop, printable
-from jobs.run.loop import DATABASE_AWAY, first_line
+from jobs.run.loop import DATABASE_AWAY
 from jobs.run.retry import retry_run
 from jobs.run.store import RUNS, RunRow, add_logs, check_params, find_run, run_of
 

@@ -12,6 +12,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from jobs.core.db import first_line
 from jobs.core.logs import get_logger
 
 log = get_logger(__name__)
@@ -19,14 +20,6 @@ log = get_logger(__name__)
 # The database does not answer, or not now: the same statement may work the next time.
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 DATABASE_ERRORS = (DBAPIError, PoolTimeout, psycopg.Error)
-
-
-def first_line(error: BaseException) -> str:
-    """What the database, or whatever lies at the bottom, says: enough for one line of a log."""
-    cause = error
-    while (deeper := getattr(cause, "orig", None) or cause.__cause__) is not None:
-        cause = deeper
-    return (str(cause).strip() or type(cause).__name__).split("\n", 1)[0]
 
 
 class Loop:

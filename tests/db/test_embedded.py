@@ -74,3 +74,16 @@ def test_a_number_of_a_stranger_in_its_lock_file_is_no_obstacle(home: Path) -> N
     (home / "postgres" / "postmaster.pid").write_text(forged)
     with embedded_server(home):
         assert postmaster(home).pid != os.getpid()
+
+
+def test_a_server_that_died_is_back_for_everybody_as_soon_as_somebody_comes(home: Path) -> None:
+    settings = Settings.model_validate({"NEXAOPS_HOME": home, "NEXAOPS_DEMO": True})
+    with open_database(settings) as db:
+        dead = postmaster(home)
+        for process in (*dead.children(), dead):
+            process.kill()
+        psutil.wait_procs([dead], timeout=5)
+        with embedded_server(home):
+            pass
+        with db.read() as conn:
+            assert conn.execute(text("SELECT 1")).scalar() == 1

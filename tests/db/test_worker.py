@@ -173,6 +173,21 @@ def test_a_worker_that_is_stopped_ends_what_it_can_and_gives_the_rest_back(db: D
     assert workers(db) == 0
 
 
+@pytest.mark.slow
+def test_a_second_signal_takes_the_wait_for_runs_away(db: Database, start: Start) -> None:
+    _silence(db)
+    process = start()
+    eventually(lambda: workers(db) == 1, 60)
+    number = ask(db, "test-long", seconds=50)
+    eventually(lambda: run(db, number).state == "running", 10)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    assert run(db, number).state == "running"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert (run(db, number).state, run(db, number).error) == ("stopped", "Its process was shut down.")
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[PostgresServer]:
     """A server of this test's own, which may crash."""

@@ -1,0 +1,13 @@
+"""Whoever did something, as the audit trail names them, in words."""
+
+from __future__ import annotations
+
+from dashboard.components.markup import Html, esc, link, url
+
+
+def who(actor: str | None) -> Html:
+    """A person by e-mail, "root at a shell", or a run, which leads to its page."""
+    kind, _, name = (actor or "").partition(":")
+    if kind == "run" and name.isdigit():
+        return link(f"run {name}", url("run", id=name), class_="nx-link nx-inline")
+    return esc(f"{name} at a shell" if kind == "cli" and name else actor or "nobody named")
