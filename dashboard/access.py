@@ -16,6 +16,7 @@ import streamlit as st
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from dashboard.components.markup import plain
 from dashboard.desk import desk
 from jobs.core import permissions
 from jobs.core.errors import Forbidden, NexaError
@@ -60,7 +61,7 @@ def require(right: Right) -> Person:
         person = signed_in()
         permissions.require(person, right)
     except Forbidden as refusal:
-        st.error(str(refusal), icon=":material/lock:")
+        st.error(plain(str(refusal)), icon=":material/lock:")
         st.stop()
     return person
 
@@ -106,7 +107,7 @@ class told:  # noqa: N801 - reads as a statement: `with told(): …`
 def show_error(error: Exception) -> bool:
     """Shows an error as a sentence; True, so that it also serves as Streamlit's `on_script_error`."""
     if isinstance(error, NexaError):
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
         return True
     number = uuid4().hex[:8]
     log.error("a page failed", error_id=number, exc_info=error)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import queries
 from dashboard.access import signed_in, told
-from dashboard.components.markup import Html, show, tag
+from dashboard.components.markup import Html, plain, show, tag
 from dashboard.desk import desk
 from jobs.core import permissions
 from jobs.core.errors import NexaError, UsageError
@@ -100,14 +100,14 @@ def refusal_to(problem: str) -> Callable[[str], None]:
 def confirm(verb: str, problem: str, *, key: str, on_click: Callable[[], None]) -> None:
     """The end of a dialog: why the last try was refused, if it was, and the button that does it."""
     if said := st.session_state.pop(problem, None):
-        st.error(said, icon=":material/error:")
+        st.error(plain(said), icon=":material/error:")
     st.button(verb, type="primary", key=f"{key}-confirm", on_click=on_click)
 
 
 def say_what_was_done() -> None:
     """Shows the sentences of what was done just before this run; called once, by the frame."""
     for sentence in st.session_state.pop(_DONE, []):
-        st.toast(sentence, icon=":material/check_circle:")
+        st.toast(plain(sentence), icon=":material/check_circle:")
 
 
 def _done(sentence: str) -> None:

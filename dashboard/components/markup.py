@@ -7,6 +7,7 @@ comes from a table or a chain is ever read as markup. A link with an address of 
 
 from __future__ import annotations
 
+import re
 from html import escape
 from urllib.parse import urlencode
 
@@ -22,6 +23,11 @@ class Html(str):
 def esc(value: object) -> Html:
     """Any value as text; markup stays markup."""
     return value if isinstance(value, Html) else Html(escape(str(value)))
+
+
+def plain(sentence: str) -> str:
+    """A sentence for Streamlit's own messages, which read markdown: somebody's reason in it stays what they typed."""
+    return re.sub(r"[\\`*\[\]<$~]", r"\\\g<0>", sentence)
 
 
 def tag(name: str, *content: object, **attributes: object) -> Html:

@@ -27,7 +27,7 @@ def what_is_wrong() -> None:
     urgent = [item for item in found.problems if item.severity is not Severity.NOTE]
     if not urgent:
         waiting = sum(item.count for item in found.facts.pending)
-        page_head("All is well", f"{len(found.facts.jobs)} jobs on schedule, {waiting:,} transactions waiting.")
+        page_head("All is well", f"{len(found.facts.jobs)} jobs on schedule; transactions waiting: {waiting:,}.")
         problems(found.problems)
         return
     first, others = urgent[0], [item for item in found.problems if item is not urgent[0]]
@@ -45,7 +45,7 @@ def figures() -> None:
     pending = [
         figure(
             amount_text(item.amount), item.currency, label="Pending",
-            note=join(link(f"{item.count:,} transactions", url("transactions", status="PENDING")),
+            note=join(link(f"{item.count:,} waiting", url("transactions", status="PENDING")),
                       ", oldest ", age(item.oldest)),
         )
         for item in facts.pending[:3]

@@ -38,7 +38,7 @@ def test_pending_money_is_told_by_currency_with_its_oldest(db: Database, setting
     seed.living(db)
     said = seen(run_page(db, settings, "overview", seed.person(db, Role.VIEWER)))
     assert "312.50" in said
-    assert "5 transactions" in said
+    assert "5 waiting" in said
     assert "250.00" in said
 
 
