@@ -86,9 +86,10 @@ class Traffic:
             self._customers = [Known(row.id, row.wallet_public_key) for row in rows]
 
     def begin(self) -> None:
-        """The first few at once, with a refund among them, so that nobody waits for chance to show one."""
+        """The first few at once, with a refund and a case among them, so that nobody waits for chance to show one."""
         for customer in self._chance.sample(self._customers, 3):
             self._withdraw(customer, fails=True)
+            self._deposit(customer, mistyped=True)
         for _ in range(8):
             self.step()
 
@@ -100,14 +101,14 @@ class Traffic:
         else:
             self._withdraw(customer, fails=self._often(0.15))
 
-    def _deposit(self, customer: Known) -> None:
+    def _deposit(self, customer: Known, *, mistyped: bool = False) -> None:
         amount = self._amount(5, 2500)
         currency, issuer = self._currency()
         kind = self._assets[currency]
         memo_type, memo_text = ("text", f"NX-{self._chance.randrange(10**6):06}") if self._often(0.3) else (None, None)
         terms = memo("text", memo_text) if memo_text else memo("none", None)
         luck = self._chance.random()
-        if luck < 0.04:  # somebody mistyped: a case
+        if mistyped or luck < 0.04:  # the wrong amount: a case
             envelope = self._bank.payment(customer.wallet, amount + Decimal("0.5"), kind, memo=terms)
         elif luck < 0.06 and memo_text:  # the wrong reference: a case
             envelope = self._bank.payment(customer.wallet, amount, kind, memo=memo("text", "NX-000000"))
