@@ -129,7 +129,8 @@ def recent_changes(conn: Connection, hours: int = 1, most: int = 20) -> tuple[Ch
             "        CASE count(DISTINCT actor) WHEN 1 THEN max(actor) ELSE count(DISTINCT actor) || ' runs' END AS actor,"
             "        CASE WHEN min(reason) = max(reason) THEN max(reason) END AS reason"
             " FROM last WHERE at > now() - make_interval(hours => :hours)"
-            " GROUP BY action, entity, CASE WHEN actor NOT LIKE 'run:%' THEN actor END,"
+            " GROUP BY action, entity, CASE WHEN action LIKE 'item.%' THEN entity_id END,"
+            "          CASE WHEN actor NOT LIKE 'run:%' THEN actor END,"
             "          CASE WHEN actor NOT LIKE 'run:%' THEN date_trunc('minute', at) END"
             " ORDER BY max(id) DESC LIMIT :most"
         ),

@@ -18,7 +18,16 @@ from jobs.core.permissions import Right
 from jobs.probes.attention import ServerFacts, Severity, is_stale, span
 
 person = require(Right.VIEW)
-_VERBS = {"job.run": "asked for", "run.stop": "asked to stop"}
+_VERBS = {
+    "job.run": "asked for",
+    "run.stop": "asked to stop",
+    "person.added": "opened an account",
+    "person.disabled": "closed an account",
+    "person.one_time_password": "gave a new one-time password",
+    "person.password_changed": "changed their password",
+    "item.unticked": "reopened",
+    "item.na": "marked as not applying",
+}
 
 
 @guarded_fragment(run_every=10)
@@ -31,7 +40,7 @@ def what_is_wrong() -> None:
         problems(found.problems)
         return
     first, others = urgent[0], [item for item in found.problems if item is not urgent[0]]
-    more = f"and {len(others)} more to look at" if others else "Nothing else needs you."
+    more = f"{len(others)} more to look at" if others else "nothing else needs you"
     page_head(
         join(shape(first.severity), " ", link(unbroken(f"{first.sentence}."), first.link)),
         join(age(first.since), ", ", more) if first.since else more,
@@ -149,6 +158,12 @@ def said(change: queries.Change) -> Html:
     kind = change.entity.replace("_", " ")
     if change.entity == "person":
         return esc(verb)
+    if change.action.startswith("item."):
+        where = link(f"checklist run {change.entity_id}", url("checklist", id=change.entity_id))
+        lines = (
+            "" if change.action == "item.commented" else f"{change.times} {'line' if change.times == 1 else 'lines'} "
+        )
+        return join(f"{lines}{verb} in ", where)
     if change.times > 1:
         return esc(f"{change.times} {kind}s {verb}")
     name = change.entity_id if len(change.entity_id) < 30 else f"{change.entity_id[:8]}…"

@@ -77,6 +77,17 @@ def _held(turn: IO[str]) -> Iterator[None]:
         fcntl.flock(turn, fcntl.LOCK_UN)
 
 
+@contextmanager
+def _etc() -> Iterator[None]:
+    """One at a time: while one process still adds the user, another would find half of it and fail."""
+    folder = os.open("/etc", os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def _alone(use: IO[str]) -> bool:
     """Gives our share up; whether it was the last."""
     try:
@@ -131,7 +142,8 @@ def _make_room(data: Path) -> None:
     data.mkdir(mode=0o700, exist_ok=True)
     if os.geteuid() != 0:
         return
-    _wheel().ensure_user_exists(_OWNER)
+    with _etc():
+        _wheel().ensure_user_exists(_OWNER)
     shutil.chown(data, _OWNER, _OWNER)
     programs = _programs()
     if not (programs / "postgres").stat().st_mode & 0o001:

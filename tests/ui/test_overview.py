@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from jobs.core.audit import AuditRow, record_many
 from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
@@ -47,6 +50,27 @@ def test_the_strip_has_a_bar_for_each_of_the_last_fifty_runs(db: Database, setti
     said = seen(run_page(db, settings, "overview", seed.person(db, Role.VIEWER)))
     assert said.count("nx-bar") == 50 * len(seed.JOBS)
     assert "failed, " in said
+
+
+def test_what_runs_did_is_one_row_and_ticks_are_lines_of_their_checklist(db: Database, settings: Settings) -> None:
+    seed.living(db)
+    rows = [
+        AuditRow(actor=actor, action=action, entity=entity, entity_id=id_, origin="test")
+        for actor, action, entity, id_ in (
+            ("run:901", "transaction.settled", "transaction", "a"),
+            ("run:902", "transaction.settled", "transaction", "b"),
+            ("mei@nexafx.com", "item.ticked", "checklist_run", "3"),
+            ("mei@nexafx.com", "item.ticked", "checklist_run", "3"),
+            ("mei@nexafx.com", "item.ticked", "checklist_run", "4"),
+        )
+    ]
+    with db.begin() as conn:
+        record_many(conn, rows)
+    said = seen(run_page(db, settings, "overview", seed.person(db, Role.ADMINISTRATOR)))
+    assert re.search(r"\d runs</td>", said)
+    assert said.count("transactions settled") == 1
+    assert '2 lines ticked in <a href="/checklist?id=3" class="nx-link">checklist run 3</a>' in said
+    assert "1 line ticked in" in said
 
 
 def test_what_changed_is_shown_to_those_who_may_read_the_audit(db: Database, settings: Settings) -> None:
