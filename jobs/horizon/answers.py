@@ -77,7 +77,7 @@ def read_transaction(asked: str, body: JsonObject, passphrase: str) -> ChainTran
     `asked` (lower case) is the hash of the request; a record that claims another one, or another outcome than its own
     XDR, is no answer.
     """
-    if body.get("hash") != asked:
+    if asked not in read_hashes(body):
         raise Undecodable("The answer is about another transaction than the one that was asked for.")
     transaction = decode_transaction(
         asked,
@@ -108,12 +108,16 @@ def read_hash(record: JsonObject) -> str:
     return found.lower()
 
 
-def read_token(record: JsonObject) -> str:
-    """The paging token to continue after a record; raises Undecodable."""
-    token = record.get("paging_token")
-    if not isinstance(token, str) or not 0 < len(token) <= 64 or not token.isascii() or not token.isprintable():
-        raise Undecodable("A listed transaction has no paging token.")
-    return token
+def read_hashes(record: JsonObject) -> tuple[str, ...]:
+    """Every hash under which a record says that it may be asked for, of a fee-bump both; raises Undecodable."""
+    inner, outer = record.get("inner_transaction"), record.get("fee_bump_transaction")
+    parts = [record, *(part for part in (inner, outer) if isinstance(part, dict))]
+    return tuple(dict.fromkeys(read_hash(part) for part in parts))
+
+
+def read_token(record: JsonObject) -> int:
+    """The paging token (TOID) to continue after a record; raises Undecodable."""
+    return _digits(record, "paging_token", _INT64_MAX)
 
 
 def read_closed_at(body: JsonObject) -> datetime:

@@ -26,6 +26,7 @@ from jobs.horizon.answers import (
     read_closed_at,
     read_fee_stats,
     read_hash,
+    read_hashes,
     read_health,
     read_records,
     read_root,
@@ -36,7 +37,7 @@ from jobs.horizon.answers import (
 )
 from jobs.horizon.decode import Undecodable, is_account, is_hash
 from jobs.horizon.health import Thresholds, frozen_reason, is_behind
-from jobs.horizon.model import Answer, FeeStats, Frozen, Health, Listed, Lookup, Root, Watermark
+from jobs.horizon.model import Answer, Entry, FeeStats, Frozen, Health, Lookup, Page, Root, Watermark
 from jobs.horizon.servers import label_of
 from jobs.horizon.transport import Body, HorizonError, Transport
 
@@ -148,12 +149,7 @@ class Horizon:
             body = _body(await self._sdk.transactions().transaction(asked).call())
         except HorizonError as error:
             return Lookup(asked, error.answer, self.server, error.status, error.detail)
-        try:
-            transaction = read_transaction(asked, body, self._settings.passphrase)
-        except Undecodable as error:
-            return Lookup(asked, Answer.GARBLED, self.server, body.status, str(error))
-        detail = f"Included in ledger {transaction.ledger} with {transaction.result_code}."
-        return Lookup(asked, Answer.FOUND, self.server, body.status, detail, transaction)
+        return self._read(asked, body, body.status)
 
     async def lookup_many(self, hashes: Iterable[str], concurrency: int | None = None) -> AsyncGenerator[Lookup, None]:
         """Looks hashes up at the same time and yields each answer as it comes, in no order.
@@ -189,34 +185,37 @@ class Horizon:
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
 
-    async def transactions(
-        self, account: str | None = None, *, cursor: str | None = None, order: Order = "asc", limit: int = PAGE_MAX
-    ) -> AsyncGenerator[Listed, None]:
-        """The network's or an account's transactions, failed ones included, page after page to the end.
+    async def page(
+        self, account: str | None = None, *, cursor: int | None = None, order: Order = "asc", limit: int = PAGE_MAX
+    ) -> Page:
+        """One page of the network's or an account's transactions after `cursor` (a TOID), failed ones included.
 
-        `limit` is the size of a page. A transaction that does not decode is listed without one. Ascending pages never
-        begin before the server's oldest ledger: Horizon would jump there without a word. Raises HorizonError (GONE for
-        a cursor before the history), and after it no token later than the last one yielded is safe to keep.
+        An ascending page never begins before the server's oldest ledger: Horizon jumps there without a word, so a page
+        proves what it lists and nothing about what it does not. Raises HorizonError; GONE for a descending cursor from
+        before the history.
         """
         if account is not None and not is_account(account):
             raise UsageError("The account is malformed: it is not G and 55 more letters and digits.")
-        while True:
-            pages = self._sdk.transactions().limit(limit).order(order == "desc").include_failed(True)
-            if account is not None:
-                pages = pages.for_account(account)
+        pages = self._sdk.transactions().limit(limit).order(order == "desc").include_failed(True)
+        if account is not None:
+            pages = pages.for_account(account)
+        if cursor is not None:
+            pages = pages.cursor(str(cursor))
+        body = _body(await pages.call())
+        with self._usable(body):
+            entries = tuple(
+                Entry(read_token(record), read_hashes(record), record) for record in read_records(body)[:limit]
+            )
+            tokens = [entry.token for entry in entries]
             if cursor is not None:
-                pages = pages.cursor(cursor)
-            body = _body(await pages.call())
-            with self._usable(body):
-                records = read_records(body)
-                tokens = [read_token(record) for record in records]
-                if cursor in tokens:
-                    raise Undecodable("A page begins again at its own cursor.")
-            for record, token in zip(records, tokens, strict=True):
-                yield self._listed(record, token)
-            if len(records) < limit:
-                return
-            cursor = tokens[-1]
+                tokens = [cursor, *tokens]
+            if tokens != sorted(set(tokens), reverse=order == "desc"):
+                raise Undecodable("A page is not in the order that was asked for.")
+        return Page(entries, full=len(entries) == limit)
+
+    def found(self, asked: str, entry: Entry) -> Lookup:
+        """What a page says about one of an entry's hashes (lower case), as if it had been asked for by this hash."""
+        return self._read(asked, entry.record, 200)
 
     async def account_sequence(self, account: str) -> tuple[int, int]:
         """An account's sequence number, and a ledger at or past the one at which it was read."""
@@ -271,11 +270,13 @@ class Horizon:
                 return None  # cleaned up meanwhile, or no answer: then retention proves nothing
         return self._elder[1]
 
-    def _listed(self, record: JsonObject, token: str) -> Listed:
+    def _read(self, asked: str, record: JsonObject, status: int) -> Lookup:
         try:
-            return Listed(token, read_transaction(read_hash(record), record, self._settings.passphrase), "")
+            transaction = read_transaction(asked, record, self._settings.passphrase)
         except Undecodable as error:
-            return Listed(token, None, str(error))
+            return Lookup(asked, Answer.GARBLED, self.server, status, str(error))
+        detail = f"Included in ledger {transaction.ledger} with {transaction.result_code}."
+        return Lookup(asked, Answer.FOUND, self.server, status, detail, transaction)
 
     @contextmanager
     def _usable(self, body: Body) -> Iterator[None]:

@@ -7,6 +7,7 @@ was not multiplexed — an id of 0 is an id.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -186,9 +187,23 @@ class Frozen:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One transaction of a page and the token to continue after it; None: listed, but it does not decode."""
+class Entry:
+    """One transaction as a page lists it, not decoded yet: most of a page is nobody's we look for."""
 
-    token: str
-    transaction: ChainTransaction | None
-    detail: str
+    token: int
+    """Its TOID (SEP-35): the ledger in the upper 32 bits, the order within it below."""
+    hashes: tuple[str, ...]
+    """Lower case; of a fee-bump the outer and the inner one."""
+    record: Mapping[str, object]
+
+    @property
+    def ledger(self) -> int:
+        return self.token >> 32
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer to a question for transactions, in its order; not `full`: nothing follows for now."""
+
+    entries: tuple[Entry, ...]
+    full: bool

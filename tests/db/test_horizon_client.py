@@ -12,7 +12,7 @@ from jobs.core.db import Database
 from jobs.core.errors import UsageError
 from jobs.core.settings import Settings
 from jobs.horizon.client import Horizon
-from jobs.horizon.model import Answer, Frozen, Listed, Lookup, Watermark
+from jobs.horizon.model import Answer, Frozen, Lookup, Watermark
 from jobs.horizon.sandbox.server import SandboxServer
 from jobs.horizon.sandbox.wallet import Wallet, muxed
 from jobs.horizon.servers import label_of, servers
@@ -360,10 +360,18 @@ def test_the_canary_tells_a_wrong_base_address(at: Settings, db: Database, sandb
     assert asyncio.run(ask()) is False
 
 
-def listed(settings: Settings, db: Database, account: str | None, limit: int) -> list[Listed]:
-    async def ask() -> list[Listed]:
+def listed(settings: Settings, db: Database, account: str | None, limit: int) -> list[tuple[int, Lookup]]:
+    """Everything on the pages, each with its token and as it is found under each of its hashes."""
+
+    async def ask() -> list[tuple[int, Lookup]]:
+        found: list[tuple[int, Lookup]] = []
         async with Horizon(settings, db, job="test") as horizon:
-            return [entry async for entry in horizon.transactions(account, limit=limit)]
+            page = await horizon.page(account, limit=limit)
+            while True:
+                found += [(it.token, horizon.found(hash_, it)) for it in page.entries for hash_ in it.hashes]
+                if not page.full:
+                    return found
+                page = await horizon.page(account, cursor=page.entries[-1].token, limit=limit)
 
     return asyncio.run(ask())
 
@@ -375,12 +383,23 @@ def test_pages_give_every_transaction_once_failed_ones_included(
     failing = Wallet.named("another").failing_payment(PAYEE)
     sandbox.ledger.include([failing])
     whole = listed(at, db, None, 2)
-    assert {entry.transaction.canonical for entry in whole if entry.transaction} >= {*hashes, failing.hash_hex()}
-    assert [entry.token for entry in whole] == sorted((entry.token for entry in whole), key=int)
-    assert len({entry.token for entry in whole}) == len(whole)
+    assert {lookup.asked for _, lookup in whole} >= {*hashes, failing.hash_hex()}
+    assert len({token for token, _ in whole}) == len({lookup.asked for _, lookup in whole})
     mine = listed(at, db, Wallet.named("payer").address, 2)
-    assert [entry.transaction.canonical for entry in mine if entry.transaction][-5:] == hashes
-    assert all(entry.transaction and entry.transaction.hash_proved for entry in whole)
+    assert [lookup.asked for _, lookup in mine][-5:] == hashes
+    assert all(lookup.transaction and lookup.transaction.hash_proved for _, lookup in whole)
+
+
+def test_a_page_knows_a_fee_bump_under_both_of_its_hashes(at: Settings, db: Database, sandbox: SandboxServer) -> None:
+    inner = Wallet.named("bumped").payment(PAYEE, 1)
+    outer = Wallet.named("sponsor").fee_bump(inner)
+    sandbox.ledger.include([outer])
+    found = {lookup.asked: lookup.transaction for _, lookup in listed(at, db, Wallet.named("sponsor").address, 200)}
+    for asked in (inner.hash_hex(), outer.hash_hex()):
+        transaction = found[asked]
+        assert transaction is not None
+        assert (transaction.canonical, transaction.outer) == (inner.hash_hex(), outer.hash_hex())
+        assert transaction.hash_proved
 
 
 def test_a_malformed_account_is_refused_before_it_becomes_a_path(at: Settings, db: Database) -> None:
