@@ -18,7 +18,7 @@ from jobs.core.errors import NexaError
 from jobs.core.jobs import Run
 from jobs.horizon.client import WATERMARK_S, Horizon
 from jobs.horizon.decode import Undecodable, decode_envelope
-from jobs.horizon.model import Answer, Frozen, SignedEnvelope, Watermark
+from jobs.horizon.model import Answer, Entry, Frozen, SignedEnvelope, Watermark
 from jobs.horizon.transport import HorizonError
 from jobs.reconcile.picture import NOTHING, AccountState, Ask, Decision, Limits, Look, Picture, Row, Verdict
 from jobs.reconcile.rules import decide, hash_to_ask
@@ -63,7 +63,6 @@ async def ask_about(run: Run, horizon: Horizon, batch: Iterable[Held], now: date
     rows = list(batch)
     mark = await read_watermark(horizon)
     hashes = dict.fromkeys(asked for held in rows if (asked := hash_to_ask(held.row)) is not None)
-    run.count("requests_estimated", len(hashes))
     await _look_up(run, horizon, mark, hashes, findings)
     for _ in range(ROUNDS):
         if findings.gave_up:
@@ -84,6 +83,17 @@ async def ask_about(run: Run, horizon: Horizon, batch: Iterable[Held], now: date
             findings.canary, findings.lists_nothing, findings.gave_up = False, False, True
     if not findings.gave_up:
         await _look_back(horizon, findings)
+    return findings
+
+
+async def look_at(
+    run: Run, horizon: Horizon, batch: Iterable[Held], entries: Mapping[str, Entry], now: datetime
+) -> Findings:
+    """What pages have shown about a batch, `entries` by hash (lower case); raises ServerFrozen and HorizonError."""
+    findings = Findings(now)
+    mark = await read_watermark(horizon)
+    for hash_ in dict.fromkeys(held.row.hash for held in batch if held.row.hash is not None):
+        findings.looks[hash_] = [Look(mark, horizon.found(hash_, entries[hash_]))]
     return findings
 
 
@@ -221,7 +231,6 @@ async def _ask_more(run: Run, horizon: Horizon, wanted: list[Ask], findings: Fin
         await asyncio.sleep(1)  # a watermark is kept for some seconds, and the account was read after it
         mark = await read_watermark(horizon)
     hashes = dict.fromkeys(hash_ for ask in wanted for hash_ in ask.hashes)
-    run.count("requests_estimated", len(hashes) + len(accounts))
     if not hashes:
         return
     await _look_up(run, horizon, mark, hashes, findings)

@@ -1,4 +1,4 @@
-"""One run over the rows that are due: batch by batch, ask, decide, settle, let go.
+"""One run over the rows that are due: pages or hashes, batch by batch: ask, decide, settle, let go.
 
 Memory holds one batch; the books change in one transaction a batch, and only if the flags still allow it then. A
 server that dies in the middle leaves rows as they are and locks released.
@@ -7,50 +7,36 @@ server that dies in the middle leaves rows as they are and locks released.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError
-
 from jobs.core.errors import NexaError, SettingsError, TransientError
-from jobs.core.flags import Flag, read_flags
+from jobs.core.flags import Flag
 from jobs.core.jobs import Run
 from jobs.horizon.client import Horizon
-from jobs.reconcile.asking import ServerFrozen, ask_about, decide_all, read_watermark
-from jobs.reconcile.cases import open_cases
-from jobs.reconcile.picture import CaseReason, Decision, Row, Verdict
-from jobs.reconcile.rules import with_reason
-from jobs.reconcile.settle import Attempt, Outcome, Proved, settle
+from jobs.reconcile.asking import Findings, ServerFrozen, ask_about, decide_all, look_at, read_watermark
+from jobs.reconcile.conclude import conclude
+from jobs.reconcile.plan import NETWORK, NETWORK_FROM, Sample, make_plan, to_sample
+from jobs.reconcile.reading import Chunk, newest_pages, planned_pages, scope_name
+from jobs.reconcile.scopes import Due, Move, read_due
+from jobs.reconcile.settle import Attempt
 from jobs.reconcile.store import (
-    Check,
     Held,
     Key,
     Wanted,
     alive,
-    count_due,
     database_now,
     hold_batch,
+    hold_listed,
     peek_batch,
-    record_checks,
-    record_dry_decisions,
+    peek_listed,
     release,
 )
 
-COUNT_MOST = 100_000
-_AGAIN = ("40P01", "40001")  # deadlock, serialization: nothing was written, and the next try finds another order
-_HOPELESS = ("absent", "gone", "final", "odd", "no_hash_yet")
-_REFUSED = {
-    Outcome.REUSED: (CaseReason.HASH_REUSED, "Another row was paid by this operation: one payment pays one row."),
-    Outcome.REFUND_SPENT: (
-        CaseReason.REFUND_SPENT,
-        "The withdrawal did succeed, but its refund was spent: the balance no longer covers it.",
-    ),
-}
-Judged = Sequence[tuple[Row, Decision]]
+SAMPLE_MOST = 200
+"""Accounts whose newest page one run looks at: those with the most rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,43 +61,155 @@ def reconcile(run: Run, task: Task) -> None:
 
 async def _reconcile(run: Run, task: Task) -> None:
     attempt = Attempt(run.id, f"run:{run.id}:{run.token}", run.settings.passphrase)
-    with run.db.read() as conn:
-        total = count_due(conn, task.wanted, most=min(task.limit or COUNT_MOST, COUNT_MOST))
-    run.progress(0, total)
     async with AsyncExitStack() as stack:
         if not run.dry_run:
             stack.enter_context(alive(run.db, attempt.owner))
         horizon = await _choose_server(run, stack)
-        after: Key | None = None
-        done = spent = silent = 0
-        while not run.should_stop():
-            size = min(run.settings.batch_size, task.limit - done if task.limit is not None else COUNT_MOST)
-            batch, now = _take(run, attempt, task.wanted, after, size)
-            if not batch:
-                break
-            try:
-                findings = await ask_about(run, horizon, batch, now, silent)
-                silent = findings.silent
-                judged = decide_all(run, attempt.network, batch, findings)
-                go_on = _conclude(run, attempt, task.flag, judged)
-            finally:
-                run.count("requests", horizon.requests - spent)
-                spent = horizon.requests
-                if not run.dry_run:
-                    with run.db.begin() as conn:
-                        release(conn, attempt.owner, [held.row.id for held in batch])
-            done += len(batch)
-            run.progress(done, max(total, done))
-            if findings.spent:
-                run.warning("the request budget is spent: what was not asked waits for the next run")
-                break
-            if findings.gave_up and not run.should_stop():
-                why = findings.frozen or "it stopped answering"
-                raise TransientError(f"{horizon.server} cannot be used: {why}. What was not proved stays as it is.")
-            last = batch[-1].row
-            after = (last.created_at, last.id)
-            if not go_on or len(batch) < size or done == task.limit:
-                break
+        await _Reconciliation(run, task, attempt, horizon).work()
+
+
+class _Reconciliation:
+    """One run on one server: pages where they are cheaper, hashes for everything that no page has shown."""
+
+    def __init__(self, run: Run, task: Task, attempt: Attempt, horizon: Horizon) -> None:
+        self._run = run
+        self._task = task
+        self._attempt = attempt
+        self._horizon = horizon
+        self._requests = 0
+        self._done = self._total = 0
+        self._silent = 0
+        self._after: Key | None = None
+        self._over = False
+        """The flags say that this run is over, or no more requests may be sent."""
+
+    async def work(self) -> None:
+        try:
+            due = await self._due()
+            self._total = due.rows if self._task.limit is None else min(due.rows, self._task.limit)
+            self._run.progress(0, self._total)
+            if self._task.limit is None and self._task.wanted.transaction_id is None:
+                await self._by_pages(due)
+            else:
+                askable = due.others + sum(group.rows for group in due.groups)
+                self._run.count("requests_estimated", min(askable, self._total))
+            while not (self._over or self._run.should_stop()):
+                size = self._run.settings.batch_size
+                left = size if self._task.limit is None else min(size, self._task.limit - self._done)
+                if left == 0 or await self._by_hash(self._task.wanted, left) < left:
+                    break
+        finally:
+            self._count_requests()
+
+    async def _by_pages(self, due: Due) -> None:
+        """First what the newest pages show, then what the plan names; in turns with what waits in vain."""
+        run, horizon = self._run, self._horizon
+        samples: dict[str, Sample] = {}
+        if scopes := to_sample(due.groups)[:SAMPLE_MOST]:
+            mark = await read_watermark(horizon)
+            await self._settle_pages(newest_pages(run, horizon, scopes, mark.ledger, samples), None)
+            due = await self._due()
+        plan = make_plan(due.groups, samples, others=due.others)
+        if plan.requests >= NETWORK_FROM:
+            mark = await read_watermark(horizon)
+            await self._settle_pages(newest_pages(run, horizon, [NETWORK], mark.ledger, samples), None)
+            plan = make_plan(due.groups, samples, others=due.others)
+        run.count("requests_estimated", plan.requests + len(samples))
+        for reading in plan.readings[:20]:
+            where = {"scope": scope_name(reading.scope), "from_ledger": reading.since}
+            run.info(f"plan: about {reading.pages:,} pages for {reading.rows:,} rows", **where)
+        if plan.readings:
+            run.info(f"plan: {plan.by_hash:,} rows by hash, about {plan.requests:,} requests in all")
+            await self._settle_pages(planned_pages(run, horizon, plan, self._attempt.network), plan.oldest)
+
+    async def _settle_pages(self, chunks: AsyncGenerator[Chunk, None], oldest: datetime | None) -> None:
+        """Settles what pages show. Rows that were created before `oldest`, or are asked for in vain again and again, get
+        as many requests as the pages: they must not starve behind them."""
+        waiting = None if oldest is None else replace(self._task.wanted, waiting_since=oldest)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                if self._over or self._run.should_stop():
+                    return
+                await self._settle_chunk(chunk)
+                if waiting is not None and not self._over:
+                    turn = max(1, len(chunk.moves))
+                    if await self._by_hash(waiting, turn) < turn:
+                        waiting = None
+        self._after = None
+
+    async def _settle_chunk(self, chunk: Chunk) -> None:
+        entries = {hash_: entry for entry in chunk.entries for hash_ in entry.hashes}
+        batch, now = await asyncio.to_thread(self._take_listed, list(entries))
+        try:
+            findings = await look_at(self._run, self._horizon, batch, entries, now)
+            # In a thread: the next pages arrive while these are settled.
+            await asyncio.to_thread(self._settle, batch, findings, chunk.moves)
+        finally:
+            await asyncio.to_thread(self._let_go, batch)
+
+    async def _by_hash(self, wanted: Wanted, size: int) -> int:
+        """Asks for the next rows by their hashes and settles them; how many there were."""
+        batch, now = self._take(wanted, size)
+        if not batch:
+            return 0
+        try:
+            findings = await ask_about(self._run, self._horizon, batch, now, self._silent)
+            self._silent = findings.silent
+            self._settle(batch, findings)
+        finally:
+            self._let_go(batch)
+        if findings.spent:
+            self._run.warning("the request budget is spent: what was not asked waits for the next run")
+            self._over = True
+        elif findings.gave_up and not self._run.should_stop():
+            why = findings.frozen or "it stopped answering"
+            raise TransientError(f"{self._horizon.server} cannot be used: {why}. What was not proved stays as it is.")
+        last = batch[-1].row
+        self._after = (last.created_at, last.id)
+        return len(batch)
+
+    async def _due(self) -> Due:
+        mark = await read_watermark(self._horizon)
+        with self._run.db.read() as conn:
+            return read_due(conn, self._task.wanted, mark, self._run.settings.passphrase, run_id=self._run.id)
+
+    def _settle(self, batch: Sequence[Held], findings: Findings, moves: Sequence[Move] = ()) -> None:
+        judged = decide_all(self._run, self._attempt.network, batch, findings)
+        go_on = conclude(self._run, self._attempt, self._task.flag, judged, moves)
+        self._over = self._over or not go_on
+        self._done += len(batch)
+        self._run.progress(self._done, max(self._total, self._done))
+
+    def _take(self, wanted: Wanted, size: int) -> tuple[list[Held], datetime]:
+        """The next batch and the database's clock; locked, unless the run is dry."""
+        run_id, after = self._run.id, self._after
+        if self._run.dry_run:
+            with self._run.db.read() as conn:
+                return peek_batch(conn, wanted, run_id=run_id, after=after, limit=size), database_now(conn)
+        with self._run.db.begin() as conn:
+            owner = self._attempt.owner
+            return hold_batch(conn, wanted, owner=owner, run_id=run_id, after=after, limit=size), database_now(conn)
+
+    def _take_listed(self, hashes: Sequence[str]) -> tuple[list[Held], datetime]:
+        """The rows that hold one of these hashes, in the same way."""
+        wanted, run_id = self._task.wanted, self._run.id
+        if self._run.dry_run:
+            with self._run.db.read() as conn:
+                return peek_listed(conn, wanted, hashes, run_id=run_id), database_now(conn)
+        with self._run.db.begin() as conn:
+            owner = self._attempt.owner
+            return hold_listed(conn, wanted, hashes, owner=owner, run_id=run_id), database_now(conn)
+
+    def _let_go(self, batch: Sequence[Held]) -> None:
+        self._count_requests()
+        if batch and not self._run.dry_run:
+            with self._run.db.begin() as conn:
+                release(conn, self._attempt.owner, [held.row.id for held in batch])
+
+    def _count_requests(self) -> None:
+        sent = self._horizon.requests
+        self._run.count("requests", sent - self._requests)
+        self._requests = sent
 
 
 async def _choose_server(run: Run, stack: AsyncExitStack) -> Horizon:
@@ -130,110 +228,4 @@ async def _choose_server(run: Run, stack: AsyncExitStack) -> Horizon:
             return horizon
     raise refusal or SettingsError(
         "STELLAR_HORIZON_URL is not set: accepted is an address like https://horizon.stellar.org."
-    )
-
-
-def _take(run: Run, attempt: Attempt, wanted: Wanted, after: Key | None, size: int) -> tuple[list[Held], datetime]:
-    """The next batch and the database's clock; locked, unless the run is dry."""
-    if run.dry_run:
-        with run.db.read() as conn:
-            return peek_batch(conn, wanted, after=after, limit=size), database_now(conn)
-    with run.db.begin() as conn:
-        return hold_batch(conn, wanted, owner=attempt.owner, after=after, limit=size), database_now(conn)
-
-
-def _conclude(run: Run, attempt: Attempt, flag: Flag, judged: Judged) -> bool:
-    """Writes what follows from the decisions; False if the flags say that this run is over."""
-    if run.dry_run:
-        _tell(run, judged)
-        return True
-    counted = _write_in_parts(run, attempt, flag, judged)
-    for name, number in (counted or {}).items():
-        if number:
-            run.count(name, number)
-    return counted is not None
-
-
-def _write_in_parts(run: Run, attempt: Attempt, flag: Flag, judged: Judged) -> Counter[str] | None:
-    """Writes a batch; one that the database refuses is halved until the odd row stands alone, and is left as it is."""
-    for _ in range(3):
-        try:
-            with run.db.begin() as conn:
-                return _write(conn, run, attempt, flag, judged)
-        except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) not in _AGAIN:
-                raise
-        except (DataError, IntegrityError) as error:
-            if len(judged) == 1:
-                run.error("a row cannot be settled", transaction=str(judged[0][0].id), why=str(error.orig))
-                return Counter(seen=1, pending=1, odd=1)
-            middle = len(judged) // 2
-            halves = [_write_in_parts(run, attempt, flag, part) for part in (judged[:middle], judged[middle:])]
-            return None if None in halves else sum((half for half in halves if half), Counter())
-    raise TransientError("The books are too busy: three attempts to settle one batch met a deadlock.")
-
-
-def _write(conn: Connection, run: Run, attempt: Attempt, flag: Flag, judged: Judged) -> Counter[str] | None:
-    """One batch, one transaction: settlements, cases and the look itself; None if the flags forbid it by now."""
-    flags = read_flags(conn)
-    if not flags[flag] or flags[Flag.DRY_RUN]:
-        return None
-    counted: Counter[str] = Counter(seen=len(judged))
-    proved = [Proved(row, it) for row, it in judged if it.verdict in (Verdict.SUCCESS, Verdict.FAILED)]
-    outcomes = settle(
-        conn, attempt, proved, notify=flags[Flag.NOTIFICATIONS], move_balances=flags[Flag.BALANCE_UPDATES]
-    )
-    cases: list[tuple[Row, Decision]] = []
-    checks: list[Check] = []
-    for row, judgement in judged:
-        outcome = outcomes.get(row.id)
-        decision = judgement
-        if outcome in _REFUSED:
-            decision = with_reason(judgement, *_REFUSED[outcome])
-        if outcome is Outcome.LOST:
-            counted["lost"] += 1
-            continue
-        if outcome is Outcome.SETTLED:
-            counted["settled" if decision.verdict is Verdict.SUCCESS else "failed"] += 1
-            counted["rescued"] += row.status == "FAILED"
-        elif decision.verdict is Verdict.CASE:
-            counted["cases"] += 1
-            cases.append((row, decision))
-        else:
-            counted["pending"] += 1
-            counted["held"] += outcome is Outcome.HELD
-        checks.append(_check(row, decision))
-    for row_id in open_cases(conn, attempt, cases):
-        counted["cases_opened"] += 1
-        reason = next(decision for row, decision in cases if row.id == row_id)
-        warn = run.error if reason.reason == CaseReason.REFUND_SPENT else run.warning
-        warn(f"case opened: {reason.sentence}", transaction=str(row_id), reason=reason.reason)
-    record_checks(conn, attempt.run_id, checks)
-    return counted
-
-
-def _tell(run: Run, judged: Judged) -> None:
-    """A dry run: the same decisions, stored with the run and printed, and nothing else."""
-    decisions = []
-    for row, decision in judged:
-        name = "rescue" if decision.verdict is Verdict.SUCCESS and row.status == "FAILED" else decision.verdict.value
-        run.count("seen")
-        run.count({"keep": "pending", "case": "cases", "failed": "would_fail"}.get(name, "would_settle"))
-        if decision.verdict is not Verdict.KEEP:
-            decisions.append({"id": row.id, "verdict": name, "reason": decision.reason, "proof": decision.proof})
-            run.info(f"would be {name}: {decision.sentence}", transaction=str(row.id), reason=decision.reason)
-    with run.db.begin() as conn:
-        record_dry_decisions(conn, run.id, decisions)
-
-
-def _check(row: Row, decision: Decision) -> Check:
-    proof = decision.proof
-    server, ledger = proof.get("server"), proof.get("ledger")
-    return Check(
-        transaction_id=row.id,
-        outcome=decision.reason,
-        detail=decision.sentence,
-        server=server if isinstance(server, str) else None,
-        ledger=ledger if isinstance(ledger, int) else None,
-        hopeless=decision.verdict is Verdict.CASE or decision.reason in _HOPELESS,
     )

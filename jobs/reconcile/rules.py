@@ -159,7 +159,9 @@ def _from_absence(picture: Picture) -> Decision:
         hours = picture.limits.expire_unproven_after // timedelta(hours=1)
         return _case(CaseReason.EXPIRED_UNPROVEN, f"Absent for more than {hours} hours. {outcome.sentence}", picture)
     ask = outcome.ask if row.status == "PENDING" else NOTHING
-    return _keep("absent", f"Horizon does not know it. {outcome.sentence}", ask)
+    mark = min((look.watermark for look in picture.looks), key=lambda mark: mark.ledger)
+    seen: dict[str, Json] = {"server": mark.server, "ledger": mark.ledger}
+    return Decision(Verdict.KEEP, "absent", f"Horizon does not know it. {outcome.sentence}", seen, ask=ask)
 
 
 def _forgotten(mark: Watermark, row: Row) -> bool:

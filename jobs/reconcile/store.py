@@ -10,9 +10,9 @@ Rows that keep giving the same answer are looked at less and less often, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -32,6 +32,8 @@ class Wanted:
     transaction_id: UUID | None = None
     everything: bool = False
     """Also rows that are not due yet: a person asked."""
+    waiting_since: datetime | None = None
+    """Only rows that were created before, or that were asked for in vain several times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +72,33 @@ def alive(db: Database, owner: str) -> Iterator[None]:
             conn.invalidate()
 
 
-def hold_batch(conn: Connection, wanted: Wanted, *, owner: str, after: Key | None, limit: int) -> list[Held]:
-    """Locks and returns the next rows, oldest first, in the caller's transaction."""
-    rows = conn.execute(_statement(_HOLD), _parameters(wanted, after, limit) | {"owner": owner}).mappings()
-    return sorted((_held(row) for row in rows), key=lambda held: (held.row.created_at, held.row.id))
+def hold_batch(
+    conn: Connection, wanted: Wanted, *, owner: str, run_id: int = 0, after: Key | None, limit: int
+) -> list[Held]:
+    """Locks and returns the next rows that run `run_id` has not looked at, oldest first, in the caller's transaction."""
+    parameters = due_parameters(wanted, run_id=run_id, after=after) | {"limit": limit, "owner": owner}
+    return _in_order(conn.execute(due_statement(_HOLD), parameters).mappings())
 
 
-def peek_batch(conn: Connection, wanted: Wanted, *, after: Key | None, limit: int) -> list[Held]:
+def peek_batch(conn: Connection, wanted: Wanted, *, run_id: int = 0, after: Key | None, limit: int) -> list[Held]:
     """The same rows without locking them, for a dry run."""
-    rows = conn.execute(_statement(_PEEK), _parameters(wanted, after, limit)).mappings()
-    return [_held(row) for row in rows]
+    parameters = due_parameters(wanted, run_id=run_id, after=after) | {"limit": limit}
+    return _in_order(conn.execute(due_statement(_PEEK), parameters).mappings())
 
 
-def count_due(conn: Connection, wanted: Wanted, *, most: int) -> int:
-    """How many rows are due, counted up to `most`."""
-    return int(conn.execute(_statement(_COUNT), _parameters(wanted, None, most)).scalar_one())
+def hold_listed(conn: Connection, wanted: Wanted, hashes: Sequence[str], *, owner: str, run_id: int) -> list[Held]:
+    """Locks and returns the rows that hold one of these hashes (lower case), due or not: here is new proof."""
+    parameters = due_parameters(replace(wanted, everything=True), run_id=run_id) | {
+        "hashes": list(hashes),
+        "owner": owner,
+    }
+    return _in_order(conn.execute(due_statement(_HOLD_LISTED), parameters).mappings())
+
+
+def peek_listed(conn: Connection, wanted: Wanted, hashes: Sequence[str], *, run_id: int) -> list[Held]:
+    """The same rows without locking them, for a dry run."""
+    parameters = due_parameters(replace(wanted, everything=True), run_id=run_id) | {"hashes": list(hashes)}
+    return _in_order(conn.execute(due_statement(_PEEK_LISTED), parameters).mappings())
 
 
 def database_now(conn: Connection) -> datetime:
@@ -96,7 +110,7 @@ def database_now(conn: Connection) -> datetime:
 def siblings_of(conn: Connection, hashes: Sequence[str]) -> Mapping[str, list[Row]]:
     """All rows that hold one of these hashes (lower case) and were paid, or may still be paid, by hash."""
     found: dict[str, list[Row]] = {}
-    for record in conn.execute(_statement(_SIBLINGS), {"hashes": list(hashes)}).mappings():
+    for record in conn.execute(due_statement(_SIBLINGS), {"hashes": list(hashes)}).mappings():
         row = _row(record)
         found.setdefault(row.hash or "", []).append(row)
     return found
@@ -161,21 +175,27 @@ def asked_by_person(conn: Connection, run_id: int) -> bool:
     return trigger in ("manual", "checklist", "api")
 
 
-def _statement(pattern: str) -> TextClause:
-    """A statement of this file with its shared parts filled in; nothing from outside ever stands in one."""
+def due_statement(pattern: str) -> TextClause:
+    """A statement about the rows that are due; nothing from outside ever stands in its pattern."""
     return text(pattern.format(due=_DUE, columns=_COLUMNS))
 
 
-def _parameters(wanted: Wanted, after: Key | None, limit: int) -> dict[str, object]:
+def due_parameters(wanted: Wanted, *, run_id: int = 0, after: Key | None = None) -> dict[str, object]:
+    """What every such statement takes."""
     return {
         "status": wanted.status,
         "older_than": wanted.older_than,
         "id": wanted.transaction_id,
         "everything": wanted.everything,
+        "waiting_since": wanted.waiting_since,
+        "run": run_id,
         "after_at": after[0] if after else None,
         "after_id": after[1] if after else None,
-        "limit": limit,
     }
+
+
+def _in_order(records: Iterable[RowMapping]) -> list[Held]:
+    return sorted((_held(record) for record in records), key=lambda held: (held.row.created_at, held.row.id))
 
 
 def _held(record: RowMapping) -> Held:
@@ -204,6 +224,7 @@ _COLUMNS = """t.id, t.user_id, t.type, t.status, t.amount, t.currency, t.asset_i
        coalesce(nullif(t.destination, ''), u.wallet_public_key) AS receiver, t.memo_type, t.memo, t.created_at"""
 
 # FAILED rows count for a day from when they failed; a look that is older than the row's last change does not count.
+# What this run has looked at stands in its looks, and of a dry run, which writes none, in its decisions.
 _DUE = """
   FROM transactions t LEFT JOIN ops.checks c ON c.transaction_id = t.id
  WHERE t.status = :status AND t.type IN ('DEPOSIT', 'WITHDRAW')
@@ -211,6 +232,9 @@ _DUE = """
    AND (CAST(:id AS uuid) IS NULL OR t.id = :id)
    AND t.created_at <= now() - CAST(:older_than AS interval)
    AND (:everything OR c.transaction_id IS NULL OR c.next_at <= now() OR c.last_at < t.updated_at)
+   AND c.run_id IS DISTINCT FROM CAST(:run AS bigint)
+   AND NOT EXISTS (SELECT FROM ops.decisions d WHERE d.transaction_id = t.id AND d.run_id = :run)
+   AND (CAST(:waiting_since AS timestamptz) IS NULL OR t.created_at < :waiting_since OR c.attempts > 3)
    AND (t.processing_locked_by IS NULL OR t.processing_locked_at IS NULL
         OR t.processing_locked_at < now() - interval '5 minutes'
         OR EXISTS (SELECT FROM ops.runs r
@@ -237,10 +261,21 @@ RETURNING {columns}
 _PEEK = """
 WITH due AS MATERIALIZED (SELECT t.id {due} ORDER BY t.created_at, t.id LIMIT :limit)
 SELECT {columns} FROM due JOIN transactions t ON t.id = due.id JOIN users u ON u.id = t.user_id
- ORDER BY t.created_at, t.id
 """
 
-_COUNT = "SELECT count(*) FROM (SELECT 1 {due} LIMIT :limit) AS due"
+_HOLD_LISTED = """
+WITH due AS MATERIALIZED (
+    SELECT t.id {due} AND lower(t.tx_hash) = ANY(CAST(:hashes AS text[])) ORDER BY t.id FOR UPDATE OF t SKIP LOCKED)
+UPDATE transactions t SET processing_locked_at = now(), processing_locked_by = :owner
+  FROM due, users u
+ WHERE t.id = due.id AND u.id = t.user_id
+RETURNING {columns}
+"""
+
+_PEEK_LISTED = """
+WITH due AS MATERIALIZED (SELECT t.id {due} AND lower(t.tx_hash) = ANY(CAST(:hashes AS text[])))
+SELECT {columns} FROM due JOIN transactions t ON t.id = due.id JOIN users u ON u.id = t.user_id
+"""
 
 _SIBLINGS = """
 SELECT {columns} FROM transactions t JOIN users u ON u.id = t.user_id

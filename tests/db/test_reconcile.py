@@ -85,7 +85,7 @@ def test_each_way_of_paying_settles_its_row(
     run = run_job(db, horizon)
     assert [status_of(db, row) for row in rows] == ["SUCCESS"] * len(rows)
     assert counters(run) == {"seen": 7, "settled": 7, "failed": 0, "pending": 0, "cases": 0}
-    assert run.counters["requests_estimated"] == 7
+    assert run.counters["requests_estimated"] == 2, "the account's newest page, and the account that was created"
     assert_books_balance(db)
 
 
@@ -218,7 +218,7 @@ def test_a_server_that_dies_in_the_middle_leaves_the_rest_pending_and_unlocked(
 
     killer = threading.Thread(target=die)
     killer.start()
-    run = run_job(db, horizon.model_copy(update={"batch_size": 10, "horizon_parallel": 4}))
+    run = run_job(db, horizon.model_copy(update={"batch_size": 10, "horizon_parallel": 4}), limit=100)  # by hash
     killer.join()
     assert run.state == "failed"
     assert 0 < count(db, "ops.claims") < 100

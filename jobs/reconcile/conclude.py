@@ -1,0 +1,144 @@
+"""Writes what follows from the decisions on a batch: settlements, cases, the looks themselves and the cursors, at once.
+
+All of it is one transaction, and only if the flags still allow it then. A batch that the database refuses is written in
+halves, so that one odd row costs nobody else anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+
+from jobs.core.errors import TransientError
+from jobs.core.flags import Flag, read_flags
+from jobs.core.jobs import Run
+from jobs.reconcile.cases import open_cases
+from jobs.reconcile.picture import CaseReason, Decision, Row, Verdict
+from jobs.reconcile.rules import with_reason
+from jobs.reconcile.scopes import Move, advance
+from jobs.reconcile.settle import Attempt, Outcome, Proved, settle
+from jobs.reconcile.store import Check, record_checks, record_dry_decisions
+
+_AGAIN = ("40P01", "40001")  # deadlock, serialization: nothing was written, and the next try finds another order
+_HOPELESS = ("absent", "gone", "final", "odd", "no_hash_yet")
+_REFUSED = {
+    Outcome.REUSED: (CaseReason.HASH_REUSED, "Another row was paid by this operation: one payment pays one row."),
+    Outcome.REFUND_SPENT: (
+        CaseReason.REFUND_SPENT,
+        "The withdrawal did succeed, but its refund was spent: the balance no longer covers it.",
+    ),
+}
+Judged = Sequence[tuple[Row, Decision]]
+
+
+def conclude(run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move]) -> bool:
+    """Writes what follows from the decisions; False if the flags say that this run is over."""
+    if run.dry_run:
+        _tell(run, judged)
+        return True
+    counted = _write_in_parts(run, attempt, flag, judged, moves)
+    for name, number in (counted or {}).items():
+        if number:
+            run.count(name, number)
+    return counted is not None
+
+
+def _write_in_parts(
+    run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move] = ()
+) -> Counter[str] | None:
+    """Writes a batch; one that the database refuses is halved until the odd row stands alone, and is left as it is.
+
+    Only a batch that is written whole moves cursors: no cursor passes a row that failed.
+    """
+    for _ in range(3):
+        try:
+            with run.db.begin() as conn:
+                return _write(conn, run, attempt, flag, judged, moves)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) not in _AGAIN:
+                raise
+        except (DataError, IntegrityError) as error:
+            if len(judged) == 1:
+                run.error("a row cannot be settled", transaction=str(judged[0][0].id), why=str(error.orig))
+                row = judged[0][0]
+                odd = Decision(Verdict.KEEP, "odd", "The database refuses to settle this row: the run's log says why.")
+                with run.db.begin() as conn:
+                    record_checks(conn, attempt.run_id, [_check(row, odd)])
+                return Counter(seen=1, pending=1, odd=1)
+            middle = len(judged) // 2
+            halves = [_write_in_parts(run, attempt, flag, part) for part in (judged[:middle], judged[middle:])]
+            return None if None in halves else sum((half for half in halves if half), Counter())
+    raise TransientError("The books are too busy: three attempts to settle one batch met a deadlock.")
+
+
+def _write(
+    conn: Connection, run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move]
+) -> Counter[str] | None:
+    """One batch, one transaction: settlements, cases and the look itself; None if the flags forbid it by now."""
+    flags = read_flags(conn)
+    if not flags[flag] or flags[Flag.DRY_RUN]:
+        return None
+    counted: Counter[str] = Counter(seen=len(judged))
+    proved = [Proved(row, it) for row, it in judged if it.verdict in (Verdict.SUCCESS, Verdict.FAILED)]
+    outcomes = settle(
+        conn, attempt, proved, notify=flags[Flag.NOTIFICATIONS], move_balances=flags[Flag.BALANCE_UPDATES]
+    )
+    cases: list[tuple[Row, Decision]] = []
+    checks: list[Check] = []
+    for row, judgement in judged:
+        outcome = outcomes.get(row.id)
+        decision = judgement
+        if outcome in _REFUSED:
+            decision = with_reason(judgement, *_REFUSED[outcome])
+        if outcome is Outcome.LOST:
+            counted["lost"] += 1
+            continue
+        if outcome is Outcome.SETTLED:
+            counted["settled" if decision.verdict is Verdict.SUCCESS else "failed"] += 1
+            counted["rescued"] += row.status == "FAILED"
+        elif decision.verdict is Verdict.CASE:
+            counted["cases"] += 1
+            cases.append((row, decision))
+        else:
+            counted["pending"] += 1
+            counted["held"] += outcome is Outcome.HELD
+        checks.append(_check(row, decision))
+    for row_id in open_cases(conn, attempt, cases):
+        counted["cases_opened"] += 1
+        reason = next(decision for row, decision in cases if row.id == row_id)
+        warn = run.error if reason.reason == CaseReason.REFUND_SPENT else run.warning
+        warn(f"case opened: {reason.sentence}", transaction=str(row_id), reason=reason.reason)
+    record_checks(conn, attempt.run_id, checks)
+    if len(checks) == len(judged):  # a row that was lost to somebody else has not been paid by us
+        advance(conn, attempt.network, moves)
+    return counted
+
+
+def _tell(run: Run, judged: Judged) -> None:
+    """A dry run: the same decisions, stored with the run and printed, and nothing else."""
+    decisions = []
+    for row, decision in judged:
+        name = "rescue" if decision.verdict is Verdict.SUCCESS and row.status == "FAILED" else decision.verdict.value
+        run.count("seen")
+        run.count({"keep": "pending", "case": "cases", "failed": "would_fail"}.get(name, "would_settle"))
+        if decision.verdict is not Verdict.KEEP:
+            decisions.append({"id": row.id, "verdict": name, "reason": decision.reason, "proof": decision.proof})
+            run.info(f"would be {name}: {decision.sentence}", transaction=str(row.id), reason=decision.reason)
+    with run.db.begin() as conn:
+        record_dry_decisions(conn, run.id, decisions)
+
+
+def _check(row: Row, decision: Decision) -> Check:
+    proof = decision.proof
+    server, ledger = proof.get("server"), proof.get("ledger")
+    return Check(
+        transaction_id=row.id,
+        outcome=decision.reason,
+        detail=decision.sentence,
+        server=server if isinstance(server, str) else None,
+        ledger=ledger if isinstance(ledger, int) else None,
+        hopeless=decision.verdict is Verdict.CASE or decision.reason in _HOPELESS,
+    )

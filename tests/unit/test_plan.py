@@ -1,0 +1,99 @@
+"""The planner: whichever way costs the fewest requests, and never more than one a row."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.horizon.model import Watermark
+from jobs.reconcile.plan import NETWORK, Age, Group, Plan, Sample, close_time, make_plan, sample_of, to_sample
+
+LATEST = 1_000_000
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def ages(*pairs: tuple[int, int]) -> tuple[Age, ...]:
+    """Rows by how many ledgers ago they may have landed, oldest first."""
+    return tuple(Age(LATEST - ago, rows, THEN - timedelta(seconds=5 * ago)) for ago, rows in pairs)
+
+
+def ways(plan: Plan) -> tuple[dict[str, tuple[int, int]], int]:
+    """Rows and pages of each scope that is read, and the rows by hash."""
+    return {it.scope: (it.rows, it.pages) for it in plan.readings}, plan.by_hash
+
+
+@pytest.mark.parametrize(
+    ("waiting", "sample", "expected"),
+    [
+        pytest.param([(1000, 2000)], Sample(2000, LATEST - 90), ({"G": (2000, 10)}, 0), id="many rows, few pages"),
+        pytest.param([(1000, 3)], Sample(2000, LATEST - 90), ({}, 3), id="few rows, many pages"),
+        pytest.param([(1000, 3)], None, ({}, 3), id="nothing is known about the account"),
+        pytest.param([(50, 30)], Sample(2000, LATEST - 90), ({}, 30), id="the newest page has shown them already"),
+        pytest.param([(50, 30)], Sample(0, 0), ({}, 30), id="the newest page is all there is"),
+        pytest.param(
+            [(500_000, 4), (1000, 2000)], Sample(2000, LATEST - 90), ({"G": (2000, 10)}, 4), id="stragglers by hash"
+        ),
+        pytest.param(
+            [(180, 100)], Sample(200_000, LATEST), ({"G": (100, 1)}, 0), id="a burst after quiet hours is tried"
+        ),
+        pytest.param([(180, 9)], Sample(200_000, LATEST), ({}, 9), id="but not for a handful"),
+    ],
+)
+def test_a_group_goes_the_way_that_costs_least(
+    waiting: list[tuple[int, int]], sample: Sample | None, expected: tuple[dict[str, tuple[int, int]], int]
+) -> None:
+    plan = make_plan([Group("G", ages(*waiting))], {"G": sample} if sample else {})
+    assert ways(plan) == expected
+
+
+def test_very_many_rows_over_many_accounts_go_by_the_networks_pages() -> None:
+    groups = [Group(f"G{number}", ages((100, 4))) for number in range(1000)]
+    assert ways(make_plan(groups, {})) == ({}, 4000)
+    assert ways(make_plan(groups, {NETWORK: Sample(200_000, LATEST)})) == ({NETWORK: (4000, 101)}, 0)
+
+
+def test_rows_that_only_a_hash_can_help_are_part_of_every_plan() -> None:
+    assert make_plan([], {}, others=7).requests == 7
+
+
+def test_only_accounts_that_rows_share_are_sampled_the_fullest_first() -> None:
+    groups = [Group("few", ages((9, 4))), Group("some", ages((9, 5))), Group("many", ages((99, 3), (9, 5)))]
+    assert to_sample(groups) == ["many", "some"]
+
+
+def test_the_newest_page_tells_density_and_reach() -> None:
+    tokens = [(LATEST - number // 2) << 32 | number % 2 for number in range(200)]
+    assert sample_of(tokens, LATEST, full=True) == Sample(2000, LATEST - 98)
+    assert sample_of(tokens, LATEST, full=False) == Sample(0, 0)
+    assert sample_of([], LATEST, full=False) == Sample(0, 0)
+
+
+def test_the_distance_of_ledgers_is_measured_over_all_that_the_server_remembers() -> None:
+    mark = Watermark("s", 1000, THEN, 400, THEN - timedelta(seconds=3600), behind=False)
+    assert close_time(mark) == timedelta(seconds=6)
+    assert close_time(Watermark("s", 1000, THEN, 1000, THEN, behind=False)) == timedelta(seconds=5)
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.integers(0, 10**6), st.integers(1, 10**4)), min_size=1, max_size=6, unique_by=lambda a: a[0]
+        ),
+        max_size=5,
+    ),
+    st.dictionaries(
+        st.sampled_from(["G0", "G1", "G2", NETWORK]), st.builds(Sample, st.integers(0, 10**6), st.integers(0, LATEST))
+    ),
+    st.integers(0, 50),
+)
+def test_no_plan_costs_more_than_asking_each_row_by_its_hash_and_none_forgets_a_row(
+    shapes: list[list[tuple[int, int]]], samples: dict[str, Sample], others: int
+) -> None:
+    groups = [Group(f"G{number}", ages(*sorted(shape, reverse=True))) for number, shape in enumerate(shapes)]
+    plan = make_plan(groups, samples, others=others)
+    rows = others + sum(group.rows for group in groups)
+    assert plan.by_hash + sum(reading.rows for reading in plan.readings) == rows
+    assert plan.requests <= rows
