@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -21,6 +22,7 @@ from jobs.core.errors import NexaError
 from jobs.horizon.codes import word
 from jobs.horizon.model import Address, Asset, ChainTransaction, Memo, Operation, SignedEnvelope
 
+_HASH = re.compile("[0-9a-fA-F]{64}")
 _TX = (2).to_bytes(4, "big")  # ENVELOPE_TYPE_TX
 _ED25519 = bytes(4)  # KEY_TYPE_ED25519
 _SUCCESS = (xdr.TransactionResultCode.txSUCCESS, xdr.TransactionResultCode.txFEE_BUMP_INNER_SUCCESS)
@@ -101,7 +103,7 @@ def decode_transaction(
             memo=_memo(transaction.memo),
             operations=operations,
             result_code=word(code),
-            operation_codes=tuple(_operation_word(item) for item in results or ()),
+            operation_codes=() if successful else tuple(_operation_word(item) for item in results or ()),
             hash_proved=proved,
         )
     except _BROKEN as error:
@@ -112,7 +114,7 @@ def decode_transaction(
 
 def is_hash(text: str) -> bool:
     """Whether a text is a transaction hash: 64 hex digits, in either case."""
-    return len(text) == 64 and all(character in "0123456789abcdefABCDEF" for character in text)
+    return _HASH.fullmatch(text) is not None
 
 
 def is_account(text: str) -> bool:

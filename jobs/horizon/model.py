@@ -130,6 +130,7 @@ class ChainTransaction:
     operations: tuple[Operation, ...]
     result_code: str
     operation_codes: tuple[str, ...]
+    """Why it failed, operation by operation; empty for a success."""
     hash_proved: bool
     """The envelope, hashed again under the configured passphrase, gave the hash that was asked for."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import lru_cache
 
 from jobs.horizon.model import Address
 
@@ -14,6 +15,7 @@ _ACCOUNT, _MUXED = 6 << 3, 12 << 3
 _LENGTHS = {56: _ACCOUNT, 69: _MUXED}
 
 
+@lru_cache(maxsize=4096)
 def parse_address(text: str | None) -> Address | None:
     """The address that a text names; None if it names none: another kind of key, cut off, or a checksum that differs."""
     version = _LENGTHS.get(len(text or ""))

@@ -9,7 +9,7 @@ itself there, and then nothing of the batch is believed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -86,12 +86,11 @@ async def ask_about(run: Run, horizon: Horizon, batch: Iterable[Held], now: date
     return findings
 
 
-async def look_at(
-    run: Run, horizon: Horizon, batch: Iterable[Held], entries: Mapping[str, Entry], now: datetime
+def look_at(
+    horizon: Horizon, mark: Watermark, batch: Iterable[Held], entries: Mapping[str, Entry], now: datetime
 ) -> Findings:
-    """What pages have shown about a batch, `entries` by hash (lower case); raises ServerFrozen and HorizonError."""
+    """What pages that were read before `mark` have shown about a batch, `entries` by hash (lower case)."""
     findings = Findings(now)
-    mark = await read_watermark(horizon)
     for hash_ in dict.fromkeys(held.row.hash for held in batch if held.row.hash is not None):
         findings.looks[hash_] = [Look(mark, horizon.found(hash_, entries[hash_]))]
     return findings
@@ -105,14 +104,8 @@ async def read_watermark(horizon: Horizon) -> Watermark:
     return mark
 
 
-def picture_of(
-    run: Run,
-    held: Held,
-    findings: Findings,
-    siblings: Mapping[str, list[Row]] | None = None,
-    claims: Mapping[str, Mapping[int, UUID]] | None = None,
-) -> Picture:
-    """All that is known about one row."""
+def picture_of(run: Run, held: Held, findings: Findings) -> Picture:
+    """All that is known about one row, but for what the books say about its hash."""
     row = held.row
     own = findings.looks.get(row.hash or "", [])
     envelope = _envelope(run, held, findings) if any(look.lookup.answer is Answer.ABSENT for look in own) else None
@@ -120,7 +113,7 @@ def picture_of(
     if envelope is not None and row.hash in envelope.hashes:
         looks += [look for hash_ in envelope.hashes if hash_ != row.hash for look in findings.looks.get(hash_, [])]
     account = None if envelope is None else findings.accounts.get(envelope.source)
-    picture = Picture(
+    return Picture(
         row=row,
         now=findings.now,
         looks=tuple(looks),
@@ -134,26 +127,23 @@ def picture_of(
             timedelta(minutes=run.settings.no_hash_after_min), timedelta(hours=run.settings.expire_unproven_after_h)
         ),
     )
-    if siblings is None or claims is None:
-        return picture
-    others: dict[UUID, Row] = {}
-    held_claims: Mapping[int, UUID] = {}
-    for hash_ in _hashes_of(picture):
-        others |= {other.id: other for other in siblings.get(hash_, []) if other.id != row.id}
-        held_claims = held_claims or claims.get(hash_, {})
-    return replace(picture, siblings=tuple(others.values()), claims=held_claims)
 
 
 def decide_all(run: Run, network: str, batch: Iterable[Held], findings: Findings) -> list[tuple[Row, Decision]]:
     """The decision on each row, with what the books say about its hash; a row that breaks the rules is kept."""
-    pictures = [(held, picture_of(run, held, findings)) for held in batch]
-    hashes = sorted({hash_ for _, picture in pictures for hash_ in _hashes_of(picture)})
+    seen = [(picture, _hashes_of(picture)) for picture in (picture_of(run, held, findings) for held in batch)]
+    hashes = sorted({hash_ for _, of_one in seen for hash_ in of_one})
     with run.db.read() as conn:
         siblings, claims = siblings_of(conn, hashes), claims_on(conn, network, hashes)
-    return [
-        (held.row, _decide_one(run, picture_of(run, held, findings, siblings, claims) if _hashes_of(bare) else bare))
-        for held, bare in pictures
-    ]
+    return [(picture.row, _decide_one(run, _with_books(picture, of_one, siblings, claims))) for picture, of_one in seen]
+
+
+def _with_books(
+    picture: Picture, hashes: Sequence[str], siblings: Mapping[str, list[Row]], claims: Mapping[str, Mapping[int, UUID]]
+) -> Picture:
+    others = {other.id: other for hash_ in hashes for other in siblings.get(hash_, ()) if other.id != picture.row.id}
+    held = next((claims[hash_] for hash_ in hashes if claims.get(hash_)), {})
+    return replace(picture, siblings=tuple(others.values()), claims=held) if others or held else picture
 
 
 def _decide_one(run: Run, picture: Picture) -> Decision:

@@ -112,7 +112,8 @@ WITH asked AS (
     SELECT * FROM jsonb_to_recordset(:rows) AS a(
         id uuid, status text, reason text, sentence text, details jsonb, proof jsonb)
 ), ours AS (
-    SELECT a.* FROM asked a JOIN transactions t ON t.id = a.id
+    -- OFFSET 0: by key, row by row, whatever the planner thinks of the lock.
+    SELECT a.* FROM asked a CROSS JOIN LATERAL (SELECT * FROM transactions WHERE id = a.id OFFSET 0) AS t
      WHERE t.processing_locked_by = :owner AND t.status = a.status
        AND NOT EXISTS (SELECT FROM ops.reconciliation_cases c
                         WHERE c.transaction_id = a.id AND c.reason = a.reason

@@ -99,7 +99,8 @@ def _write(
         if outcome is Outcome.SETTLED:
             counted["settled" if decision.verdict is Verdict.SUCCESS else "failed"] += 1
             counted["rescued"] += row.status == "FAILED"
-        elif decision.verdict is Verdict.CASE:
+            continue  # its decision says all that a look would
+        if decision.verdict is Verdict.CASE:
             counted["cases"] += 1
             cases.append((row, decision))
         else:
@@ -112,7 +113,7 @@ def _write(
         warn = run.error if reason.reason == CaseReason.REFUND_SPENT else run.warning
         warn(f"case opened: {reason.sentence}", transaction=str(row_id), reason=reason.reason)
     record_checks(conn, attempt.run_id, checks)
-    if len(checks) == len(judged):  # a row that was lost to somebody else has not been paid by us
+    if not counted["lost"]:  # such a row has not been paid by us: no cursor passes it
         advance(conn, attempt.network, moves)
     return counted
 

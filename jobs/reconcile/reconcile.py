@@ -16,8 +16,8 @@ from jobs.core.errors import NexaError, SettingsError, TransientError
 from jobs.core.flags import Flag
 from jobs.core.jobs import Run
 from jobs.horizon.client import Horizon
-from jobs.reconcile.asking import Findings, ServerFrozen, ask_about, decide_all, look_at, read_watermark
-from jobs.reconcile.conclude import conclude
+from jobs.reconcile.asking import ServerFrozen, ask_about, decide_all, look_at, read_watermark
+from jobs.reconcile.conclude import Judged, conclude
 from jobs.reconcile.plan import NETWORK, NETWORK_FROM, Sample, make_plan, to_sample
 from jobs.reconcile.reading import Chunk, newest_pages, planned_pages, scope_name
 from jobs.reconcile.scopes import Due, Move, read_due
@@ -123,29 +123,52 @@ class _Reconciliation:
             await self._settle_pages(planned_pages(run, horizon, plan, self._attempt.network), plan.oldest)
 
     async def _settle_pages(self, chunks: AsyncGenerator[Chunk, None], oldest: datetime | None) -> None:
-        """Settles what pages show. Rows that were created before `oldest`, or are asked for in vain again and again, get
-        as many requests as the pages: they must not starve behind them."""
+        """Settles what pages show: one chunk is judged while the one before it is written.
+
+        Rows that were created before `oldest`, or are asked for in vain again and again, get as many requests as the
+        pages: they must not starve behind them.
+        """
         waiting = None if oldest is None else replace(self._task.wanted, waiting_since=oldest)
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                if self._over or self._run.should_stop():
-                    return
-                await self._settle_chunk(chunk)
-                if waiting is not None and not self._over:
-                    turn = max(1, len(chunk.moves))
-                    if await self._by_hash(waiting, turn) < turn:
-                        waiting = None
+        writing: asyncio.Task[None] | None = None
+        try:
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    if self._over or self._run.should_stop():
+                        break
+                    batch, judged = await self._judge(chunk)
+                    if writing is not None:
+                        await asyncio.wait({writing})
+                    before, writing = (
+                        writing,
+                        asyncio.create_task(asyncio.to_thread(self._settle, batch, judged, chunk.moves)),
+                    )
+                    if before is not None:
+                        before.result()
+                    if waiting is not None:
+                        await writing
+                        turn = max(1, len(chunk.moves))
+                        if self._over or await self._by_hash(waiting, turn) < turn:
+                            waiting = None
+        finally:
+            if writing is not None:
+                await writing
         self._after = None
 
-    async def _settle_chunk(self, chunk: Chunk) -> None:
+    async def _judge(self, chunk: Chunk) -> tuple[list[Held], Judged]:
+        """The rows that a chunk is about, held, and the decision on each."""
         entries = {hash_: entry for entry in chunk.entries for hash_ in entry.hashes}
         batch, now = await asyncio.to_thread(self._take_listed, list(entries))
         try:
-            findings = await look_at(self._run, self._horizon, batch, entries, now)
-            # In a thread: the next pages arrive while these are settled.
-            await asyncio.to_thread(self._settle, batch, findings, chunk.moves)
-        finally:
+            mark = await read_watermark(self._horizon)
+
+            def judge() -> Judged:
+                findings = look_at(self._horizon, mark, batch, entries, now)
+                return decide_all(self._run, self._attempt.network, batch, findings)
+
+            return batch, await asyncio.to_thread(judge)
+        except BaseException:
             await asyncio.to_thread(self._let_go, batch)
+            raise
 
     async def _by_hash(self, wanted: Wanted, size: int) -> int:
         """Asks for the next rows by their hashes and settles them; how many there were."""
@@ -155,9 +178,11 @@ class _Reconciliation:
         try:
             findings = await ask_about(self._run, self._horizon, batch, now, self._silent)
             self._silent = findings.silent
-            self._settle(batch, findings)
-        finally:
+            judged = decide_all(self._run, self._attempt.network, batch, findings)
+        except BaseException:
             self._let_go(batch)
+            raise
+        self._settle(batch, judged)
         if findings.spent:
             self._run.warning("the request budget is spent: what was not asked waits for the next run")
             self._over = True
@@ -173,9 +198,12 @@ class _Reconciliation:
         with self._run.db.read() as conn:
             return read_due(conn, self._task.wanted, mark, self._run.settings.passphrase, run_id=self._run.id)
 
-    def _settle(self, batch: Sequence[Held], findings: Findings, moves: Sequence[Move] = ()) -> None:
-        judged = decide_all(self._run, self._attempt.network, batch, findings)
-        go_on = conclude(self._run, self._attempt, self._task.flag, judged, moves)
+    def _settle(self, batch: Sequence[Held], judged: Judged, moves: Sequence[Move] = ()) -> None:
+        """Writes what follows for a batch that is held, and lets go of it."""
+        try:
+            go_on = conclude(self._run, self._attempt, self._task.flag, judged, moves)
+        finally:
+            self._let_go(batch)
         self._over = self._over or not go_on
         self._done += len(batch)
         self._run.progress(self._done, max(self._total, self._done))
