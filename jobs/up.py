@@ -67,7 +67,8 @@ def up(
         # What the parts do stands on the pages; this terminal is for the address and for what is wrong.
         os.environ["NEXAOPS_LOG_LEVEL"] = "warning"
     port = port or settings.dashboard_port
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell that starts this in the background has SIGINT ignored
+        signal.signal(number, _interrupt)
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings.home))
         _require_free(settings.dashboard_address, port)
