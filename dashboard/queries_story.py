@@ -101,6 +101,19 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Announced:
+    """An event for another system: delivered at `sent_at`, given up at `dead_at`, else it waits until `next_at`."""
+
+    kind: str
+    created_at: datetime
+    attempts: int
+    sent_at: datetime | None
+    dead_at: datetime | None
+    next_at: datetime
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """A case of this transaction."""
 
@@ -136,6 +149,7 @@ class Story:
     entries: tuple[Entry, ...]
     decisions: tuple[Decided, ...]
     notifications: tuple[Told, ...]
+    events: tuple[Announced, ...]
     cases: tuple[Opened, ...]
     audit: tuple[Audited, ...]
 
@@ -174,6 +188,7 @@ def story(conn: Connection, transaction_id: UUID) -> Story | None:
         tuple(Entry(**entry._mapping) for entry in conn.execute(text(_ENTRIES), mine)),
         tuple(Decided(**{**it._mapping, "proof": document(it.proof)}) for it in conn.execute(text(_DECISIONS), one)),
         tuple(Told(**told._mapping) for told in conn.execute(text(_NOTIFICATIONS), mine)),
+        tuple(Announced(**event._mapping) for event in conn.execute(text(_EVENTS), one)),
         cases,
         tuple(
             Audited(**audited._mapping)
@@ -232,6 +247,11 @@ SELECT * FROM (
 _NOTIFICATIONS = """
 SELECT title, message, created_at, read_at FROM notifications
  WHERE user_id = :user AND related_id = :id ORDER BY created_at LIMIT :most
+"""
+
+_EVENTS = """
+SELECT kind, created_at, attempts, sent_at, dead_at, next_at, error FROM ops.outbox
+ WHERE transaction_id = :id ORDER BY id LIMIT :most
 """
 
 _AUDIT = """
