@@ -10,20 +10,21 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
+from jobs.core.db import first_line
 from jobs.core.errors import NexaError, SettingsError, TransientError
 from jobs.core.flags import Flag, read_flags
 from jobs.core.jobs import Run
 from jobs.horizon.client import Horizon
 from jobs.reconcile.asking import ServerFrozen, ask_about, decide_all, read_watermark
 from jobs.reconcile.cases import open_cases
-from jobs.reconcile.picture import CaseReason, Decision, Row, Verdict
-from jobs.reconcile.rules import with_reason
+from jobs.reconcile.picture import CaseReason, Decision, Picture, Row, Verdict
+from jobs.reconcile.rules import decide, with_reason
 from jobs.reconcile.settle import Attempt, Outcome, Proved, settle
 from jobs.reconcile.store import (
     Check,
@@ -81,6 +82,7 @@ async def _reconcile(run: Run, task: Task) -> None:
     async with AsyncExitStack() as stack:
         if not run.dry_run:
             stack.enter_context(alive(run.db, attempt.owner))
+        _raise_undated(run, attempt, task)
         horizon = await _choose_server(run, stack)
         after: Key | None = None
         done = spent = silent = 0
@@ -97,9 +99,7 @@ async def _reconcile(run: Run, task: Task) -> None:
             finally:
                 run.count("requests", horizon.requests - spent)
                 spent = horizon.requests
-                if not run.dry_run:
-                    with run.db.begin() as conn:
-                        release(conn, attempt.owner, [held.row.id for held in batch])
+                _let_go(run, attempt, batch)
             done += len(batch)
             run.progress(done, max(total, done))
             if findings.spent:
@@ -109,9 +109,26 @@ async def _reconcile(run: Run, task: Task) -> None:
                 why = findings.frozen or "it stopped answering"
                 raise TransientError(f"{horizon.server} cannot be used: {why}. What was not proved stays as it is.")
             last = batch[-1].row
-            after = (last.created_at, last.id)
+            after = last.order
             if not go_on or len(batch) < size or done == task.limit:
                 break
+
+
+def _raise_undated(run: Run, attempt: Attempt, task: Task) -> None:
+    """Rows whose time cannot be right stand in no order, and nothing is asked about them: a person gets them at once."""
+    batch, now = _take(run, attempt, replace(task.wanted, undated=True), None, run.settings.batch_size)
+    if not batch:
+        return
+    try:
+        _conclude(run, attempt, task.flag, [(held.row, decide(Picture(held.row, now))) for held in batch])
+    finally:
+        _let_go(run, attempt, batch)
+
+
+def _let_go(run: Run, attempt: Attempt, batch: Sequence[Held]) -> None:
+    if not run.dry_run:
+        with run.db.begin() as conn:
+            release(conn, attempt.owner, [held.row.id for held in batch])
 
 
 async def _choose_server(run: Run, stack: AsyncExitStack) -> Horizon:
@@ -155,7 +172,7 @@ def _conclude(run: Run, attempt: Attempt, flag: Flag, judged: Judged) -> bool:
 
 
 def _write_in_parts(run: Run, attempt: Attempt, flag: Flag, judged: Judged) -> Counter[str] | None:
-    """Writes a batch; one that the database refuses is halved until the odd row stands alone, and is left as it is."""
+    """Writes a batch; one that the database refuses is halved until the odd row stands alone, and becomes a case."""
     for _ in range(3):
         try:
             with run.db.begin() as conn:
@@ -165,12 +182,22 @@ def _write_in_parts(run: Run, attempt: Attempt, flag: Flag, judged: Judged) -> C
                 raise
         except (DataError, IntegrityError) as error:
             if len(judged) == 1:
-                run.error("a row cannot be settled", transaction=str(judged[0][0].id), why=str(error.orig))
-                return Counter(seen=1, pending=1, odd=1)
+                return _write_odd(run, attempt, flag, judged[0], first_line(error))
             middle = len(judged) // 2
             halves = [_write_in_parts(run, attempt, flag, part) for part in (judged[:middle], judged[middle:])]
             return None if None in halves else sum((half for half in halves if half), Counter())
     raise TransientError("The books are too busy: three attempts to settle one batch met a deadlock.")
+
+
+def _write_odd(run: Run, attempt: Attempt, flag: Flag, judged: tuple[Row, Decision], why: str) -> Counter[str] | None:
+    """The case of a row that the database refuses to settle; one that cannot even be a case is left as it is."""
+    row, decision = judged
+    run.error("a row cannot be settled", transaction=str(row.id), why=why)
+    if decision.reason == CaseReason.ODD_ROW:
+        return Counter(seen=1, pending=1, odd=1)
+    sentence = f"The database refuses what would settle it ({why}): mend the row, or what it would add to."
+    counted = _write_in_parts(run, attempt, flag, [(row, with_reason(decision, CaseReason.ODD_ROW, sentence))])
+    return None if counted is None else counted | Counter(odd=1)
 
 
 def _write(conn: Connection, run: Run, attempt: Attempt, flag: Flag, judged: Judged) -> Counter[str] | None:
