@@ -42,7 +42,7 @@ class Transaction:
     failure_reason: str | None
     created_at: datetime
     updated_at: datetime
-    user_id: UUID
+    user_id: UUID | None
     email: str
     balance: Decimal | None
 
@@ -200,12 +200,14 @@ def story(conn: Connection, transaction_id: UUID) -> Story | None:
 
 
 _TRANSACTION = """
-SELECT t.id, t.type, t.status, t.amount, t.currency, t.asset_issuer, nullif(trim(t.tx_hash), '') AS tx_hash,
+SELECT t.id, coalesce(t.type, '') AS type, t.status, coalesce(t.amount, 'NaN') AS amount,
+       coalesce(t.currency, '') AS currency, t.asset_issuer, nullif(trim(t.tx_hash), '') AS tx_hash,
        coalesce(t.envelope_xdr, '') <> '' AS signed, nullif(t.destination, '') AS destination,
        coalesce(nullif(t.destination, ''), u.wallet_public_key) AS receiver, t.memo_type, t.memo, t.failure_reason,
-       t.created_at, t.updated_at, t.user_id, u.email, b.amount AS balance
+       coalesce(t.created_at, t.updated_at) AS created_at, t.updated_at, t.user_id,
+       coalesce(u.email, 'nobody') AS email, b.amount AS balance
   FROM transactions t
-  JOIN users u ON u.id = t.user_id
+  LEFT JOIN users u ON u.id = t.user_id
   LEFT JOIN balances b ON b.user_id = t.user_id AND b.currency = t.currency
                       AND b.asset_issuer = coalesce(t.asset_issuer, '')
  WHERE t.id = :id

@@ -175,7 +175,7 @@ def account_words(account_type: str) -> str:
 
 def kind_words(kind: str) -> str:
     """A transaction's type: "withdrawal"."""
-    return KINDS.get(kind) or plain(kind).lower()
+    return KINDS.get(kind) or plain(kind).lower() or "transaction"
 
 
 def plain(code: str) -> str:

@@ -65,9 +65,11 @@ _SERVERS = text("""
 """)
 
 _PENDING = text("""
-    SELECT currency, count(*) AS n, sum(amount) AS amount, min(created_at) AS oldest,
+    SELECT coalesce(currency, '') AS currency, count(*) AS n,
+           coalesce(sum(amount) FILTER (WHERE amount < 'Infinity'), 0) AS amount,
+           coalesce(min(created_at), now()) AS oldest,
            count(*) FILTER (WHERE created_at < now() - CAST(:after AS interval)) AS late
-    FROM transactions WHERE status = 'PENDING' GROUP BY currency ORDER BY count(*) DESC, currency
+    FROM transactions WHERE status = 'PENDING' GROUP BY 1 ORDER BY count(*) DESC, currency
 """)
 
 _EVENTS = text("""
