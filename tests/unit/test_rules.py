@@ -290,6 +290,13 @@ def test_a_row_older_than_the_retention_is_beyond_what_the_server_can_know() -> 
     assert decide(a_picture(*looks, canary=False)).reason == "no_canary"
 
 
+@pytest.mark.parametrize(("later", "known"), [(timedelta(0), True), (timedelta(microseconds=1), False)])
+def test_retention_reaches_back_to_a_row_that_is_no_older_than_the_elder_ledger(later: timedelta, known: bool) -> None:
+    looks = absent_twice(elder_closed_at=NOW - timedelta(minutes=5) + later)
+    decision = decide(a_picture(*looks, envelope=signed(max_time=EXPIRED)))
+    assert (decision.verdict is Verdict.FAILED, decision.reason == "BEYOND_HISTORY") == (known, not known)
+
+
 def test_an_old_absent_row_without_an_envelope_is_a_case_and_never_a_failure() -> None:
     old = a_row(created_at=NOW - timedelta(hours=24, seconds=1))
     assert decide(a_picture(*absent_twice(), row=old)).reason == "EXPIRED_UNPROVEN"
