@@ -105,6 +105,7 @@ class Figures:
         yield from self._ended()
         yield from _of_jobs(facts)
         yield from _of_money(facts)
+        yield from _of_events(facts)
         yield from self._of_horizon(facts)
         flags = GaugeMetricFamily("nexaops_flag", "Feature flags, 1 is on.", labels=["flag"])
         for state in facts.flags:
@@ -177,6 +178,16 @@ def _of_money(facts: Facts) -> Iterator[Metric]:
     yield _gauge("cases_open", "Cases that wait for a decision.", facts.cases)
     age = (facts.now - facts.oldest_case).total_seconds() if facts.oldest_case is not None else 0.0
     yield _gauge("case_oldest_seconds", "Age of the oldest of them; 0 without any.", age)
+
+
+def _of_events(facts: Facts) -> Iterator[Metric]:
+    events = facts.events
+    if events is None:
+        return
+    yield _gauge("events_waiting", "Events that the other system has not taken yet, up to 10,000.", events.waiting)
+    yield _gauge("events_dead", "Events that were given up, up to 10,000.", events.dead)
+    oldest = (facts.now - events.oldest).total_seconds() if events.oldest is not None else 0.0
+    yield _gauge("event_oldest_seconds", "Age of the oldest that waits; 0 without any.", oldest)
 
 
 def _gauge(name: str, what: str, value: float) -> GaugeMetricFamily:

@@ -124,10 +124,11 @@ def _case(row: Row[tuple[object, ...]]) -> Case:
 
 _CASE = """
 SELECT c.id, c.transaction_id, c.reason, c.details, c.opened_at, c.resolved_at, c.resolved_by, c.resolution,
-       t.type, t.status, t.amount, t.currency, u.email
+       coalesce(t.type, '') AS type, t.status, coalesce(t.amount, 'NaN') AS amount,
+       coalesce(t.currency, '') AS currency, coalesce(u.email, 'nobody') AS email
   FROM ops.reconciliation_cases c
   JOIN transactions t ON t.id = c.transaction_id
-  JOIN users u ON u.id = t.user_id
+  LEFT JOIN users u ON u.id = t.user_id
 """
 
 _ONE = _CASE + " WHERE c.id = :id"
@@ -161,9 +162,10 @@ _ORDERS: Mapping[Order, str] = {
 }
 
 _STAKES = """
-SELECT currency, count(*) AS transactions, sum(amount) AS amount, min(opened_at) AS oldest
+SELECT coalesce(currency, '') AS currency, count(*) AS transactions,
+       coalesce(sum(amount) FILTER (WHERE amount < 'Infinity'), 0) AS amount, min(opened_at) AS oldest
   FROM (SELECT transaction_id, min(opened_at) AS opened_at
           FROM ops.reconciliation_cases WHERE resolved_at IS NULL GROUP BY transaction_id) AS c
   JOIN transactions t ON t.id = c.transaction_id
- GROUP BY currency ORDER BY count(*) DESC, currency
+ GROUP BY coalesce(currency, '') ORDER BY count(*) DESC, currency
 """

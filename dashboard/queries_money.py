@@ -278,10 +278,12 @@ UNION (SELECT id FROM users WHERE starts_with(lower(email), :start) LIMIT :most)
 """
 
 _LINES = """
-SELECT t.id, t.type, t.status, t.amount, t.currency, u.email, t.created_at, t.updated_at, t.failure_reason,
+SELECT t.id, coalesce(t.type, '') AS type, t.status, coalesce(t.amount, 'NaN') AS amount,
+       coalesce(t.currency, '') AS currency, coalesce(u.email, 'nobody') AS email,
+       coalesce(t.created_at, t.updated_at) AS created_at, t.updated_at, t.failure_reason,
        c.outcome, c.detail, c.attempts, c.last_at AS checked_at, c.ledger, k.id AS case_id, k.reason AS case_reason
   FROM transactions t
-  JOIN users u ON u.id = t.user_id
+  LEFT JOIN users u ON u.id = t.user_id
   LEFT JOIN ops.checks c ON c.transaction_id = t.id
   LEFT JOIN LATERAL (
        SELECT id, reason FROM ops.reconciliation_cases

@@ -42,7 +42,7 @@ class Transaction:
     failure_reason: str | None
     created_at: datetime
     updated_at: datetime
-    user_id: UUID
+    user_id: UUID | None
     email: str
     balance: Decimal | None
 
@@ -101,6 +101,19 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Announced:
+    """An event for another system: delivered at `sent_at`, given up at `dead_at`, else it waits until `next_at`."""
+
+    kind: str
+    created_at: datetime
+    attempts: int
+    sent_at: datetime | None
+    dead_at: datetime | None
+    next_at: datetime
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """A case of this transaction."""
 
@@ -136,6 +149,7 @@ class Story:
     entries: tuple[Entry, ...]
     decisions: tuple[Decided, ...]
     notifications: tuple[Told, ...]
+    events: tuple[Announced, ...]
     cases: tuple[Opened, ...]
     audit: tuple[Audited, ...]
 
@@ -174,6 +188,7 @@ def story(conn: Connection, transaction_id: UUID) -> Story | None:
         tuple(Entry(**entry._mapping) for entry in conn.execute(text(_ENTRIES), mine)),
         tuple(Decided(**{**it._mapping, "proof": document(it.proof)}) for it in conn.execute(text(_DECISIONS), one)),
         tuple(Told(**told._mapping) for told in conn.execute(text(_NOTIFICATIONS), mine)),
+        tuple(Announced(**event._mapping) for event in conn.execute(text(_EVENTS), one)),
         cases,
         tuple(
             Audited(**audited._mapping)
@@ -185,12 +200,14 @@ def story(conn: Connection, transaction_id: UUID) -> Story | None:
 
 
 _TRANSACTION = """
-SELECT t.id, t.type, t.status, t.amount, t.currency, t.asset_issuer, nullif(trim(t.tx_hash), '') AS tx_hash,
+SELECT t.id, coalesce(t.type, '') AS type, t.status, coalesce(t.amount, 'NaN') AS amount,
+       coalesce(t.currency, '') AS currency, t.asset_issuer, nullif(trim(t.tx_hash), '') AS tx_hash,
        coalesce(t.envelope_xdr, '') <> '' AS signed, nullif(t.destination, '') AS destination,
        coalesce(nullif(t.destination, ''), u.wallet_public_key) AS receiver, t.memo_type, t.memo, t.failure_reason,
-       t.created_at, t.updated_at, t.user_id, u.email, b.amount AS balance
+       coalesce(t.created_at, t.updated_at) AS created_at, t.updated_at, t.user_id,
+       coalesce(u.email, 'nobody') AS email, b.amount AS balance
   FROM transactions t
-  JOIN users u ON u.id = t.user_id
+  LEFT JOIN users u ON u.id = t.user_id
   LEFT JOIN balances b ON b.user_id = t.user_id AND b.currency = t.currency
                       AND b.asset_issuer = coalesce(t.asset_issuer, '')
  WHERE t.id = :id
@@ -232,6 +249,11 @@ SELECT * FROM (
 _NOTIFICATIONS = """
 SELECT title, message, created_at, read_at FROM notifications
  WHERE user_id = :user AND related_id = :id ORDER BY created_at LIMIT :most
+"""
+
+_EVENTS = """
+SELECT kind, created_at, attempts, sent_at, dead_at, next_at, error FROM ops.outbox
+ WHERE transaction_id = :id ORDER BY id LIMIT :most
 """
 
 _AUDIT = """

@@ -29,7 +29,7 @@ from jobs.run.loop import DATABASE_ERRORS, Loop
 from jobs.run.rescue import rescue, rescue_lease
 from jobs.schedule.scheduler import Scheduler
 from jobs.schedule.slots import MissedSlots
-from jobs.schedule.store import seed_schedules
+from jobs.schedule.store import follow_settings, seed_schedules
 
 log = get_logger(__name__)
 
@@ -47,6 +47,7 @@ def run_worker(settings: Settings, concurrency: int) -> None:
         require_migrated(db)
         with db.begin() as conn:
             seed_schedules(conn, load_jobs())
+            follow_settings(conn, load_jobs(), settings)
         asyncio.run(_Worker(settings, db, concurrency).work())
 
 

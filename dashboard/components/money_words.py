@@ -58,6 +58,10 @@ _REASONS: Mapping[str, tuple[str, str]] = {
         "It was paid after all, and its refund is spent",
         "The user has the money twice: agree with them how it comes back.",
     ),
+    "ODD_ROW": (
+        "The row itself cannot be right",
+        "Mend the row in the application's table as the sentence says; the next look goes on with it.",
+    ),
 }
 
 # outcome of the last look -> how a list says it
@@ -171,7 +175,7 @@ def account_words(account_type: str) -> str:
 
 def kind_words(kind: str) -> str:
     """A transaction's type: "withdrawal"."""
-    return KINDS.get(kind) or plain(kind).lower()
+    return KINDS.get(kind) or plain(kind).lower() or "transaction"
 
 
 def plain(code: str) -> str:

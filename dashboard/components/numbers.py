@@ -13,7 +13,9 @@ def money(amount: Decimal, currency: str, *, least: int = 2) -> Html:
 
 
 def amount_text(amount: Decimal, *, least: int = 2) -> str:
-    """The amount alone: "1,204.50", "0.0000001"."""
+    """The amount alone: "1,204.50", "0.0000001"; "no number" where a row holds none."""
+    if not amount.is_finite():
+        return "no number"
     whole, _, fraction = f"{amount:,f}".partition(".")
     digits = fraction.rstrip("0").ljust(least, "0")
     return f"{whole}.{digits}" if digits else whole

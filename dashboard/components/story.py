@@ -27,7 +27,7 @@ from dashboard.components.money_words import (
 from dashboard.components.numbers import amount_text, money
 from dashboard.components.states import shape
 from dashboard.components.times import both, city, clock, local_zone
-from dashboard.queries_story import Audited, Decided, Entry, Story, Told
+from dashboard.queries_story import Announced, Audited, Decided, Entry, Story, Told
 from jobs.probes.attention import JobFacts, moment, span
 
 _PROVED = {
@@ -147,6 +147,7 @@ def moments(story: Story, *, audit: bool) -> list[tuple[datetime, list[Said]]]:
     ]
     found += [(entry.created_at, _booked(entry)) for entry in story.entries if entry.account_type == "USER"]
     found += [(told.created_at, _told(told)) for told in story.notifications]
+    found += [_announced(event) for event in story.events if event.attempts]
     for case in story.cases:
         said = join(tag("div", brief(detail(case.details, "sentence") or "", 300)), evidence(case.details))
         number = link(f"Case {case.id}", url("cases", case=case.id), class_="nx-link nx-inline")
@@ -252,6 +253,18 @@ def _booked(entry: Entry) -> Said:
 def _told(told: Told) -> Said:
     read = f"read {both(told.read_at)}" if told.read_at else "not read yet"
     return Said("none", join("The user was told: ", brief(told.message, 200)), read)
+
+
+def _announced(event: Announced) -> tuple[datetime, Said]:
+    """What became of an event, at the moment that tells it: where none was ever tried there is no receiver."""
+    tries = "1 try" if event.attempts == 1 else f"{event.attempts} tries"
+    why = brief(event.error or "", 200).rstrip(".")
+    if event.sent_at is not None:
+        return event.sent_at, Said("ok", f"Event {event.kind} delivered", tries)
+    if event.dead_at is not None:
+        return event.dead_at, Said("critical", f"Event {event.kind} given up after {tries}", why)
+    coming = join(f"{tries}, the next not before ", both(event.next_at), f". {why}" if why else "")
+    return event.created_at, Said("warn", f"Event {event.kind} waits for the other system", coming)
 
 
 def _checked(story: Story) -> Said:

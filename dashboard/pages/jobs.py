@@ -21,6 +21,7 @@ from dashboard.components.states import chip
 from dashboard.components.strips import Bar, strip
 from dashboard.components.times import age, lasted, now
 from jobs.core.permissions import Right
+from jobs.core.settings import Settings, variables
 from jobs.probes.attention import Facts, Problem, Severity
 from jobs.schedule.model import Schedule
 from jobs.schedule.words import in_words, next_fires
@@ -57,6 +58,9 @@ def _standing(name: str, facts: Facts, bars: Sequence[Bar]) -> Said:
     if name not in JOBS:
         return Said("warn", "unknown to this version", join("it has a schedule, but no installed package brings it"))
     job = next((item for item in facts.jobs if item.name == name), None)
+    needs = JOBS[name].needs
+    if needs is not None and job is not None and not job.enabled:
+        return Said("wait", "not set up", join(f"it needs {variables(Settings.model_fields[needs])[0]}"))
     flag = next((state for state in facts.flags if state.flag is JOBS[name].flag), None)
     return standing_of(job, flag, bars, now())
 

@@ -36,7 +36,8 @@ def what_is_wrong() -> None:
     urgent = [item for item in found.problems if item.severity is not Severity.NOTE]
     if not urgent:
         waiting = sum(item.count for item in found.facts.pending)
-        page_head("All is well", f"{len(found.facts.jobs)} jobs on schedule; transactions waiting: {waiting:,}.")
+        on = sum(job.enabled for job in found.facts.jobs)
+        page_head("All is well", f"{on} jobs on schedule; transactions waiting: {waiting:,}.")
         problems(found.problems)
         return
     first, others = urgent[0], [item for item in found.problems if item is not urgent[0]]

@@ -81,6 +81,26 @@ def _look(transaction_id: UUID) -> Command:
     return look
 
 
+def send_again(story: reads.Story) -> None:
+    """A button for those who may run jobs, where an event of it was given up."""
+    if any(event.dead_at for event in story.events) and may(person, Right.RUN_JOBS):
+        st.button(
+            "Send its event again", icon=":material/send:", on_click=act,
+            args=(Right.RUN_JOBS, _send(story.transaction.id)),
+        )  # fmt: skip
+
+
+def _send(transaction_id: UUID) -> Command:
+    def send(conn: Connection, by: Person) -> str:
+        run = request_run(
+            conn, job="deliver-events", params={"transaction_id": str(transaction_id), "again": True}, actor=by.email,
+            reason="asked for on the transaction's page", origin=ORIGIN,
+        )  # fmt: skip
+        return f"Run {run} sends it again as soon as a worker is free."
+
+    return send
+
+
 def _balance(it: reads.Transaction) -> Html:
     search = link(it.email, url("transactions", q=it.email))
     if it.balance is None:
@@ -194,6 +214,7 @@ else:
     )
     head(chosen)
     look_again(told.transaction)
+    send_again(told)
     left, right = st.columns([3, 2], gap="large")
     with left:
         happened(chosen)

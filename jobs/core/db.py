@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
+from psycopg import DataError
+from psycopg.abc import Buffer
 from psycopg.conninfo import make_conninfo
+from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.json import Jsonb
-from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 
 from jobs.core.embedded import embedded_server
@@ -24,6 +28,24 @@ from jobs.core.settings import Settings
 def jsonb(value: Any) -> Jsonb:
     """A value bound to a `jsonb` parameter; what JSON does not know (Decimal, UUID) goes as its text."""
     return Jsonb(value, dumps=lambda item: orjson.dumps(item, default=str))
+
+
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+FARTHEST = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+class _AnyTime(TimestamptzLoader):
+    """Times that Python has no value for (infinity, years beyond 9999 or before 1) as the nearest that it has.
+
+    One such value in one row must not keep a whole batch, or a page, from being read.
+    """
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return super().load(data)
+        except DataError:
+            written = bytes(data)
+            return EARLIEST if written.startswith(b"-") or written.endswith(b"BC") else FARTHEST
 
 
 class Database:
@@ -41,6 +63,7 @@ class Database:
             json_deserializer=orjson.loads,
             connect_args={"application_name": "nexaops", "options": "-c timezone=UTC", "connect_timeout": 5},
         )
+        event.listen(self.engine, "connect", _read_any_time)
 
     @property
     def conninfo(self) -> str:
@@ -72,6 +95,10 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _read_any_time(connection: Any, _record: Any) -> None:
+    connection.adapters.register_loader("timestamptz", _AnyTime)
 
 
 @contextmanager

@@ -91,6 +91,8 @@ class Job:
     flag: Flag | None
     params: type[Params]
     function: Callable[[Run, Any], None]
+    needs: str | None = None
+    """The field of `Settings` without which its schedule is off; None: it needs none."""
 
 
 _REGISTRY: dict[str, Job] = {}
@@ -106,14 +108,18 @@ def job(
     params: type[P],
     retries: int = 0,
     flag: Flag | None = None,
+    needs: str | None = None,
 ) -> Callable[[Callable[[Run, P], None]], Callable[[Run, P], None]]:
-    """Registers a function as a job; `retries` follow a failure or a lost worker, `flag` switches the job off."""
+    """Registers a function as a job; `retries` follow a failure or a lost worker, `flag` switches the job off.
+
+    `needs` names the field of `Settings` that has to be set for its schedule to be on.
+    """
 
     def register(function: Callable[[Run, P], None]) -> Callable[[Run, P], None]:
         known = _REGISTRY.get(name)
         if known is not None and known.function is not function:
             raise ValueError(f"two jobs are called {name}: rename one of them")
-        _REGISTRY[name] = Job(name, title, does, schedule, timeout_s, retries, flag, params, function)
+        _REGISTRY[name] = Job(name, title, does, schedule, timeout_s, retries, flag, params, function, needs)
         return function
 
     return register

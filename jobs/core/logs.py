@@ -52,9 +52,9 @@ def redact(value: str) -> str:
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """What the settings hold that nobody may read, the longest first: the password, and what an address may carry."""
-    found = {settings.db_password.get_secret_value()}
-    for url in settings.horizon_urls:
+    """What the settings hold that nobody may read, the longest first: passwords, and what an address may carry."""
+    found = {settings.db_password.get_secret_value(), settings.webhook_secret.get_secret_value()}
+    for url in (*settings.horizon_urls, settings.webhook_url or ""):
         parts = urlsplit(url)
         found |= {parts.password or "", parts.username or "", *(value for _, value in parse_qsl(parts.query))}
         # Some providers put the key into the path; a part without a digit is a word.

@@ -6,6 +6,7 @@ secrets do. A wrong value is reported by the variable's own name with what is ac
 
 from __future__ import annotations
 
+import base64
 import difflib
 import os
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ PASSPHRASES = {
     "TESTNET": "Test SDF Network ; September 2015",
 }
 DEMO_DATABASE = "nexaops_demo"
+_WHSEC = "accepted is whsec_ followed by the base64 of 24 to 64 random bytes, as `openssl rand -base64 32` prints them"
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -128,6 +130,12 @@ class Settings(BaseSettings):
     )
     session_hours: int = _setting("NEXAOPS_SESSION_HOURS", 12, "hours until a login ends", ge=1, le=720)
     public_metrics: bool = _setting("NEXAOPS_PUBLIC_METRICS", True, "whether /metrics answers without a login")
+    webhook_url: str | None = _setting(
+        "NEXAOPS_WEBHOOK_URL", None, "where events of settled transactions are sent; none: they wait in the outbox"
+    )
+    webhook_secret: SecretStr = _setting(
+        "NEXAOPS_WEBHOOK_SECRET", SecretStr(""), "what events are signed with: whsec_ and the base64 of 24 to 64 bytes"
+    )
     log_format: Literal["auto", "human", "json"] = _setting(
         "NEXAOPS_LOG_FORMAT", "auto", "human, json, or auto: human on a terminal"
     )
@@ -161,12 +169,29 @@ class Settings(BaseSettings):
     def _split_hosts(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _check_webhook(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value is not None and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("accepted is an address like https://receiver.example/events")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _check_webhook_secret(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not 24 <= len(_webhook_key(value)) <= 64:
+            raise ValueError(_WHSEC)
+        return value
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if self.horizon_age_critical_s < self.horizon_age_warn_s:
             raise ValueError(
                 "NEXAOPS_HORIZON_AGE_CRITICAL_S: accepted is a number not below NEXAOPS_HORIZON_AGE_WARN_S"
             )
+        if self.webhook_url is not None and not self.webhook_key:
+            raise ValueError(f"NEXAOPS_WEBHOOK_SECRET is not set, and events are never sent unsigned: {_WHSEC}")
         if self.demo:
             return self
         if not self.horizon_urls and (self.db_host or self.production):
@@ -202,6 +227,11 @@ class Settings(BaseSettings):
         return self.network_passphrase or ""
 
     @property
+    def webhook_key(self) -> bytes:
+        """What events are signed with, as bytes; empty where no secret is set."""
+        return _webhook_key(self.webhook_secret)
+
+    @property
     def network_label(self) -> str:
         """What every page says about where the money is: DEMO, PUBLIC, TESTNET or CUSTOM."""
         return "DEMO" if self.demo else self.network or "CUSTOM"
@@ -210,6 +240,15 @@ class Settings(BaseSettings):
     def demo_file(self) -> Path:
         """Where `nexaops up` says at which address the demo's sandbox answers."""
         return self.home / "demo" / "sandbox.json"
+
+
+def _webhook_key(secret: SecretStr) -> bytes:
+    """The bytes of a secret as the Standard Webhooks specification writes it; empty if it is none."""
+    prefix, mark, encoded = secret.get_secret_value().partition("_")
+    try:
+        return base64.b64decode(encoded, validate=True) if mark and prefix == "whsec" else b""
+    except ValueError:
+        return b""
 
 
 def variables(field: FieldInfo) -> tuple[str, ...]:
@@ -224,7 +263,8 @@ def load_settings() -> Settings:
     """The settings of this process.
 
     With neither `STELLAR_HORIZON_URL` nor `DB_HOST` set it is the demo; the demo takes Horizon's address from what
-    `nexaops up` left for it and looks at no other setting of database and network, so that real data never enters.
+    `nexaops up` left for it and looks at no other setting of database, network and receiver: real data never enters, and
+    events of the demo never leave.
     """
     try:
         settings = Settings()
@@ -244,6 +284,7 @@ def load_settings() -> Settings:
             "rate_limit_per_hour": 0,
             "db_host": None,
             "db_name": DEMO_DATABASE,
+            "webhook_url": None,  # no receiver may take play money for real
         }
     )
 

@@ -20,6 +20,8 @@ BEAT_LOST_S = 30
 FAILURES_CRITICAL = 3
 CASE_CRITICAL = timedelta(hours=24)
 STALE_INTERVALS = 3
+EVENTS_LATE = timedelta(minutes=15)
+"""An event that has waited longer for its receiver is named."""
 
 
 class Severity(StrEnum):
@@ -99,6 +101,24 @@ class PendingFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class EventFacts:
+    """Events for another system that it has not taken, counted up to some thousands."""
+
+    waiting: int = 0
+    late: int = 0
+    """Waiting for longer than EVENTS_LATE."""
+    oldest: datetime | None = None
+    oldest_of: str | None = None
+    """The transaction of the oldest that waits."""
+    error: str | None = None
+    """Why the last try of the oldest failed."""
+    dead: int = 0
+    dead_since: datetime | None = None
+    dead_of: str | None = None
+    """The transaction of the one that was given up first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the rules look at, read at `now` (the database's clock)."""
 
@@ -115,11 +135,13 @@ class Facts:
     cases: int = 0
     oldest_case: datetime | None = None
     flags: Sequence[FlagState] = field(default_factory=tuple)
+    events: EventFacts | None = None
+    """None: no receiver is configured."""
 
 
 def find_problems(facts: Facts) -> list[Problem]:
     """All problems, worst first, and within a severity the oldest first."""
-    found = [*_workers(facts), *_servers(facts), *_jobs(facts), *_money(facts), *_switches(facts)]
+    found = [*_workers(facts), *_servers(facts), *_jobs(facts), *_money(facts), *_events(facts), *_switches(facts)]
     order = list(Severity)
     return sorted(found, key=lambda item: (order.index(item.severity), item.since or facts.now))
 
@@ -253,6 +275,27 @@ def _money(facts: Facts) -> list[Problem]:
         sentence = f"{are} been pending for more than {span(facts.pending_after.total_seconds())}{since}"
         found.append(Problem(Severity.WARN, sentence, oldest, "/transactions?status=PENDING"))
     return found
+
+
+def _events(facts: Facts) -> list[Problem]:
+    events, found = facts.events, []
+    if events is None:
+        return []
+    if events.dead:
+        were = "1 event was" if events.dead == 1 else f"{events.dead:,} events were"
+        since = f" since {moment(events.dead_since, facts.now)}" if events.dead_since else ""
+        sentence = f"{were} given up{since}: the other system does not know what was settled"
+        found.append(Problem(Severity.CRITICAL, sentence, events.dead_since, _transaction(events.dead_of)))
+    if events.late:
+        have = "1 event has" if events.late == 1 else f"{events.late:,} events have"
+        why = f": {_short(events.error)}" if events.error else ""
+        sentence = f"{have} waited for the other system for more than {span(EVENTS_LATE.total_seconds())}{why}"
+        found.append(Problem(Severity.WARN, sentence, events.oldest, _transaction(events.oldest_of)))
+    return found
+
+
+def _transaction(id_: str | None) -> str:
+    return f"/transaction?{urlencode({'id': id_})}" if id_ else _runs_of("deliver-events")
 
 
 def _switches(facts: Facts) -> list[Problem]:

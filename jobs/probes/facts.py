@@ -10,12 +10,22 @@ from sqlalchemy import Connection, text
 from jobs.core.flags import list_flags
 from jobs.core.settings import Settings
 from jobs.horizon.servers import servers
-from jobs.probes.attention import STALE_INTERVALS, Facts, JobFacts, PendingFacts, ServerFacts, WorkerFacts
+from jobs.probes.attention import (
+    EVENTS_LATE,
+    STALE_INTERVALS,
+    EventFacts,
+    Facts,
+    JobFacts,
+    PendingFacts,
+    ServerFacts,
+    WorkerFacts,
+)
 from jobs.schedule.model import Schedule, fires
 from jobs.schedule.store import list_schedules
 from jobs.schedule.words import in_words
 
 PROBE_JOB = "probe-horizon"
+DELIVERY_JOB = "deliver-events"
 _LOOK_BACK_RUNS = 200
 
 _RUNS = text("""
@@ -55,10 +65,32 @@ _SERVERS = text("""
 """)
 
 _PENDING = text("""
-    SELECT currency, count(*) AS n, sum(amount) AS amount, min(created_at) AS oldest,
+    SELECT coalesce(currency, '') AS currency, count(*) AS n,
+           coalesce(sum(amount) FILTER (WHERE amount < 'Infinity'), 0) AS amount,
+           coalesce(min(created_at), now()) AS oldest,
            count(*) FILTER (WHERE created_at < now() - CAST(:after AS interval)) AS late
-    FROM transactions WHERE status = 'PENDING' GROUP BY currency ORDER BY count(*) DESC, currency
+    FROM transactions WHERE status = 'PENDING' GROUP BY 1 ORDER BY count(*) DESC, currency
 """)
+
+_EVENTS = text("""
+    WITH waiting AS (
+        SELECT id, created_at FROM ops.outbox WHERE sent_at IS NULL AND dead_at IS NULL ORDER BY id LIMIT :most
+    ), dead AS (
+        SELECT dead_at FROM ops.outbox WHERE dead_at IS NOT NULL ORDER BY dead_at LIMIT :most
+    ), oldest AS (
+        SELECT transaction_id, error FROM ops.outbox
+        WHERE sent_at IS NULL AND dead_at IS NULL ORDER BY id LIMIT 1
+    )
+    SELECT (SELECT count(*) FROM waiting) AS waiting,
+           (SELECT count(*) FROM waiting WHERE created_at < now() - CAST(:late AS interval)) AS late,
+           (SELECT min(created_at) FROM waiting) AS oldest,
+           (SELECT transaction_id::text FROM oldest) AS oldest_of,
+           (SELECT error FROM oldest) AS error,
+           (SELECT count(*) FROM dead) AS dead,
+           (SELECT min(dead_at) FROM dead) AS dead_since,
+           (SELECT transaction_id::text FROM ops.outbox WHERE dead_at IS NOT NULL ORDER BY dead_at LIMIT 1) AS dead_of
+""")
+_MOST_EVENTS = 10_000
 
 
 def read_facts(conn: Connection, settings: Settings) -> Facts:
@@ -84,6 +116,7 @@ def read_facts(conn: Connection, settings: Settings) -> Facts:
         cases=cases.n,
         oldest_case=cases.oldest,
         flags=list_flags(conn),
+        events=_events(conn, schedules),
     )
 
 
@@ -154,6 +187,14 @@ def _servers(conn: Connection, settings: Settings) -> list[ServerFacts]:
         )
         for row in conn.execute(_SERVERS, {"servers": list(servers(settings))})
     ]
+
+
+def _events(conn: Connection, schedules: list[Schedule]) -> EventFacts | None:
+    """None where no receiver is configured: a worker that starts switches the schedule as its settings say."""
+    if not any(schedule.name == DELIVERY_JOB and schedule.enabled for schedule in schedules):
+        return None
+    row = conn.execute(_EVENTS, {"most": _MOST_EVENTS, "late": EVENTS_LATE}).one()
+    return EventFacts(**row._mapping)
 
 
 def _probe_interval(schedules: list[Schedule]) -> float:

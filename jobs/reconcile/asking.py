@@ -42,6 +42,8 @@ class Findings:
     looks: dict[str, list[Look]] = field(default_factory=dict)
     """By the hash that was asked for, lower case."""
     envelopes: dict[UUID, SignedEnvelope | None] = field(default_factory=dict)
+    unreadable: set[UUID] = field(default_factory=set)
+    """Rows whose envelope is needed and does not decode."""
     accounts: dict[str, AccountState | None] = field(default_factory=dict)
     canary: bool | None = None
     lists_nothing: bool = False
@@ -121,6 +123,7 @@ def picture_of(run: Run, held: Held, findings: Findings) -> Picture:
         lists_nothing=findings.lists_nothing,
         frozen=findings.frozen,
         envelope=envelope,
+        unreadable=held.row.id in findings.unreadable,
         account=account,
         account_asked=envelope is not None and envelope.source in findings.accounts,
         limits=Limits(
@@ -175,6 +178,7 @@ def _envelope(run: Run, held: Held, findings: Findings) -> SignedEnvelope | None
         except Undecodable as error:
             run.warning("an envelope is kept that cannot be read", transaction=str(held.row.id), why=str(error))
             decoded = None
+            findings.unreadable.add(held.row.id)
         findings.envelopes[held.row.id] = decoded
     return findings.envelopes[held.row.id]
 

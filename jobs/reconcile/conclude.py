@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
+from jobs.core.db import first_line
 from jobs.core.errors import TransientError
 from jobs.core.flags import Flag, read_flags
 from jobs.core.jobs import Run
@@ -34,7 +35,7 @@ _REFUSED = {
 Judged = Sequence[tuple[Row, Decision]]
 
 
-def conclude(run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move]) -> bool:
+def conclude(run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move] = ()) -> bool:
     """Writes what follows from the decisions; False if the flags say that this run is over."""
     if run.dry_run:
         _tell(run, judged)
@@ -49,7 +50,7 @@ def conclude(run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequ
 def _write_in_parts(
     run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move] = ()
 ) -> Counter[str] | None:
-    """Writes a batch; one that the database refuses is halved until the odd row stands alone, and is left as it is.
+    """Writes a batch; one that the database refuses is halved until the odd row stands alone, and becomes a case.
 
     Only a batch that is written whole moves cursors: no cursor passes a row that failed.
     """
@@ -62,16 +63,22 @@ def _write_in_parts(
                 raise
         except (DataError, IntegrityError) as error:
             if len(judged) == 1:
-                run.error("a row cannot be settled", transaction=str(judged[0][0].id), why=str(error.orig))
-                row = judged[0][0]
-                odd = Decision(Verdict.KEEP, "odd", "The database refuses to settle this row: the run's log says why.")
-                with run.db.begin() as conn:
-                    record_checks(conn, attempt.run_id, [_check(row, odd)])
-                return Counter(seen=1, pending=1, odd=1)
+                return _write_odd(run, attempt, flag, judged[0], first_line(error))
             middle = len(judged) // 2
             halves = [_write_in_parts(run, attempt, flag, part) for part in (judged[:middle], judged[middle:])]
             return None if None in halves else sum((half for half in halves if half), Counter())
     raise TransientError("The books are too busy: three attempts to settle one batch met a deadlock.")
+
+
+def _write_odd(run: Run, attempt: Attempt, flag: Flag, judged: tuple[Row, Decision], why: str) -> Counter[str] | None:
+    """The case of a row that the database refuses to settle; one that cannot even be a case is left as it is."""
+    row, decision = judged
+    run.error("a row cannot be settled", transaction=str(row.id), why=why)
+    if decision.reason == CaseReason.ODD_ROW:
+        return Counter(seen=1, pending=1, odd=1)
+    sentence = f"The database refuses what would settle it ({why}): mend the row, or what it would add to."
+    counted = _write_in_parts(run, attempt, flag, [(row, with_reason(decision, CaseReason.ODD_ROW, sentence))])
+    return None if counted is None else counted | Counter(odd=1)
 
 
 def _write(

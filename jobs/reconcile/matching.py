@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from jobs.horizon.model import Address, Asset, ChainTransaction, Memo, Operation
+from jobs.reconcile.oddity import brief, oddity
 from jobs.reconcile.picture import CaseReason, Json, Row
 
 
@@ -40,8 +42,8 @@ def match(
     if not memo_matches(row, transaction.memo):
         return Difference(
             CaseReason.MEMO_MISMATCH,
-            f"The memo differs: expected {row.memo_type or 'any type'} {row.memo!r}, found "
-            f"{transaction.memo.kind} {transaction.memo.value!r}.",
+            f"The memo differs: expected {row.memo_type or 'any type'} {brief(row.memo)}, found "
+            f"{transaction.memo.kind} {brief(transaction.memo.value)}.",
         )
     own = [operation for operation in exact if claims.get(operation.index) == row.id]
     taken = _taken(row, transaction, siblings, claims)
@@ -71,7 +73,7 @@ def expected(row: Row) -> dict[str, Json]:
     return {
         "destination": row.receiver_text,
         "asset": asset_text(row.asset),
-        "amount": f"{row.amount:f}",
+        "amount": row.amount_text,
         "memo_type": row.memo_type,
         "memo": row.memo,
     }
@@ -151,11 +153,11 @@ def _taken(
 
 
 def _waits_longer(other: Row, row: Row) -> bool:
-    return other.type in ("DEPOSIT", "WITHDRAW") and other.status in ("PENDING", "FAILED") and _rank(other) < _rank(row)
+    return other.status in ("PENDING", "FAILED") and _rank(other) < _rank(row) and oddity(other) is None
 
 
-def _rank(row: Row) -> tuple[int, object, UUID]:
-    return ("SUCCESS", "PENDING", "FAILED").index(row.status), row.created_at, row.id
+def _rank(row: Row) -> tuple[int, datetime, UUID]:
+    return ("SUCCESS", "PENDING", "FAILED").index(row.status), *row.order
 
 
 def _difference(row: Row, transaction: ChainTransaction) -> Difference:
@@ -182,7 +184,7 @@ def _difference(row: Row, transaction: ChainTransaction) -> Difference:
         sums = ", ".join(units(operation.received or 0) for operation in same_asset)
         parts = f" over {len(same_asset)} operations" if len(same_asset) > 1 else ""
         return Difference(
-            CaseReason.AMOUNT_MISMATCH, f"The amount differs: expected {row.amount:f}, received {sums}{parts}."
+            CaseReason.AMOUNT_MISMATCH, f"The amount differs: expected {row.amount_text}, received {sums}{parts}."
         )
     if mine:
         assets = ", ".join(sorted({asset_text(operation.asset) for operation in mine if operation.asset}))

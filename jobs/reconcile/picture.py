@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
@@ -32,6 +32,8 @@ class CaseReason(StrEnum):
     BEYOND_HISTORY = "BEYOND_HISTORY"
     EXPIRED_UNPROVEN = "EXPIRED_UNPROVEN"
     REFUND_SPENT = "REFUND_SPENT"
+    ODD_ROW = "ODD_ROW"
+    """The row itself cannot be right: see oddity.py, and what the database refuses to settle."""
 
 
 class Verdict(StrEnum):
@@ -45,14 +47,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A transaction of the application as it stood when it was read."""
+    """A transaction of the application as it stood when it was read; an application may have dropped its constraints."""
 
     id: UUID
-    user_id: UUID
-    type: str
+    user_id: UUID | None
+    """None: the row names nobody, or nobody who exists."""
+    type: str | None
     status: str
-    amount: Decimal
-    currency: str
+    amount: Decimal | None
+    currency: str | None
     asset_issuer: str | None
     tx_hash: str | None
     receiver_text: str | None
@@ -61,22 +64,32 @@ class Row:
     """The same, decoded; None: the row names nobody, or nobody that exists."""
     memo_type: str | None
     memo: str | None
-    created_at: datetime
+    created_at: datetime | None
 
     @property
     def hash(self) -> str | None:
         """The hash in the only form that is compared, lower case; None where there is none."""
-        text = (self.tx_hash or "").strip()
-        return text.lower() or None
+        text = self.tx_hash or ""
+        return text.lower() if text.strip() else None
 
     @property
     def asset(self) -> Asset:
-        return Asset(self.currency, self.asset_issuer or None)
+        return Asset(self.currency or "", self.asset_issuer or None)
+
+    @property
+    def amount_text(self) -> str:
+        """The amount as a sentence or a proof says it."""
+        return "nothing" if self.amount is None else f"{self.amount:f}"
+
+    @property
+    def order(self) -> tuple[datetime, UUID]:
+        """By which rows stand in line: the oldest first, and one without a time before all."""
+        return self.created_at or datetime.min.replace(tzinfo=UTC), self.id
 
     @property
     def stroops(self) -> int | None:
         """The amount in stroops; None where it is no whole number of them and so can never have been paid."""
-        if not self.amount.is_finite():
+        if self.amount is None or not self.amount.is_finite():
             return None
         scaled = self.amount.scaleb(7)
         return int(scaled) if scaled == scaled.to_integral_value() else None
@@ -123,6 +136,8 @@ class Picture:
     frozen: str | None = None
     """Why no answer of this server may change anything."""
     envelope: SignedEnvelope | None = None
+    unreadable: bool = False
+    """An envelope is kept, and it does not decode."""
     account: AccountState | None = None
     account_asked: bool = False
     siblings: tuple[Row, ...] = ()

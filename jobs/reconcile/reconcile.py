@@ -18,8 +18,10 @@ from jobs.core.jobs import Run
 from jobs.horizon.client import Horizon
 from jobs.reconcile.asking import ServerFrozen, ask_about, decide_all, look_at, read_watermark
 from jobs.reconcile.conclude import Judged, conclude
+from jobs.reconcile.picture import Picture
 from jobs.reconcile.plan import NETWORK, NETWORK_FROM, Sample, make_plan, to_sample
 from jobs.reconcile.reading import Chunk, newest_pages, planned_pages, scope_name
+from jobs.reconcile.rules import decide
 from jobs.reconcile.scopes import Due, Move, read_due
 from jobs.reconcile.settle import Attempt
 from jobs.reconcile.store import (
@@ -64,6 +66,7 @@ async def _reconcile(run: Run, task: Task) -> None:
     async with AsyncExitStack() as stack:
         if not run.dry_run:
             stack.enter_context(alive(run.db, attempt.owner))
+        _raise_undated(run, attempt, task)
         horizon = await _choose_server(run, stack)
         await _Reconciliation(run, task, attempt, horizon).work()
 
@@ -172,7 +175,7 @@ class _Reconciliation:
 
     async def _by_hash(self, wanted: Wanted, size: int) -> int:
         """Asks for the next rows by their hashes and settles them; how many there were."""
-        batch, now = self._take(wanted, size)
+        batch, now = _take(self._run, self._attempt, wanted, self._after, size)
         if not batch:
             return 0
         try:
@@ -189,8 +192,7 @@ class _Reconciliation:
         elif findings.gave_up and not self._run.should_stop():
             why = findings.frozen or "it stopped answering"
             raise TransientError(f"{self._horizon.server} cannot be used: {why}. What was not proved stays as it is.")
-        last = batch[-1].row
-        self._after = (last.created_at, last.id)
+        self._after = batch[-1].row.order
         return len(batch)
 
     async def _due(self) -> Due:
@@ -208,16 +210,6 @@ class _Reconciliation:
         self._done += len(batch)
         self._run.progress(self._done, max(self._total, self._done))
 
-    def _take(self, wanted: Wanted, size: int) -> tuple[list[Held], datetime]:
-        """The next batch and the database's clock; locked, unless the run is dry."""
-        run_id, after = self._run.id, self._after
-        if self._run.dry_run:
-            with self._run.db.read() as conn:
-                return peek_batch(conn, wanted, run_id=run_id, after=after, limit=size), database_now(conn)
-        with self._run.db.begin() as conn:
-            owner = self._attempt.owner
-            return hold_batch(conn, wanted, owner=owner, run_id=run_id, after=after, limit=size), database_now(conn)
-
     def _take_listed(self, hashes: Sequence[str]) -> tuple[list[Held], datetime]:
         """The rows that hold one of these hashes, in the same way."""
         wanted, run_id = self._task.wanted, self._run.id
@@ -230,14 +222,39 @@ class _Reconciliation:
 
     def _let_go(self, batch: Sequence[Held]) -> None:
         self._count_requests()
-        if batch and not self._run.dry_run:
-            with self._run.db.begin() as conn:
-                release(conn, self._attempt.owner, [held.row.id for held in batch])
+        _let_go(self._run, self._attempt, batch)
 
     def _count_requests(self) -> None:
         sent = self._horizon.requests
         self._run.count("requests", sent - self._requests)
         self._requests = sent
+
+
+def _raise_undated(run: Run, attempt: Attempt, task: Task) -> None:
+    """Rows whose time cannot be right stand in no order, and nothing is asked about them: a person gets them at once."""
+    batch, now = _take(run, attempt, replace(task.wanted, undated=True), None, run.settings.batch_size)
+    if not batch:
+        return
+    try:
+        conclude(run, attempt, task.flag, [(held.row, decide(Picture(held.row, now))) for held in batch])
+    finally:
+        _let_go(run, attempt, batch)
+
+
+def _take(run: Run, attempt: Attempt, wanted: Wanted, after: Key | None, size: int) -> tuple[list[Held], datetime]:
+    """The next batch and the database's clock; locked, unless the run is dry."""
+    if run.dry_run:
+        with run.db.read() as conn:
+            return peek_batch(conn, wanted, run_id=run.id, after=after, limit=size), database_now(conn)
+    with run.db.begin() as conn:
+        held = hold_batch(conn, wanted, owner=attempt.owner, run_id=run.id, after=after, limit=size)
+        return held, database_now(conn)
+
+
+def _let_go(run: Run, attempt: Attempt, batch: Sequence[Held]) -> None:
+    if batch and not run.dry_run:
+        with run.db.begin() as conn:
+            release(conn, attempt.owner, [held.row.id for held in batch])
 
 
 async def _choose_server(run: Run, stack: AsyncExitStack) -> Horizon:

@@ -16,6 +16,7 @@ from datetime import timedelta
 from jobs.horizon.model import Answer, ChainTransaction, Watermark
 from jobs.reconcile.matching import Difference, expected, found, match, relevant
 from jobs.reconcile.never import Doubt, prove_never
+from jobs.reconcile.oddity import mistimed, oddity
 from jobs.reconcile.picture import NOTHING, Ask, CaseReason, Decision, Json, Look, Picture, Row, Verdict
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -34,7 +35,7 @@ _FAILED_ROW_CASES = frozenset(
 def decide(picture: Picture) -> Decision:
     """What follows for the row of `picture`."""
     row = picture.row
-    if row.type not in ("DEPOSIT", "WITHDRAW") or row.status not in ("PENDING", "FAILED"):
+    if row.type == "SWAP" or row.status not in ("PENDING", "FAILED"):
         return _keep("not_ours", f"A {row.type} that is {row.status} is not reconciled.")
     decision = _decide(picture)
     if row.status == "FAILED":
@@ -46,18 +47,22 @@ def decide(picture: Picture) -> Decision:
 
 
 def hash_to_ask(row: Row) -> str | None:
-    """The hash of a row that is worth a request, lower case; None: there is none, or none that could exist."""
-    return row.hash if row.hash is not None and _HASH.fullmatch(row.hash) else None
+    """The hash of a row that is worth a request, lower case; None: none, none that could exist, or an odd row."""
+    return row.hash if row.hash is not None and _HASH.fullmatch(row.hash) and oddity(row) is None else None
 
 
 def _decide(picture: Picture) -> Decision:
     row = picture.row
+    if (odd := oddity(row) or mistimed(row, picture.now)) is not None:
+        return _case(CaseReason.ODD_ROW, odd, picture)
     if row.hash is None:
         return _without_hash(picture)
     if hash_to_ask(row) is None:
-        return _case(CaseReason.INVALID_HASH, "The hash is malformed: 64 hex digits are needed.", picture)
-    if not row.amount.is_finite():
-        return _case(CaseReason.AMOUNT_MISMATCH, "The row's amount is no number.", picture)
+        return _case(
+            CaseReason.INVALID_HASH,
+            "The hash is malformed: 64 hex digits are needed, and nothing around them.",
+            picture,
+        )
     if picture.frozen is not None:
         return _keep("frozen", f"No answer of this server counts: {picture.frozen}")
     if not picture.looks:
@@ -68,7 +73,7 @@ def _decide(picture: Picture) -> Decision:
 
 
 def _without_hash(picture: Picture) -> Decision:
-    if picture.now - picture.row.created_at > picture.limits.no_hash_after:
+    if _age(picture) > picture.limits.no_hash_after:
         minutes = picture.limits.no_hash_after // timedelta(minutes=1)
         return _case(CaseReason.NO_HASH, f"No hash was saved within {minutes} minutes.", picture)
     return _keep("no_hash_yet", "No hash is saved yet.")
@@ -151,10 +156,17 @@ def _from_absence(picture: Picture) -> Decision:
         return _case(
             CaseReason.BEYOND_HISTORY, "It is older than what this Horizon remembers: this server cannot know.", picture
         )
+    if picture.unreadable:
+        return _case(
+            CaseReason.ODD_ROW,
+            "Absent, and the signed envelope that is kept cannot be decoded, so that nothing can ever prove that it will "
+            "not land: set the envelope as it was signed, in base64, or clear it.",
+            picture,
+        )
     outcome = prove_never(picture)
     if not isinstance(outcome, Doubt):
         return Decision(Verdict.FAILED, outcome.reason, outcome.sentence, outcome.proof | {"expected": expected(row)})
-    old = picture.now - row.created_at > picture.limits.expire_unproven_after
+    old = _age(picture) > picture.limits.expire_unproven_after
     if old and not outcome.waiting and not outcome.ask:
         hours = picture.limits.expire_unproven_after // timedelta(hours=1)
         return _case(CaseReason.EXPIRED_UNPROVEN, f"Absent for more than {hours} hours. {outcome.sentence}", picture)
@@ -164,8 +176,12 @@ def _from_absence(picture: Picture) -> Decision:
     return Decision(Verdict.KEEP, "absent", f"Horizon does not know it. {outcome.sentence}", seen, ask=ask)
 
 
+def _age(picture: Picture) -> timedelta:
+    return picture.now - picture.row.order[0]
+
+
 def _forgotten(mark: Watermark, row: Row) -> bool:
-    return mark.elder_closed_at is not None and mark.elder_closed_at > row.created_at
+    return mark.elder_closed_at is not None and mark.elder_closed_at > row.order[0]
 
 
 def _keep(reason: str, sentence: str, ask: Ask = NOTHING) -> Decision:

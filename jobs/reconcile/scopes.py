@@ -47,7 +47,7 @@ def read_due(conn: Connection, wanted: Wanted, mark: Watermark, passphrase: str,
     }
     found: dict[str, dict[int, Age]] = {}
     rows = others = 0
-    for record in conn.execute(due_statement(_DUE_BY_ACCOUNT), parameters):
+    for record in conn.execute(due_statement(_DUE_BY_ACCOUNT, wanted), parameters):
         rows += record.rows
         if not record.askable:
             continue
@@ -121,7 +121,7 @@ WITH due AS (
                :latest - ceil(extract(epoch FROM CAST(:closed_at AS timestamptz) - t.created_at + CAST(:early AS interval))
                               / extract(epoch FROM CAST(:close AS interval))),
                CASE WHEN c.outcome = 'absent' THEN c.ledger END)) AS since
-    {due} AND isfinite(t.created_at)
+    {due}
 )
 SELECT askable, CASE WHEN askable THEN floor(log(2, greatest(:latest - since, 1))) END AS age,
        CAST(min(since) AS bigint) AS since, count(*) AS rows, min(created_at) AS oldest,

@@ -83,7 +83,7 @@ def settle(
 def _waves(proved: Sequence[Proved]) -> Iterable[list[Proved]]:
     """Credits first, then refunds that come back, one for each balance at a time, so that each sees what is left."""
     waves: list[list[Proved]] = [[]]
-    depth: dict[tuple[UUID, str, str], int] = {}
+    depth: dict[tuple[UUID | None, str | None, str], int] = {}
     for item in proved:
         row = item.row
         if row.type != "WITHDRAW" or row.status != "FAILED":
@@ -133,7 +133,7 @@ WITH asked AS MATERIALIZED (
            CASE WHEN t.type = 'DEPOSIT' AND a.new_status = 'SUCCESS' THEN 'DEPOSIT_CREDIT'
                 WHEN t.type = 'WITHDRAW' AND a.new_status = 'FAILED' THEN 'WITHDRAW_REFUND'
                 WHEN t.type = 'WITHDRAW' AND a.old_status = 'FAILED' THEN 'REFUND_REVERSAL' END AS posting
-      FROM locked t JOIN asked a ON a.id = t.id
+      FROM locked t JOIN asked a ON a.id = t.id JOIN users u ON u.id = t.user_id  -- nothing is posted to nobody
      WHERE t.processing_locked_by = :owner AND t.status = a.old_status AND t.amount = a.amount
        AND t.currency = a.currency AND coalesce(t.asset_issuer, '') = a.asset_issuer
        AND t.tx_hash IS NOT DISTINCT FROM a.tx_hash

@@ -7,6 +7,7 @@ workers by NOTIFY. A notification that gets lost costs seconds: the schedulers a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, Row, Update, column, func, select, table, tex
 from jobs.core import audit
 from jobs.core.errors import Conflict, NotFound, UsageError
 from jobs.core.jobs import Cron, Job
+from jobs.core.settings import Settings, variables
 from jobs.schedule.model import Schedule, trigger_of
 
 CHANNEL = "ops_schedules"
@@ -41,7 +43,10 @@ def find_schedule(conn: Connection, name: str) -> Schedule:
 
 
 def seed_schedules(conn: Connection, jobs: Mapping[str, Job]) -> list[str]:
-    """Adds a schedule for every job that has none yet, and returns their names; what people edited stays."""
+    """Adds a schedule for every job that has none yet, and returns their names; what people edited stays.
+
+    One whose job needs a setting begins switched off: see `follow_settings`.
+    """
     added = []
     for job in jobs.values():
         cron = isinstance(job.schedule, Cron)
@@ -50,8 +55,9 @@ def seed_schedules(conn: Connection, jobs: Mapping[str, Job]) -> list[str]:
         trigger_of(kind, expression, "UTC")
         done = conn.execute(
             text(
-                "INSERT INTO ops.schedules (name, kind, expression, misfire, timeout_s, retries)"
-                " VALUES (:name, :kind, :expression, :misfire, :timeout_s, :retries) ON CONFLICT (name) DO NOTHING"
+                "INSERT INTO ops.schedules (name, kind, expression, misfire, timeout_s, retries, enabled)"
+                " VALUES (:name, :kind, :expression, :misfire, :timeout_s, :retries, :enabled)"
+                " ON CONFLICT (name) DO NOTHING"
             ),
             {
                 "name": job.name,
@@ -61,12 +67,31 @@ def seed_schedules(conn: Connection, jobs: Mapping[str, Job]) -> list[str]:
                 "misfire": "once" if cron else "skip",
                 "timeout_s": job.timeout_s,
                 "retries": job.retries,
+                "enabled": job.needs is None,
             },
         )
         if done.rowcount:
             added.append(job.name)
             _changed(conn, job.name, "schedule.added", "system", {"expression": expression}, None, "migration")
     return added
+
+
+def follow_settings(conn: Connection, jobs: Mapping[str, Job], settings: Settings) -> None:
+    """Switches the schedules of jobs that need a setting on where it is set, and off where it is not.
+
+    The setting is their only switch: it is read when a worker starts, and what differs is changed with its audit row.
+    """
+    for job in jobs.values():
+        if job.needs is None:
+            continue
+        wanted = bool(getattr(settings, job.needs))
+        if find_schedule(conn, job.name).enabled is wanted:
+            continue
+        name = variables(type(settings).model_fields[job.needs])[0]
+        reason = f"{name} is {'set' if wanted else 'not set'}"
+        # Another worker that starts at this moment with the same settings may have been faster.
+        with suppress(Conflict):
+            set_enabled(conn, job.name, wanted, actor="system", reason=reason, origin="job")
 
 
 def pause(

@@ -111,6 +111,25 @@ def test_metrics_say_what_stands_in_the_tables(client: httpx.Client, db: Databas
     assert found["nexaops_flag enableRetry"] == 0
 
 
+def test_events_that_are_not_taken_are_figures_where_there_is_a_receiver(client: httpx.Client, db: Database) -> None:
+    seed.living(db)
+    assert "nexaops_events_waiting" not in figures(client)
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.schedules SET enabled = true WHERE name = 'deliver-events'"))
+        conn.execute(
+            text(
+                "INSERT INTO ops.outbox (kind, transaction_id, payload, created_at, dead_at, sent_at)"
+                " SELECT 'transaction.' || n, t.id, '{}', now() - interval '1 hour',"
+                "        CASE n WHEN 1 THEN now() END, CASE n WHEN 2 THEN now() END"
+                " FROM generate_series(1, 5) AS n, (SELECT id FROM transactions LIMIT 1) AS t"
+            )
+        )
+    queries.forget()
+    found = figures(client)
+    assert (found["nexaops_events_waiting"], found["nexaops_events_dead"]) == (3, 1)
+    assert 3500 < found["nexaops_event_oldest_seconds"] < 3700
+
+
 def test_each_run_is_counted_once_when_it_ends(client: httpx.Client, db: Database) -> None:
     figures(client)
     with db.begin() as conn:

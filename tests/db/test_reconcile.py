@@ -160,7 +160,7 @@ def test_a_row_without_a_hash_an_odd_one_and_a_garbled_envelope_never_stop_the_b
         "INVALID_HASH": add_row(db, nobody, tx_hash="not a hash", age=old),
         "DESTINATION_MISMATCH": add_row(db, nobody, tx_hash=envelope.hash_hex(), age=old),
         "BEYOND_HISTORY": add_row(db, nobody, envelope_xdr="AAAA garbage", age=old),
-        "AMOUNT_MISMATCH": add_row(db, nobody, amount=Decimal("NaN"), age=old),
+        "ODD_ROW": add_row(db, nobody, amount=Decimal("NaN"), age=old),
     }
     fine_envelope = PAYER.payment(USER.address, "1.5")
     fine = add_row(db, nobody, destination=USER.address, amount=Decimal("1.5"), tx_hash=fine_envelope.hash_hex())
@@ -367,7 +367,9 @@ def test_one_row_that_the_database_refuses_costs_nobody_else(
     sandbox.ledger.include(envelopes)
     run = run_job(db, horizon)
     assert [status_of(db, row) for row in rows] == ["SUCCESS"] * 4 + ["PENDING"] + ["SUCCESS"] * 4
-    assert (run.counters["settled"], run.counters["odd"]) == (8, 1)
+    assert (run.counters["settled"], run.counters["odd"], run.counters["cases"]) == (8, 1, 1)
+    assert open_reasons(db, rows[4]) == ["ODD_ROW"]
+    assert "numeric field overflow" in str(value(db, "SELECT details->>'sentence' FROM ops.reconciliation_cases"))
     assert_books_balance(db)
 
 

@@ -179,3 +179,52 @@ def test_a_dry_run_is_told_as_one(db: Database, settings: Settings, viewer: UUID
     said = told(db, settings, viewer, row)
     assert "Dry run, nothing was changed" in said
     assert "is pending" in headline(said)
+
+
+def add_event(db: Database, row: UUID, **values: object) -> None:
+    names = ", ".join(values)
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                f"INSERT INTO ops.outbox (kind, transaction_id, payload, {names})"
+                f" VALUES ('transaction.failed', :row, '{{}}', {', '.join(f':{name}' for name in values)})"
+            ),
+            values | {"row": row},
+        )
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ({"attempts": 2, "sent_at": "2026-03-01 12:00Z"}, "Event transaction.failed delivered"),
+        ({"attempts": 3, "error": "The receiver answers 500."}, "Event transaction.failed waits for the other system"),
+        ({"attempts": 24, "dead_at": "2026-03-01 12:00Z"}, "Event transaction.failed given up after 24 tries"),
+    ],
+)
+def test_what_became_of_its_event_is_part_of_the_story(
+    db: Database, settings: Settings, viewer: UUID, ada: money.User, event: dict[str, object], said: str
+) -> None:
+    row = add_row(db, ada.id, status="FAILED")
+    add_event(db, row, **event)
+    assert said in told(db, settings, viewer, row)
+    assert not run_page(db, settings, "transaction", viewer, id=str(row)).button
+
+
+def test_an_event_that_nobody_ever_sends_is_no_part_of_the_story(
+    db: Database, settings: Settings, viewer: UUID, ada: money.User
+) -> None:
+    row = add_row(db, ada.id, status="FAILED")
+    add_event(db, row, attempts=0)
+    assert "Event transaction" not in told(db, settings, viewer, row)
+
+
+def test_an_event_that_was_given_up_can_be_sent_again_by_who_may_run_jobs(
+    db: Database, settings: Settings, ada: money.User
+) -> None:
+    row = add_row(db, ada.id, status="FAILED")
+    add_event(db, row, attempts=24, dead_at="2026-03-01 12:00Z")
+    page = run_page(db, settings, "transaction", seed.person(db, Role.DEVELOPER), id=str(row))
+    page.button[0].click().run()
+    with db.read() as conn:
+        asked = conn.execute(text("SELECT job, params FROM ops.runs ORDER BY id DESC LIMIT 1")).one()
+    assert (asked.job, asked.params) == ("deliver-events", {"transaction_id": str(row), "again": True})

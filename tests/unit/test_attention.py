@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from jobs.core.flags import Flag, FlagState
 from jobs.probes.attention import (
+    EventFacts,
     Facts,
     JobFacts,
     PendingFacts,
@@ -221,3 +222,18 @@ def test_whatever_the_facts_every_problem_is_one_line_with_a_place_to_look(**giv
         assert problem.sentence
         assert len(problem.sentence.splitlines()) == 1
         assert not problem.sentence.endswith(".")
+
+
+def test_events_that_another_system_does_not_take_are_named() -> None:
+    assert find_problems(well(events=EventFacts(waiting=3))) == []
+    late = EventFacts(waiting=3, late=2, oldest=ago(minutes=46), oldest_of="a-b", error="The receiver answers 500.")
+    found = only(well(events=late))
+    assert found.severity is Severity.WARN
+    assert found.sentence == (
+        "2 events have waited for the other system for more than 15 min: The receiver answers 500"
+    )
+    assert (found.since, found.link) == (ago(minutes=46), "/transaction?id=a-b")
+    dead = only(well(events=EventFacts(dead=1, dead_since=ago(minutes=46), dead_of="c-d")))
+    assert dead.severity is Severity.CRITICAL
+    assert dead.sentence == "1 event was given up since 02:14 UTC: the other system does not know what was settled"
+    assert dead.link == "/transaction?id=c-d"

@@ -56,6 +56,14 @@ def test_the_secrets_of_the_settings_are_taken_out_wherever_they_turn_up(
     assert said == "h.example/v1/[secret]/horizon said no to '[secret]', [secret] and [secret]"
 
 
+def test_the_webhooks_secret_and_address_are_taken_out_too(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "https://hooks.example/T024F9/in1the2path?x=in-the-query"
+    known = settings.model_copy(update={"webhook_url": url, "webhook_secret": SecretStr("whsec_c29tZXRoaW5n")})
+    monkeypatch.setattr(logs, "_known", logs.secrets_of(known))
+    said = redact("POST hooks.example/in1the2path in-the-query whsec_c29tZXRoaW5n")
+    assert said == "POST hooks.example/[secret] [secret] [secret]"
+
+
 def test_a_password_that_is_the_users_name_hides_nothing(settings: Settings) -> None:
     assert logs.secrets_of(settings.model_copy(update={"db_password": SecretStr("postgres")})) == ()
 

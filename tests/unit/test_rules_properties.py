@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.horizon.model import Answer, SignedEnvelope, Watermark
+from jobs.horizon.model import Address, Answer, Asset, Memo, SignedEnvelope, Watermark
 from jobs.reconcile.picture import AccountState, Look, Picture, Verdict
 from jobs.reconcile.rules import decide
-from tests.unit.test_rules import HASH, NOW, OUTER, SERVER, a_look, a_payment, a_row, found, included
+from tests.unit.test_rules import (
+    HASH,
+    NOW,
+    OTHER,
+    OUTER,
+    SERVER,
+    STRANGER,
+    USER,
+    XLM,
+    a_look,
+    a_payment,
+    a_row,
+    found,
+    included,
+)
 
 NOT_PROOF = [answer for answer in Answer if answer is not Answer.FOUND]
 marks = st.builds(
@@ -125,3 +141,67 @@ def test_any_number_of_rows_on_one_hash_are_paid_once_each_operation(
     ]
     taken = [operation for operation in paid if operation is not None]
     assert len(taken) == len(set(taken)) == min(rows, operations)
+
+
+# Servers that lie, contradict themselves or answer about something else ----------------------------------------
+
+defects = st.sampled_from(
+    [
+        {"hash_proved": False},
+        {"canonical": OTHER, "asked": OTHER},
+        {"operations": (a_payment(destination=STRANGER),)},
+        {"operations": (a_payment(destination=Address(USER.account, 0)),)},
+        {"operations": (a_payment(asset=XLM),)},
+        {"operations": (a_payment(asset=Asset("USDC", "GOTHER")),)},
+        {"operations": (a_payment(received=105_000_001),)},
+        {"operations": (a_payment(received=None, offered=105_000_000, claimants=(USER.account,)),)},
+        {"operations": (a_payment(received=52_500_000), a_payment(1, received=52_500_000))},
+        {"memo": Memo("text", "another"), "row": {"memo_type": "text", "memo": "order 1"}},
+        {"claims": {0: UUID(int=9)}},
+        {"frozen": "another network"},
+    ]
+)
+
+
+@given(pictures(), defects)
+def test_no_inclusion_with_a_single_defect_ever_credits_anybody(
+    picture: Picture, defect: dict[str, dict[str, object]]
+) -> None:
+    of_row = defect.get("row", {})
+    of_picture = {name: defect[name] for name in ("claims", "frozen") if name in defect}
+    of_chain = {
+        name: defect[name] for name in ("hash_proved", "canonical", "asked", "operations", "memo") if name in defect
+    }
+    look = found(replace(included(), **of_chain))  # type: ignore[arg-type]  # a table of changes
+    row = replace(picture.row, tx_hash=HASH, **of_row)  # type: ignore[arg-type]
+    fuller = replace(picture, row=row, looks=(*picture.looks, look), **of_picture)  # type: ignore[arg-type]
+    assert decide(fuller).verdict is not Verdict.SUCCESS
+
+
+@given(pictures(), st.sampled_from([answer for answer in NOT_PROOF if answer is not Answer.ABSENT]), marks)
+def test_one_more_answer_that_proves_nothing_never_moves_money(
+    picture: Picture, answer: Answer, mark: Watermark
+) -> None:
+    moved = (Verdict.SUCCESS, Verdict.FAILED)
+    if decide(picture).verdict in moved:
+        return
+    for asked in (HASH, OUTER, OTHER):
+        more = replace(picture, looks=(*picture.looks, a_look(answer, asked, mark)))
+        assert decide(more).verdict not in moved
+
+
+@given(pictures(), st.integers(0, 10_000))
+def test_the_clock_alone_never_moves_money(picture: Picture, hours: int) -> None:
+    later = decide(replace(picture, now=NOW + timedelta(hours=hours)))
+    earlier = decide(picture)
+    for verdict in (Verdict.SUCCESS, Verdict.FAILED):
+        assert (later.verdict is verdict) == (earlier.verdict is verdict)
+
+
+@given(pictures())
+def test_two_answers_that_contradict_each_other_move_nothing(picture: Picture) -> None:
+    row = replace(picture.row, tx_hash=HASH)
+    both = (found(included()), found(included(successful=False)))
+    for looks in (both, both[::-1]):
+        decision = decide(replace(picture, row=row, looks=(*picture.looks, *looks)))
+        assert decision.verdict not in (Verdict.SUCCESS, Verdict.FAILED)

@@ -45,6 +45,10 @@ def test_a_demo_never_looks_at_the_real_database_or_network(monkeypatch: pytest.
         ({"DB_PORT": "five"}, "DB_PORT", "integer"),
         ({"STELLAR_RATE_LIMIT_PER_HOUR": "-1"}, "STELLAR_RATE_LIMIT_PER_HOUR", "0"),
         ({"NEXAOPS_BATCH_SIZE": "0"}, "NEXAOPS_BATCH_SIZE", "1"),
+        ({"NEXAOPS_WEBHOOK_URL": "https://r.example"}, "NEXAOPS_WEBHOOK_SECRET", "openssl rand -base64 32"),
+        ({"NEXAOPS_WEBHOOK_URL": "ftp://r.example"}, "NEXAOPS_WEBHOOK_URL", "https://receiver.example/events"),
+        ({"NEXAOPS_WEBHOOK_SECRET": "whsec_c2hvcnQ="}, "NEXAOPS_WEBHOOK_SECRET", "24 to 64"),
+        ({"NEXAOPS_WEBHOOK_SECRET": "k" * 40}, "NEXAOPS_WEBHOOK_SECRET", "whsec_"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_accepted(
@@ -86,6 +90,20 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.Monkey
     settings = load_settings()
     assert settings.db_password.get_secret_value() == "from the file"
     assert "from the file" not in repr(settings)
+
+
+def test_a_webhook_needs_a_secret_which_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("whsec_a2tra2tra2tra2tra2tra2tra2tra2tr\n")
+    monkeypatch.setenv("NEXAOPS_WEBHOOK_URL", "https://r.example/hook?token=abc")
+    monkeypatch.setenv("NEXAOPS_WEBHOOK_SECRET_FILE", str(secret))
+    monkeypatch.setenv("STELLAR_HORIZON_URL", "https://h.example")
+    monkeypatch.setenv("STELLAR_NETWORK", "PUBLIC")
+    settings = load_settings()
+    assert settings.webhook_key == b"k" * 24
+    assert "a2tra2tr" not in repr(settings)
+    monkeypatch.setenv("NEXAOPS_DEMO", "true")
+    assert load_settings().webhook_url is None  # no receiver takes play money for real
 
 
 def test_a_secret_file_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

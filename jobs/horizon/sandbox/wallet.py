@@ -61,7 +61,7 @@ class Terms(TypedDict, total=False):
 
 
 def memo(kind: MemoKind, value: str | None) -> Memo:
-    """A memo from what a row stores: `hash` and `return` in hex. `ValueError` for what no memo can hold."""
+    """A memo by its kind, `hash` and `return` in hex (rows hold them in base64). `ValueError` for what no memo can hold."""
     match kind:
         case "text":
             return TextMemo(value or "")
