@@ -232,7 +232,8 @@ class _Reconciliation:
 
 def _raise_undated(run: Run, attempt: Attempt, task: Task) -> None:
     """Rows whose time cannot be right stand in no order, and nothing is asked about them: a person gets them at once."""
-    batch, now = _take(run, attempt, replace(task.wanted, undated=True), None, run.settings.batch_size)
+    size = min(run.settings.batch_size, task.limit or COUNT_MOST)
+    batch, now = _take(run, attempt, replace(task.wanted, undated=True), None, size)
     if not batch:
         return
     try:
