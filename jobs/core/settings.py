@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     )  # fmt: skip
 
     horizon_urls: Annotated[tuple[str, ...], NoDecode] = _setting(
-        "STELLAR_HORIZON_URL", (), "Horizon's address; several, separated by commas, are tried in turn"
+        "STELLAR_HORIZON_URL", (), "Horizon's address; of several, separated by commas, the healthiest is asked"
     )
     network: Literal["PUBLIC", "TESTNET", "CUSTOM"] | None = _setting(
         "STELLAR_NETWORK", None, "the Stellar network: PUBLIC, TESTNET or CUSTOM"

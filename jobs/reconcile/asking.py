@@ -16,9 +16,10 @@ from uuid import UUID
 
 from jobs.core.errors import NexaError
 from jobs.core.jobs import Run
+from jobs.horizon.choice import ServerFrozen, read_watermark
 from jobs.horizon.client import WATERMARK_S, Horizon
 from jobs.horizon.decode import Undecodable, decode_envelope
-from jobs.horizon.model import Answer, Frozen, SignedEnvelope, Watermark
+from jobs.horizon.model import Answer, SignedEnvelope, Watermark
 from jobs.horizon.transport import HorizonError
 from jobs.reconcile.picture import NOTHING, AccountState, Ask, Decision, Limits, Look, Picture, Row, Verdict
 from jobs.reconcile.rules import decide, hash_to_ask
@@ -28,10 +29,6 @@ ROUNDS = 5
 GIVE_UP_AFTER = 20
 """Look-ups in a row without any answer: the server is gone, and the rest of the batch can wait."""
 _NO_ANSWER = (Answer.UNAVAILABLE, Answer.TIMEOUT, Answer.REFUSED, Answer.RATE_LIMITED)
-
-
-class ServerFrozen(NexaError):
-    """No answer of this server may change anything: another network, or its ledger went backwards."""
 
 
 @dataclass(slots=True)
@@ -85,14 +82,6 @@ async def ask_about(run: Run, horizon: Horizon, batch: Iterable[Held], now: date
     if not findings.gave_up:
         await _look_back(horizon, findings)
     return findings
-
-
-async def read_watermark(horizon: Horizon) -> Watermark:
-    """Where the server stands; raises ServerFrozen, or HorizonError when it does not say."""
-    mark = await horizon.watermark()
-    if isinstance(mark, Frozen):
-        raise ServerFrozen(f"Nothing is settled on the answers of {mark.server}: {mark.reason}")
-    return mark
 
 
 def picture_of(

@@ -1,7 +1,7 @@
 """One run over the rows that are due: batch by batch, ask, decide, settle, let go.
 
 Memory holds one batch; the books change in one transaction a batch, and only if the flags still allow it then. A
-server that dies in the middle leaves rows as they are and locks released.
+server that dies in the middle is left for the next one; without one, rows stay as they are and locks are released.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from datetime import datetime
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
-from jobs.core.errors import NexaError, SettingsError, TransientError
+from jobs.core.errors import TransientError
 from jobs.core.flags import Flag, read_flags
 from jobs.core.jobs import Run
-from jobs.horizon.client import Horizon
-from jobs.reconcile.asking import ServerFrozen, ask_about, decide_all, read_watermark
+from jobs.horizon.choice import Choice
+from jobs.reconcile.asking import decide_all
 from jobs.reconcile.cases import open_cases
+from jobs.reconcile.failover import ask_or_change_server
 from jobs.reconcile.picture import CaseReason, Decision, Row, Verdict
 from jobs.reconcile.rules import with_reason
 from jobs.reconcile.settle import Attempt, Outcome, Proved, settle
@@ -81,22 +82,24 @@ async def _reconcile(run: Run, task: Task) -> None:
     async with AsyncExitStack() as stack:
         if not run.dry_run:
             stack.enter_context(alive(run.db, attempt.owner))
-        horizon = await _choose_server(run, stack)
+        servers = await stack.enter_async_context(Choice(run))
         after: Key | None = None
-        done = spent = silent = 0
+        done = silent = 0
         while not run.should_stop():
             size = min(run.settings.batch_size, task.limit - done if task.limit is not None else COUNT_MOST)
             batch, now = _take(run, attempt, task.wanted, after, size)
             if not batch:
                 break
             try:
-                findings = await ask_about(run, horizon, batch, now, silent)
+                findings = await ask_or_change_server(run, servers, batch, now, silent)
+                if findings is None:
+                    silent = 0
+                    continue
                 silent = findings.silent
                 judged = decide_all(run, attempt.network, batch, findings)
                 go_on = _conclude(run, attempt, task.flag, judged)
             finally:
-                run.count("requests", horizon.requests - spent)
-                spent = horizon.requests
+                servers.count_requests()
                 if not run.dry_run:
                     with run.db.begin() as conn:
                         release(conn, attempt.owner, [held.row.id for held in batch])
@@ -107,30 +110,13 @@ async def _reconcile(run: Run, task: Task) -> None:
                 break
             if findings.gave_up and not run.should_stop():
                 why = findings.frozen or "it stopped answering"
-                raise TransientError(f"{horizon.server} cannot be used: {why}. What was not proved stays as it is.")
+                raise TransientError(
+                    f"{servers.current.server} cannot be used: {why}. What was not proved stays as it is."
+                )
             last = batch[-1].row
             after = (last.created_at, last.id)
             if not go_on or len(batch) < size or done == task.limit:
                 break
-
-
-async def _choose_server(run: Run, stack: AsyncExitStack) -> Horizon:
-    """The first configured server that answers and can be believed; raises what the first one said otherwise."""
-    refusal: NexaError | None = None
-    for url in run.settings.horizon_urls:
-        horizon = await stack.enter_async_context(Horizon(run.settings, run.db, job=run.job, url=url))
-        try:
-            await read_watermark(horizon)
-        except NexaError as error:
-            what = "a server is frozen" if isinstance(error, ServerFrozen) else "a server does not answer"
-            run.error(what, server=horizon.server, why=str(error))
-            run.count("requests", horizon.requests)
-            refusal = refusal or error
-        else:
-            return horizon
-    raise refusal or SettingsError(
-        "STELLAR_HORIZON_URL is not set: accepted is an address like https://horizon.stellar.org."
-    )
 
 
 def _take(run: Run, attempt: Attempt, wanted: Wanted, after: Key | None, size: int) -> tuple[list[Held], datetime]:
