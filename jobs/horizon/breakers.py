@@ -44,13 +44,14 @@ WHERE server = :server
 """)
 
 
-def read_candidates(conn: Connection, servers: Sequence[str]) -> tuple[list[Candidate], datetime]:
-    """What the database knows of each server, in the order given, and its clock; `servers` are labels, at least one."""
-    rows = conn.execute(_CANDIDATES, {"servers": list(servers), "fresh": FRESH_S}).all()
+def read_candidates(conn: Connection, servers: Sequence[str], stand_in: str | None) -> tuple[list[Candidate], datetime]:
+    """What the database knows of each server, and its clock; `servers` are labels in their order, at least one."""
+    rows = conn.execute(_CANDIDATES, {"servers": [*servers, *([stand_in] if stand_in else [])], "fresh": FRESH_S}).all()
     return [
         Candidate(
             server=row.server,
             position=row.position,
+            stand_in=row.server == stand_in,
             breaker=breaker_of(row),
             frozen=row.frozen,
             seen=Seen(row.latest_ledger, row.age_s, row.lag, row.latency_ms, row.passphrase) if row.seen else None,

@@ -20,8 +20,10 @@ from jobs.horizon.breaker import Breaker, failed, froze, succeeded
 from jobs.horizon.breakers import change, claim_try, read_candidates
 from jobs.horizon.client import Horizon, thresholds_of
 from jobs.horizon.model import Answer, Frozen, Watermark
+from jobs.horizon.provider import Provider
 from jobs.horizon.ranking import Candidate, allowed, next_due
-from jobs.horizon.servers import label_of, servers
+from jobs.horizon.rpc import Rpc
+from jobs.horizon.servers import label_of, rpc_label, servers
 from jobs.horizon.transport import HorizonError
 
 
@@ -29,7 +31,7 @@ class ServerFrozen(NexaError):
     """No answer of this server may change anything: another network, or its ledger went backwards."""
 
 
-async def read_watermark(horizon: Horizon) -> Watermark:
+async def read_watermark(horizon: Provider) -> Watermark:
     """Where the server stands; raises ServerFrozen, or HorizonError when it does not say."""
     mark = await horizon.watermark()
     if isinstance(mark, Frozen):
@@ -47,13 +49,13 @@ class Choice:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._urls = {label_of(url): url for url in reversed(run.settings.horizon_urls)}
-        self._opened: list[Horizon] = []
+        self._opened: list[Provider] = []
         self._used: set[str] = set()
         self._counted = 0
         self._failing = False
         """The current server failed, and there is no other one."""
         self._stack = AsyncExitStack()
-        self.current: Horizon
+        self.current: Provider
         """The server to ask now."""
 
     async def __aenter__(self) -> Self:
@@ -101,12 +103,14 @@ class Choice:
         )
         return True
 
-    async def _choose(self) -> Horizon:
+    async def _choose(self) -> Provider:
         """The best server that can be believed; one that is behind only when no other one can."""
         candidates, now = await asyncio.to_thread(self._read_candidates)
         refusals: list[NexaError] = []
-        behind: list[tuple[Watermark, Horizon]] = []
+        behind: list[tuple[Watermark, Provider]] = []
         for candidate in allowed(candidates, self._run.settings.passphrase, thresholds_of(self._run.settings), now):
+            if candidate.stand_in and behind:
+                break
             if candidate.breaker.left_at is not None and not await self._claim_try(candidate):
                 continue
             found = await self._try(candidate, refusals)
@@ -125,10 +129,16 @@ class Choice:
                 return self._use(found[1])
         raise min(refusals, key=_how_telling, default=NexaError("There is no other server to ask."))
 
-    async def _try(self, candidate: Candidate, refusals: list[NexaError]) -> tuple[Watermark, Horizon] | None:
+    async def _try(self, candidate: Candidate, refusals: list[NexaError]) -> tuple[Watermark, Provider] | None:
         """Where a server stands; None when it cannot be used, which its breaker is told."""
-        horizon = Horizon(self._run.settings, self._run.db, job=self._run.job, url=self._urls[candidate.server])
-        self._opened.append(await self._stack.enter_async_context(horizon))
+        settings, db, job = self._run.settings, self._run.db, self._run.job
+        horizon: Provider
+        if candidate.stand_in:
+            horizon = await self._stack.enter_async_context(Rpc(settings, db, job=job))
+        else:
+            url = self._urls[candidate.server]
+            horizon = await self._stack.enter_async_context(Horizon(settings, db, job=job, url=url))
+        self._opened.append(horizon)
         try:
             return await read_watermark(horizon), horizon
         except ServerFrozen as error:
@@ -146,24 +156,24 @@ class Choice:
         refusals.append(refused)
         return None
 
-    def _use(self, horizon: Horizon) -> Horizon:
+    def _use(self, horizon: Provider) -> Provider:
         self._used.add(horizon.server)
         return horizon
 
     def _read_candidates(self) -> tuple[list[Candidate], datetime]:
-        labels = list(servers(self._run.settings))
+        labels, rpc_url = list(servers(self._run.settings)), self._run.settings.rpc_url
         if not labels:
             raise SettingsError(
                 "STELLAR_HORIZON_URL is not set: accepted is an address like https://horizon.stellar.org."
             )
         with self._run.db.read() as conn:
-            candidates, now = read_candidates(conn, labels)
+            candidates, now = read_candidates(conn, labels, rpc_label(rpc_url) if rpc_url else None)
         return [candidate for candidate in candidates if candidate.server not in self._used], now
 
     async def _claim_try(self, candidate: Candidate, *, in_turn: bool = True) -> bool:
         return await asyncio.to_thread(claim_try, self._run.db, candidate.server, in_turn=in_turn)
 
-    async def _tell(self, horizon: Horizon, rule: Callable[[Breaker, datetime], Breaker]) -> None:
+    async def _tell(self, horizon: Provider, rule: Callable[[Breaker, datetime], Breaker]) -> None:
         await asyncio.to_thread(change, self._run.db, horizon.server, rule)
 
 

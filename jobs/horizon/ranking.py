@@ -2,7 +2,7 @@
 
 A frozen server comes last, since asking it is only worth it when there is no other; then those that did not answer,
 those that are behind, and those that are slow. Among equals the configured order decides, so that the choice does not
-flutter with every millisecond. A server without a fresh sample counts as well: only asking shows how it does.
+flutter with every millisecond. A server without a fresh sample counts as well: only asking shows how it does. A stand-in comes after all others.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class Candidate:
     frozen: bool = False
     seen: Seen | None = None
     """None: no sample, or none that is fresh."""
+    stand_in: bool = False
+    """Asked only when no other server can be used: Stellar RPC."""
 
 
 def allowed(candidates: Iterable[Candidate], passphrase: str, limits: Thresholds, now: datetime) -> list[Candidate]:
@@ -70,10 +72,10 @@ def highest_ledger(candidates: Iterable[Candidate], passphrase: str) -> int:
 
 def _demerits(
     candidate: Candidate, passphrase: str, limits: Thresholds, highest: int
-) -> tuple[bool, bool, bool, bool, int]:
+) -> tuple[bool, bool, bool, bool, bool, int]:
     seen = candidate.seen
     if seen is None:
-        return candidate.frozen, False, False, False, candidate.position
+        return candidate.stand_in, candidate.frozen, False, False, False, candidate.position
     wrong = candidate.frozen or (seen.passphrase is not None and seen.passphrase != passphrase)
     silent = seen.latest_ledger is None
     behind = (
@@ -82,4 +84,4 @@ def _demerits(
         or (seen.latest_ledger is not None and highest - seen.latest_ledger >= limits.lag_warn)
     )
     slow = seen.latency_ms is not None and seen.latency_ms > limits.p95_warn_ms
-    return wrong, silent, behind, slow, candidate.position
+    return candidate.stand_in, wrong, silent, behind, slow, candidate.position

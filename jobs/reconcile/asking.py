@@ -1,4 +1,4 @@
-"""Asks one Horizon server about a batch of rows until the rules have all they want to know.
+"""Asks one server about a batch of rows until the rules have all they want to know.
 
 The order is part of the proof: the watermark is read before the look-ups that it dates, the canary stands before any
 404 counts, and what a proof of "never" still lacks is asked in further rounds, each dated by its own watermark. After
@@ -17,9 +17,10 @@ from uuid import UUID
 from jobs.core.errors import NexaError
 from jobs.core.jobs import Run
 from jobs.horizon.choice import ServerFrozen, read_watermark
-from jobs.horizon.client import WATERMARK_S, Horizon
+from jobs.horizon.client import WATERMARK_S
 from jobs.horizon.decode import Undecodable, decode_envelope
 from jobs.horizon.model import Answer, SignedEnvelope, Watermark
+from jobs.horizon.provider import Provider
 from jobs.horizon.transport import HorizonError
 from jobs.reconcile.picture import NOTHING, AccountState, Ask, Decision, Limits, Look, Picture, Row, Verdict
 from jobs.reconcile.rules import decide, hash_to_ask
@@ -51,7 +52,7 @@ class Findings:
     """It gave up because no more requests may be sent for now."""
 
 
-async def ask_about(run: Run, horizon: Horizon, batch: Iterable[Held], now: datetime, silent: int = 0) -> Findings:
+async def ask_about(run: Run, horizon: Provider, batch: Iterable[Held], now: datetime, silent: int = 0) -> Findings:
     """Everything that the rules want to know about a batch; `silent` look-ups before it had no answer.
 
     Raises ServerFrozen, and HorizonError when the server does not say where it stands.
@@ -168,7 +169,7 @@ def _envelope(run: Run, held: Held, findings: Findings) -> SignedEnvelope | None
     return findings.envelopes[held.row.id]
 
 
-async def _look_up(run: Run, horizon: Horizon, mark: Watermark, hashes: Iterable[str], findings: Findings) -> None:
+async def _look_up(run: Run, horizon: Provider, mark: Watermark, hashes: Iterable[str], findings: Findings) -> None:
     """Looks hashes up at the same time; stops early when the run has to, or when the server answers nothing any more."""
     answers = horizon.lookup_many(hashes)
     try:
@@ -196,7 +197,7 @@ async def _look_up(run: Run, horizon: Horizon, mark: Watermark, hashes: Iterable
         await answers.aclose()
 
 
-async def _ask_more(run: Run, horizon: Horizon, wanted: list[Ask], findings: Findings) -> None:
+async def _ask_more(run: Run, horizon: Provider, wanted: list[Ask], findings: Findings) -> None:
     """One more round: accounts first, so that the watermark that follows is at or past what they showed."""
     accounts = sorted({ask.account for ask in wanted if ask.account is not None})
     places = asyncio.Semaphore(run.settings.horizon_parallel)
@@ -222,7 +223,7 @@ async def _ask_more(run: Run, horizon: Horizon, wanted: list[Ask], findings: Fin
             return
 
 
-async def _look_back(horizon: Horizon, findings: Findings) -> None:
+async def _look_back(horizon: Provider, findings: Findings) -> None:
     """Whether the server is still the one that was believed: a long batch may have outlived its first watermark."""
     try:
         await read_watermark(horizon)
@@ -232,7 +233,7 @@ async def _look_back(horizon: Horizon, findings: Findings) -> None:
         return  # it stopped answering: what it showed before is proof all the same
 
 
-async def _read_account(run: Run, horizon: Horizon, account: str, places: asyncio.Semaphore) -> AccountState | None:
+async def _read_account(run: Run, horizon: Provider, account: str, places: asyncio.Semaphore) -> AccountState | None:
     """How far an account's sequence number is; None if the server does not say, or the run has to stop."""
     async with places:
         if run.should_stop():

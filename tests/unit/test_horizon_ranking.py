@@ -53,6 +53,11 @@ def test_the_worse_the_fault_the_later_the_server() -> None:
     ) == ["well", "slow", "behind", "silent", "frozen"]
 
 
+def test_a_stand_in_comes_after_every_other_server() -> None:
+    worst = Candidate("frozen", 0, frozen=True, seen=seen(latest_ledger=None))
+    assert order(Candidate("rpc", 1, stand_in=True), worst) == ["frozen", "rpc"]
+
+
 def test_a_higher_ledger_of_another_network_lets_nobody_look_behind() -> None:
     other = Candidate("other", 2, seen=seen(latest_ledger=9_000_000, passphrase="Another network"))
     assert order(Candidate("a", 0, seen=seen()), Candidate("b", 1, seen=seen()), other) == ["a", "b", "other"]
