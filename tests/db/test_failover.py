@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from jobs.core.db import Database
 from jobs.core.settings import Settings
-from jobs.horizon.breaker import failed
+from jobs.horizon.breaker import Breaker, failed
 from jobs.horizon.breakers import change, claim_try
 from jobs.horizon.client import Horizon
 from jobs.horizon.sandbox.server import SandboxServer
@@ -271,8 +271,13 @@ def test_one_try_at_a_time_whoever_asks(db: Database, both: Settings, first: San
 
 
 def test_failures_that_several_workers_report_at_once_are_all_counted(db: Database, first: SandboxServer) -> None:
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda _: change(db, first.url, lambda b, now: failed(b, now, "no")), range(2)))
+    def slowly(breaker: Breaker, now: datetime) -> Breaker:
+        time.sleep(0.1)  # the other worker's report arrives meanwhile
+        return failed(breaker, now, "It does not answer.")
+
+    change(db, first.url, lambda breaker, _: breaker)  # a server that is known: its row is there to be locked
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: change(db, first.url, slowly), range(2)))
     assert value(db, "SELECT failures FROM ops.horizon_servers") == 2
 
 

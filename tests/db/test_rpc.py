@@ -17,6 +17,7 @@ from jobs.core.db import Database
 from jobs.core.settings import Settings
 from jobs.horizon.model import Answer, Frozen, Lookup, Watermark
 from jobs.horizon.rpc import Rpc
+from jobs.horizon.rpc_answers import account_key, read_account
 from jobs.horizon.sandbox.server import SandboxServer
 from jobs.horizon.sandbox.wallet import Wallet
 from jobs.horizon.transport import HorizonError
@@ -190,6 +191,19 @@ def test_an_accounts_sequence_comes_with_a_ledger_at_or_past_its_last_change(
     assert sequence == 999
     with pytest.raises(HorizonError, match="account"):
         ask(at, db, lambda rpc: rpc.account_sequence(Wallet.named("nobody").address))
+
+
+def test_an_account_read_ahead_of_the_servers_own_ledgers_is_dated_by_its_last_change(server: SandboxServer) -> None:
+    question = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "getLedgerEntries",
+        "params": {"keys": [account_key(PAYER.address)]},
+    }
+    result = httpx.post(f"{server.url}/rpc", json=question).json()["result"]
+    ahead = result["latestLedger"] + 2
+    result["entries"][0]["lastModifiedLedgerSeq"] = ahead
+    assert read_account(result, PAYER.address)[1] == ahead
 
 
 def test_its_requests_are_counted_by_method_and_spend_a_budget_of_their_own(
