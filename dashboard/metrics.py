@@ -20,8 +20,9 @@ from sqlalchemy import Connection, text
 from dashboard import queries
 from jobs.core.db import Database
 from jobs.core.settings import Settings
+from jobs.horizon.breaker import State, state_of
 from jobs.probes import figures
-from jobs.probes.attention import Facts, alive
+from jobs.probes.attention import Facts, alive, ledgers_behind
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BOUNDS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -141,6 +142,19 @@ class Figures:
             if server.sampled_at is not None:
                 probed.add_metric([server.server], server.sampled_at.timestamp())
         yield from (age, lag, probed)
+        behind = GaugeMetricFamily("nexaops_horizon_behind_ledgers", "Ledgers behind the server that has come furthest.",
+                                   labels=["server"])  # fmt: skip
+        for name, ledgers in ledgers_behind(facts).items():
+            behind.add_metric([name], ledgers)
+        breaker = GaugeMetricFamily(
+            "nexaops_horizon_breaker", "The state of a server's circuit breaker is the one with 1: closed is in use.",
+            labels=["server", "state"],
+        )  # fmt: skip
+        for server in facts.servers:
+            now_in = state_of(server.breaker, facts.now)
+            for state in State:
+                breaker.add_metric([server.server, state.value], float(state is now_in))
+        yield from (behind, breaker)
         hour = requests_of_last_hour(timedelta(hours=1))
         latency = GaugeMetricFamily("nexaops_horizon_latency_seconds", "Latency of the last hour's requests.",
                                     labels=["endpoint", "quantile"])  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import streamlit as st
 
@@ -16,8 +17,9 @@ from dashboard.components.states import chip, shape
 from dashboard.components.times import age, city, local_zone
 from dashboard.desk import desk
 from jobs.core.permissions import Right
+from jobs.horizon.breaker import CLOSED, Breaker
 from jobs.horizon.servers import servers as configured_servers
-from jobs.probes.attention import ServerFacts, is_stale, span
+from jobs.probes.attention import ServerFacts, is_stale, ledgers_behind, left_in_words, span
 from jobs.probes.figures import Sample
 
 require(Right.VIEW)
@@ -183,8 +185,12 @@ def servers() -> None:
     if not samples:
         empty("What each server says about itself will stand here.")
         return
+    facts = queries.standing().facts
+    behind = ledgers_behind(facts)
+    breakers = {server.server: server.breaker for server in facts.servers}
     rows: list[tuple[str, Callable[[Sample], object]]] = [
-        ("Newest ledger", lambda s: f"{s.latest_ledger:,}" if s.latest_ledger else "–"),
+        ("For the jobs", lambda s: _use(breakers.get(s.server, CLOSED), facts.now)),
+        ("Newest ledger", lambda s: _newest(s, behind.get(s.server))),
         ("Keeps since ledger", lambda s: f"{s.elder_ledger:,}" if s.elder_ledger else "–"),
         ("Ledgers behind its core", lambda s: "–" if s.lag is None else str(s.lag)),
         ("Network", _network),
@@ -192,11 +198,31 @@ def servers() -> None:
         ("Versions", lambda s: f"Horizon {s.horizon_version}, core {s.core_version}" if s.horizon_version else "–"),
         ("Fee p50, p95", lambda s: f"{s.fee_p50:,}, {s.fee_p95:,} stroops" if s.fee_p50 and s.fee_p95 else "–"),
         ("Ledger full", lambda s: f"{s.capacity_usage:.0%}" if s.capacity_usage is not None else "–"),
-        ("Asked", lambda s: age(s.at, interval_s=queries.standing().facts.probe_interval_s)),
+        ("Asked", lambda s: age(s.at, interval_s=facts.probe_interval_s)),
         ("Error", lambda s: s.error or "none"),
     ]
     table(("Figure", *(short(sample.server) for sample in samples)),
           [(label, *(read(sample) for sample in samples)) for label, read in rows])  # fmt: skip
+
+
+def _use(breaker: Breaker, now: datetime) -> object:
+    """What a server's circuit breaker means for the jobs, in words."""
+    if left := left_in_words(breaker, now):
+        return join(chip("warn", "left"), tag("div", left))
+    if breaker.failures:
+        times = "once" if breaker.failures == 1 else f"{breaker.failures} times in a row"
+        return f"in use, has failed {times}"
+    return "in use"
+
+
+def _newest(sample: Sample, behind: int | None) -> object:
+    if not sample.latest_ledger:
+        return "–"
+    number = f"{sample.latest_ledger:,}"
+    if not behind:
+        return number
+    words = f"{behind:,} {'ledger' if behind == 1 else 'ledgers'} behind the furthest server"
+    return join(number, tag("div", chip("warn", words) if behind >= SETTINGS.horizon_lag_warn else words))
 
 
 def _network(sample: Sample) -> object:

@@ -66,7 +66,10 @@ class Settings(BaseSettings):
     )  # fmt: skip
 
     horizon_urls: Annotated[tuple[str, ...], NoDecode] = _setting(
-        "STELLAR_HORIZON_URL", (), "Horizon's address; several, separated by commas, are tried in turn"
+        "STELLAR_HORIZON_URL", (), "Horizon's address; of several, separated by commas, the healthiest is asked"
+    )
+    rpc_url: str | None = _setting(
+        "STELLAR_RPC_URL", None, "Stellar RPC's address, asked by hash while no Horizon can be used"
     )
     network: Literal["PUBLIC", "TESTNET", "CUSTOM"] | None = _setting(
         "STELLAR_NETWORK", None, "the Stellar network: PUBLIC, TESTNET or CUSTOM"
@@ -163,6 +166,14 @@ class Settings(BaseSettings):
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("accepted are addresses like https://horizon.stellar.org, separated by commas")
         return urls
+
+    @field_validator("rpc_url")
+    @classmethod
+    def _one_url(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("accepted is one address like https://rpc.example.org")
+        return value
 
     @field_validator("dashboard_hosts", mode="before")
     @classmethod
@@ -279,6 +290,7 @@ def load_settings() -> Settings:
         update={
             "demo": True,
             "horizon_urls": (sandbox["url"],) if sandbox else (),
+            "rpc_url": f"{sandbox['url']}/rpc" if sandbox else None,
             "network": "CUSTOM",
             "network_passphrase": sandbox.get("passphrase", "demo"),
             "rate_limit_per_hour": 0,

@@ -14,7 +14,6 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from sqlalchemy import text
 from stellar_sdk.server_async import ServerAsync
 from stellar_sdk.utils import urljoin_with_query
 
@@ -37,26 +36,16 @@ from jobs.horizon.answers import (
 )
 from jobs.horizon.decode import Undecodable, is_account, is_hash
 from jobs.horizon.health import Thresholds, frozen_reason, is_behind
+from jobs.horizon.many import look_up_many
 from jobs.horizon.model import Answer, Entry, FeeStats, Frozen, Health, Lookup, Page, Root, Watermark
 from jobs.horizon.servers import label_of
+from jobs.horizon.standing import highest_ledger, note_root
 from jobs.horizon.transport import Body, HorizonError, Transport
 
 WATERMARK_S = 5.0
 """For how long a watermark is used again: an older one is only more careful."""
 PAGE_MAX = 200
 Order = Literal["asc", "desc"]
-
-_HIGHEST = text("SELECT highest_ledger FROM ops.horizon_servers WHERE server = :server")
-# A server on another network says nothing about how far ours has come: it must not raise the highest ledger.
-_NOTE = text("""
-INSERT INTO ops.horizon_servers AS s (server, highest_ledger, frozen_at, frozen_reason)
-VALUES (:server, CAST(:ledger AS bigint), CASE WHEN CAST(:reason AS text) IS NULL THEN NULL ELSE clock_timestamp() END,
-        :reason)
-ON CONFLICT (server) DO UPDATE
-SET highest_ledger = GREATEST(s.highest_ledger, EXCLUDED.highest_ledger),
-    frozen_at = CASE WHEN EXCLUDED.frozen_reason IS NULL THEN NULL ELSE COALESCE(s.frozen_at, EXCLUDED.frozen_at) END,
-    frozen_reason = EXCLUDED.frozen_reason, updated_at = clock_timestamp()
-""")
 
 
 def thresholds_of(settings: Settings) -> Thresholds:
@@ -110,13 +99,13 @@ class Horizon:
 
     async def root(self) -> Root:
         """Where the server stands; also notes its highest ledger, and freezes or thaws it (`frozen`)."""
-        highest = await asyncio.to_thread(self._highest)
+        highest = await asyncio.to_thread(highest_ledger, self._db, self.server)
         body = _body(await self._sdk.root().call())
         server_time = read_server_time(body.headers)
         with self._usable(body):
             root = read_root(self.server, body, server_time=server_time, latency_ms=body.latency_ms)
         self.frozen = frozen_reason(root, self._settings.passphrase, highest)
-        await asyncio.to_thread(self._note, root)
+        await asyncio.to_thread(note_root, self._db, root, self.frozen)
         return root
 
     async def health(self) -> Health:
@@ -151,39 +140,13 @@ class Horizon:
             return Lookup(asked, error.answer, self.server, error.status, error.detail)
         return self._read(asked, body, body.status)
 
-    async def lookup_many(self, hashes: Iterable[str], concurrency: int | None = None) -> AsyncGenerator[Lookup, None]:
+    def lookup_many(self, hashes: Iterable[str], concurrency: int | None = None) -> AsyncGenerator[Lookup, None]:
         """Looks hashes up at the same time and yields each answer as it comes, in no order.
 
         `concurrency` is at most, and by default, the setting's. Stopping early cancels what is on its way.
         """
-        parallel = min(concurrency or self._settings.horizon_parallel, self._settings.horizon_parallel)
-        todo = iter(hashes)
-        # Bounded: a slow consumer must slow the requests down, not fill the memory.
-        answers: asyncio.Queue[Lookup | Exception | None] = asyncio.Queue(parallel * 4)
-
-        async def look_up_next() -> None:
-            for tx_hash in todo:
-                await answers.put(await self.lookup(tx_hash))
-
-        async def look_up_all() -> None:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(parallel):
-                        group.create_task(look_up_next())
-            except ExceptionGroup as failed:  # the database, or a fault of ours: never a server's answer
-                await answers.put(failed.exceptions[0])
-            else:
-                await answers.put(None)
-
-        worker = asyncio.create_task(look_up_all())
-        try:
-            while (answer := await answers.get()) is not None:
-                if isinstance(answer, Exception):
-                    raise answer
-                yield answer
-        finally:
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
+        most = self._settings.horizon_parallel
+        return look_up_many(self.lookup, hashes, min(concurrency or most, most))
 
     async def page(
         self, account: str | None = None, *, cursor: int | None = None, order: Order = "asc", limit: int = PAGE_MAX
@@ -203,9 +166,7 @@ class Horizon:
             pages = pages.cursor(str(cursor))
         body = _body(await pages.call())
         with self._usable(body):
-            entries = tuple(
-                Entry(read_token(record), read_hashes(record), record) for record in read_records(body)[:limit]
-            )
+            entries = tuple(_entry(record) for record in read_records(body)[:limit])
             tokens = [entry.token for entry in entries]
             if cursor is not None:
                 tokens = [cursor, *tokens]
@@ -285,21 +246,14 @@ class Horizon:
         except Undecodable as error:
             raise HorizonError(Answer.GARBLED, self.server, body.status, f"{self.server}: {error}") from error
 
-    def _highest(self) -> int | None:
-        with self._db.read() as conn:
-            highest: int | None = conn.execute(_HIGHEST, {"server": self.server}).scalar()
-        return highest
 
-    def _note(self, root: Root) -> None:
-        frozen = self.frozen
-        right_network = frozen is None or frozen.signal != "network"
-        parameters = {
-            "server": self.server,
-            "ledger": root.latest_ledger if right_network else None,
-            "reason": None if frozen is None else frozen.reason,
-        }
-        with self._db.begin() as conn:
-            conn.execute(_NOTE, parameters)
+def _entry(record: JsonObject) -> Entry:
+    """A record of a page; one whose hash cannot be read is nobody's, and spoils no page."""
+    try:
+        hashes = read_hashes(record)
+    except Undecodable:
+        hashes = ()
+    return Entry(read_token(record), hashes, record)
 
 
 def _body(answer: dict[str, Any]) -> Body:

@@ -26,8 +26,8 @@ _HASH = re.compile("[0-9a-fA-F]{64}")
 _TX = (2).to_bytes(4, "big")  # ENVELOPE_TYPE_TX
 _ED25519 = bytes(4)  # KEY_TYPE_ED25519
 _SUCCESS = (xdr.TransactionResultCode.txSUCCESS, xdr.TransactionResultCode.txFEE_BUMP_INNER_SUCCESS)
-# What stellar-sdk's generated decoders raise on bytes that are not what they should be.
-_BROKEN = (ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError, XdrError)
+BROKEN = (ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError, XdrError)
+"""What stellar-sdk's generated decoders raise on bytes that are not what they should be."""
 
 _Transaction = xdr.Transaction | xdr.TransactionV0
 
@@ -58,7 +58,7 @@ def decode_envelope(envelope_xdr: str, passphrase: str) -> SignedEnvelope:
             max_time=max_time,
             max_ledger=max_ledger,
         )
-    except _BROKEN as error:
+    except BROKEN as error:
         raise Undecodable("The envelope cannot be decoded: it is cut off, or not a transaction of Stellar.") from error
 
 
@@ -106,7 +106,7 @@ def decode_transaction(
             operation_codes=() if successful else tuple(_operation_word(item) for item in results or ()),
             hash_proved=proved,
         )
-    except _BROKEN as error:
+    except BROKEN as error:
         raise Undecodable("The transaction's XDR cannot be decoded: it is cut off, or newer than this version.") from (
             error
         )

@@ -70,6 +70,8 @@ class Watermark:
     """When the oldest ledger it keeps closed; None: not known, and then retention proves nothing."""
     behind: bool
     """Lag or age at *warn* or worse: no proof of "never" while it is so."""
+    keeps_all: bool = True
+    """False: it forgets by design, so that what is older than it keeps is nobody's case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +159,16 @@ class Lookup:
     answer: Answer
     server: str
     status: int | None
+    """Of HTTP; None: there was no answer, or HTTP's status says nothing about it."""
     detail: str
     """One sentence for a person, without any secret."""
     transaction: ChainTransaction | None = None
+    verb: str = "GET /transactions/"
+
+    @property
+    def request(self) -> str:
+        """What was asked, as a proof says it."""
+        return f"{self.verb}{self.asked}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a Horizon server is called wherever it is stored or shown: scheme, host and port.
+"""What a server is called wherever it is stored or shown: scheme, host and port.
 
 Everything else that may stand in a configured address (credentials, a key in the path or the query) stays there.
 """
@@ -16,6 +16,11 @@ def label_of(url: str) -> str:
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+
+
+def rpc_label(url: str) -> str:
+    """What a Stellar RPC is called: the same host may serve a Horizon too, with a budget and a breaker of its own."""
+    return f"{label_of(url)} (RPC)"
 
 
 def servers(settings: Settings) -> tuple[str, ...]:

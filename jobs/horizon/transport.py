@@ -1,4 +1,4 @@
-"""The one HTTP client under stellar-sdk: every request to Horizon passes here, and none escapes the budget.
+"""The one HTTP client under stellar-sdk: every request to Horizon or Stellar RPC passes here, and none escapes the budget.
 
 stellar-sdk's own clients either never retry and drop the headers, or retry by themselves and so spend requests that
 nobody counts. This one owns budget, bounded retry, time and size limits, headers and figures; it parses a body once,
@@ -104,9 +104,14 @@ class Transport(BaseAsyncClient):
         *,
         accept: tuple[int, ...] = (200,),
         body_max: int = BODY_MAX,
+        question: Mapping[str, object] | None = None,
+        endpoint: str | None = None,
     ) -> Body:
-        """Like `get`, but an answer with any status in `accept` is a body too."""
-        endpoint = self._endpoint(url)
+        """Like `get`, but an answer with any status in `accept` is a body too; a `question` is posted as JSON.
+
+        `endpoint` is what the figures call the request, taken from its path if None.
+        """
+        endpoint = endpoint or self._endpoint(url)
         last: HorizonError | None = None
         for attempt in range(1, self._attempts + 1):
             try:
@@ -115,7 +120,7 @@ class Transport(BaseAsyncClient):
                 # What the server itself said before is the better reason.
                 raise last or HorizonError(Answer.RATE_LIMITED, self.label, None, str(spent)) from spent
             try:
-                return await self._once(endpoint, url, params, accept, body_max)
+                return await self._once(endpoint, url, params, accept, body_max, question)
             except HorizonError as error:
                 if not _is_transient(error) or attempt == self._attempts:
                     raise
@@ -144,7 +149,13 @@ class Transport(BaseAsyncClient):
         await asyncio.to_thread(self.journal.write, self.journal.take())
 
     async def _once(
-        self, endpoint: str, url: str, params: dict[str, str] | None, accept: tuple[int, ...], body_max: int
+        self,
+        endpoint: str,
+        url: str,
+        params: dict[str, str] | None,
+        accept: tuple[int, ...],
+        body_max: int,
+        question: Mapping[str, object] | None,
     ) -> Body:
         started = time.perf_counter()
         told = None
@@ -152,7 +163,10 @@ class Transport(BaseAsyncClient):
         answer: Answer | None = None  # stays so if the request is cancelled
         try:
             # No redirects: what answers must be the server that was configured, and its key must not travel.
-            async with self._open().get(url, params=params, allow_redirects=False) as response:
+            method = "GET" if question is None else "POST"
+            async with self._open().request(
+                method, url, params=params, json=question, allow_redirects=False
+            ) as response:
                 told = read_told(response.headers)
                 if response.status in {429, 503}:
                     retry_after = read_retry_after(response.headers)
@@ -248,7 +262,7 @@ def _is_transient(error: HorizonError) -> bool:
 
 def _sentence(label: str, status: int, body: Body | None) -> str:
     if body is None:
-        return f"{label} answered {status}, but not in Horizon's JSON."
+        return f"{label} answered {status}, but not in JSON."
     words = redact(problem_words(body)).rstrip(".")
     return f"{label} answered {status}{f' ({words})' if words else ''}."
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from urllib.parse import urlencode
 
 from jobs.core.flags import DEFAULTS, FlagState
+from jobs.horizon.breaker import CLOSED, Breaker, State, state_of
 
 BEAT_LOST_S = 30
 """A worker beats every 10 s; after this long it counts as lost."""
@@ -85,6 +86,10 @@ class ServerFacts:
     age_s: float | None = None
     """Of the newest ledger, when it was sampled."""
     lag: int | None = None
+    """Ledgers behind its own core."""
+    latest_ledger: int | None = None
+    """None also for a server on another network, whose ledgers say nothing about ours."""
+    breaker: Breaker = CLOSED
     frozen_at: datetime | None = None
     frozen_reason: str | None = None
     blocked_until: datetime | None = None
@@ -241,6 +246,9 @@ def _servers(facts: Facts) -> list[Problem]:
             why = f": {_short(server.frozen_reason)}" if server.frozen_reason else ""
             sentence = f"Settling on {server.server} is frozen since {moment(server.frozen_at, facts.now)}{why}"
             found.append(Problem(Severity.CRITICAL, sentence, server.frozen_at, "/horizon"))
+        elif server.breaker.left_at is not None:
+            sentence = f"Horizon {server.server} was {left_in_words(server.breaker, facts.now)}"
+            found.append(Problem(Severity.WARN, sentence, server.breaker.left_at, "/horizon"))
         if server.sampled_at is None:
             continue
         if is_stale(server.sampled_at, facts):
@@ -253,6 +261,35 @@ def _servers(facts: Facts) -> list[Problem]:
     if not any(server.sampled_at for server in facts.servers):
         found.append(Problem(Severity.WARN, "Horizon has not been probed yet", None, "/horizon"))
     return found
+
+
+def left_in_words(breaker: Breaker, now: datetime) -> str:
+    """Since when and why a server has been left, and when it is tried again; empty while it is used.
+
+    "left at 02:14 UTC after 3 failures (…), next try in 40 s".
+    """
+    if breaker.left_at is None or breaker.retry_at is None:
+        return ""
+    failures = "1 failure" if breaker.failures == 1 else f"{breaker.failures:,} failures"
+    why = f" ({_short(breaker.left_reason)})" if breaker.left_reason else ""
+    match state_of(breaker, now):
+        case State.OPEN:
+            then = f"next try in {span((breaker.retry_at - now).total_seconds())}"
+        case _ if breaker.trial_until is not None and now < breaker.trial_until:
+            then = "one run is trying it again"
+        case _:
+            then = "the next run tries it again"
+    return f"left at {moment(breaker.left_at, now)} after {failures}{why}, {then}"
+
+
+def ledgers_behind(facts: Facts) -> dict[str, int]:
+    """How many ledgers each server is behind the one that has come furthest; only those with a fresh sample."""
+    newest = {
+        server.server: server.latest_ledger
+        for server in facts.servers
+        if server.latest_ledger is not None and server.sampled_at is not None and not is_stale(server.sampled_at, facts)
+    }
+    return {server: max(newest.values()) - ledger for server, ledger in newest.items()}
 
 
 def is_stale(sampled_at: datetime, facts: Facts) -> bool:

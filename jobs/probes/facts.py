@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from jobs.core.flags import list_flags
 from jobs.core.settings import Settings
+from jobs.horizon.breakers import breaker_of
 from jobs.horizon.servers import servers
 from jobs.probes.attention import (
     EVENTS_LATE,
@@ -54,10 +55,11 @@ _RUNS = text("""
 """)
 
 _SERVERS = text("""
-    SELECT h.server, h.frozen_at, h.frozen_reason, h.blocked_until, s.at, s.verdict, s.reasons, s.age_s, s.lag
+    SELECT h.server, h.frozen_at, h.frozen_reason, h.blocked_until, s.at, s.verdict, s.reasons, s.age_s, s.lag,
+           s.latest_ledger, s.passphrase, h.failures, h.openings, h.left_at, h.left_reason, h.retry_at, h.trial_until
     FROM ops.horizon_servers h
     LEFT JOIN LATERAL (
-        SELECT at, verdict, reasons, age_s, lag FROM ops.horizon_samples
+        SELECT at, verdict, reasons, age_s, lag, latest_ledger, passphrase FROM ops.horizon_samples
         WHERE server = h.server ORDER BY at DESC LIMIT 1
     ) AS s ON true
     WHERE h.server = ANY (CAST(:servers AS text[]))
@@ -181,6 +183,8 @@ def _servers(conn: Connection, settings: Settings) -> list[ServerFacts]:
             reasons=tuple(str(reason["sentence"]) for reason in row.reasons or () if reason.get("verdict") != "ok"),
             age_s=row.age_s,
             lag=row.lag,
+            latest_ledger=row.latest_ledger if row.passphrase == settings.passphrase else None,
+            breaker=breaker_of(row),
             frozen_at=row.frozen_at,
             frozen_reason=row.frozen_reason,
             blocked_until=row.blocked_until,

@@ -1,4 +1,4 @@
-"""Asks one Horizon server about a batch of rows until the rules have all they want to know.
+"""Asks one server about a batch of rows until the rules have all they want to know.
 
 The order is part of the proof: the watermark is read before the look-ups that it dates, the canary stands before any
 404 counts, and what a proof of "never" still lacks is asked in further rounds, each dated by its own watermark. After
@@ -16,9 +16,11 @@ from uuid import UUID
 
 from jobs.core.errors import NexaError
 from jobs.core.jobs import Run
+from jobs.horizon.choice import ServerFrozen, read_watermark
 from jobs.horizon.client import WATERMARK_S, Horizon
 from jobs.horizon.decode import Undecodable, decode_envelope
-from jobs.horizon.model import Answer, Entry, Frozen, SignedEnvelope, Watermark
+from jobs.horizon.model import Answer, Entry, SignedEnvelope, Watermark
+from jobs.horizon.provider import Provider
 from jobs.horizon.transport import HorizonError
 from jobs.reconcile.picture import NOTHING, AccountState, Ask, Decision, Limits, Look, Picture, Row, Verdict
 from jobs.reconcile.rules import decide, hash_to_ask
@@ -28,10 +30,6 @@ ROUNDS = 5
 GIVE_UP_AFTER = 20
 """Look-ups in a row without any answer: the server is gone, and the rest of the batch can wait."""
 _NO_ANSWER = (Answer.UNAVAILABLE, Answer.TIMEOUT, Answer.REFUSED, Answer.RATE_LIMITED)
-
-
-class ServerFrozen(NexaError):
-    """No answer of this server may change anything: another network, or its ledger went backwards."""
 
 
 @dataclass(slots=True)
@@ -56,7 +54,7 @@ class Findings:
     """It gave up because no more requests may be sent for now."""
 
 
-async def ask_about(run: Run, horizon: Horizon, batch: Iterable[Held], now: datetime, silent: int = 0) -> Findings:
+async def ask_about(run: Run, horizon: Provider, batch: Iterable[Held], now: datetime, silent: int = 0) -> Findings:
     """Everything that the rules want to know about a batch; `silent` look-ups before it had no answer.
 
     Raises ServerFrozen, and HorizonError when the server does not say where it stands.
@@ -96,14 +94,6 @@ def look_at(
     for hash_ in dict.fromkeys(held.row.hash for held in batch if held.row.hash is not None):
         findings.looks[hash_] = [Look(mark, horizon.found(hash_, entries[hash_]))]
     return findings
-
-
-async def read_watermark(horizon: Horizon) -> Watermark:
-    """Where the server stands; raises ServerFrozen, or HorizonError when it does not say."""
-    mark = await horizon.watermark()
-    if isinstance(mark, Frozen):
-        raise ServerFrozen(f"Nothing is settled on the answers of {mark.server}: {mark.reason}")
-    return mark
 
 
 def picture_of(run: Run, held: Held, findings: Findings) -> Picture:
@@ -183,7 +173,7 @@ def _envelope(run: Run, held: Held, findings: Findings) -> SignedEnvelope | None
     return findings.envelopes[held.row.id]
 
 
-async def _look_up(run: Run, horizon: Horizon, mark: Watermark, hashes: Iterable[str], findings: Findings) -> None:
+async def _look_up(run: Run, horizon: Provider, mark: Watermark, hashes: Iterable[str], findings: Findings) -> None:
     """Looks hashes up at the same time; stops early when the run has to, or when the server answers nothing any more."""
     answers = horizon.lookup_many(hashes)
     try:
@@ -211,7 +201,7 @@ async def _look_up(run: Run, horizon: Horizon, mark: Watermark, hashes: Iterable
         await answers.aclose()
 
 
-async def _ask_more(run: Run, horizon: Horizon, wanted: list[Ask], findings: Findings) -> None:
+async def _ask_more(run: Run, horizon: Provider, wanted: list[Ask], findings: Findings) -> None:
     """One more round: accounts first, so that the watermark that follows is at or past what they showed."""
     accounts = sorted({ask.account for ask in wanted if ask.account is not None})
     places = asyncio.Semaphore(run.settings.horizon_parallel)
@@ -236,7 +226,7 @@ async def _ask_more(run: Run, horizon: Horizon, wanted: list[Ask], findings: Fin
             return
 
 
-async def _look_back(horizon: Horizon, findings: Findings) -> None:
+async def _look_back(horizon: Provider, findings: Findings) -> None:
     """Whether the server is still the one that was believed: a long batch may have outlived its first watermark."""
     try:
         await read_watermark(horizon)
@@ -246,7 +236,7 @@ async def _look_back(horizon: Horizon, findings: Findings) -> None:
         return  # it stopped answering: what it showed before is proof all the same
 
 
-async def _read_account(run: Run, horizon: Horizon, account: str, places: asyncio.Semaphore) -> AccountState | None:
+async def _read_account(run: Run, horizon: Provider, account: str, places: asyncio.Semaphore) -> AccountState | None:
     """How far an account's sequence number is; None if the server does not say, or the run has to stop."""
     async with places:
         if run.should_stop():

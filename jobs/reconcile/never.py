@@ -116,7 +116,7 @@ def _proof(picture: Picture, envelope: SignedEnvelope, newest: Watermark, reason
         "closed_at": newest.closed_at.isoformat(),
         "elder_ledger": newest.elder_ledger,
         "requests": [
-            f"GET /transactions/{look.lookup.asked} → {look.lookup.status} after ledger {look.watermark.ledger}"
+            f"{look.lookup.request} → {look.lookup.status or look.lookup.answer} after ledger {look.watermark.ledger}"
             for look in picture.looks
         ],
         "hashes": list(envelope.hashes),

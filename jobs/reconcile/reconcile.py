@@ -1,7 +1,7 @@
 """One run over the rows that are due: pages or hashes, batch by batch: ask, decide, settle, let go.
 
 Memory holds one batch; the books change in one transaction a batch, and only if the flags still allow it then. A
-server that dies in the middle leaves rows as they are and locks released.
+server that dies in the middle is left for the next one; without one, rows stay as they are and locks are released.
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from jobs.core.errors import NexaError, SettingsError, TransientError
+from jobs.core.errors import TransientError
 from jobs.core.flags import Flag
 from jobs.core.jobs import Run
+from jobs.horizon.choice import Choice, ServerFrozen, read_watermark
 from jobs.horizon.client import Horizon
-from jobs.reconcile.asking import ServerFrozen, ask_about, decide_all, look_at, read_watermark
+from jobs.horizon.model import Answer
+from jobs.horizon.provider import Provider
+from jobs.horizon.transport import HorizonError
+from jobs.reconcile.asking import decide_all, look_at
 from jobs.reconcile.conclude import Judged, conclude
+from jobs.reconcile.failover import ask_or_change_server
 from jobs.reconcile.picture import Picture
 from jobs.reconcile.plan import NETWORK, NETWORK_FROM, Sample, make_plan, to_sample
 from jobs.reconcile.reading import Chunk, newest_pages, planned_pages, scope_name
@@ -67,19 +72,18 @@ async def _reconcile(run: Run, task: Task) -> None:
         if not run.dry_run:
             stack.enter_context(alive(run.db, attempt.owner))
         _raise_undated(run, attempt, task)
-        horizon = await _choose_server(run, stack)
-        await _Reconciliation(run, task, attempt, horizon).work()
+        servers = await stack.enter_async_context(Choice(run))
+        await _Reconciliation(run, task, attempt, servers).work()
 
 
 class _Reconciliation:
-    """One run on one server: pages where they are cheaper, hashes for everything that no page has shown."""
+    """One run: pages where they are cheaper, hashes for everything that no page has shown."""
 
-    def __init__(self, run: Run, task: Task, attempt: Attempt, horizon: Horizon) -> None:
+    def __init__(self, run: Run, task: Task, attempt: Attempt, servers: Choice) -> None:
         self._run = run
         self._task = task
         self._attempt = attempt
-        self._horizon = horizon
-        self._requests = 0
+        self._servers = servers
         self._done = self._total = 0
         self._silent = 0
         self._after: Key | None = None
@@ -88,12 +92,10 @@ class _Reconciliation:
 
     async def work(self) -> None:
         try:
-            due = await self._due()
-            self._total = due.rows if self._task.limit is None else min(due.rows, self._task.limit)
-            self._run.progress(0, self._total)
             if self._task.limit is None and self._task.wanted.transaction_id is None:
-                await self._by_pages(due)
+                await self._by_pages()
             else:
+                due = await self._due(self._servers.current)
                 askable = due.others + sum(group.rows for group in due.groups)
                 self._run.count("requests_estimated", min(askable, self._total))
             while not (self._over or self._run.should_stop()):
@@ -102,20 +104,38 @@ class _Reconciliation:
                 if left == 0 or await self._by_hash(self._task.wanted, left) < left:
                     break
         finally:
-            self._count_requests()
+            self._servers.count_requests()
 
-    async def _by_pages(self, due: Due) -> None:
+    async def _by_pages(self) -> None:
+        """Plans for the server and reads its pages; when another one takes over, it is planned anew for that."""
+        while isinstance(horizon := self._servers.current, Horizon):
+            try:
+                await self._plan_and_read(horizon)
+            except (ServerFrozen, HorizonError) as error:
+                if self._servers.current is not horizon:
+                    continue
+                spent = isinstance(error, HorizonError) and error.answer is Answer.RATE_LIMITED
+                frozen = isinstance(error, ServerFrozen)
+                if not await self._servers.leave(str(error), frozen=frozen, failures=0 if spent else 1):
+                    raise
+            else:
+                return
+        due = await self._due(self._servers.current)
+        self._run.count("requests_estimated", due.others + sum(group.rows for group in due.groups))
+
+    async def _plan_and_read(self, horizon: Horizon) -> None:
         """First what the newest pages show, then what the plan names; in turns with what waits in vain."""
-        run, horizon = self._run, self._horizon
+        run = self._run
+        due = await self._due(horizon)
         samples: dict[str, Sample] = {}
         if scopes := to_sample(due.groups)[:SAMPLE_MOST]:
             mark = await read_watermark(horizon)
-            await self._settle_pages(newest_pages(run, horizon, scopes, mark.ledger, samples), None)
-            due = await self._due()
+            await self._settle_pages(horizon, newest_pages(run, horizon, scopes, mark.ledger, samples), None)
+            due = await self._due(horizon)
         plan = make_plan(due.groups, samples, others=due.others)
         if plan.requests >= NETWORK_FROM:
             mark = await read_watermark(horizon)
-            await self._settle_pages(newest_pages(run, horizon, [NETWORK], mark.ledger, samples), None)
+            await self._settle_pages(horizon, newest_pages(run, horizon, [NETWORK], mark.ledger, samples), None)
             plan = make_plan(due.groups, samples, others=due.others)
         run.count("requests_estimated", plan.requests + len(samples))
         for reading in plan.readings[:20]:
@@ -123,9 +143,12 @@ class _Reconciliation:
             run.info(f"plan: about {reading.pages:,} pages for {reading.rows:,} rows", **where)
         if plan.readings:
             run.info(f"plan: {plan.by_hash:,} rows by hash, about {plan.requests:,} requests in all")
-            await self._settle_pages(planned_pages(run, horizon, plan, self._attempt.network), plan.oldest)
+            pages = planned_pages(run, horizon, plan, self._attempt.network)
+            await self._settle_pages(horizon, pages, plan.oldest)
 
-    async def _settle_pages(self, chunks: AsyncGenerator[Chunk, None], oldest: datetime | None) -> None:
+    async def _settle_pages(
+        self, horizon: Horizon, chunks: AsyncGenerator[Chunk, None], oldest: datetime | None
+    ) -> None:
         """Settles what pages show: one chunk is judged while the one before it is written.
 
         Rows that were created before `oldest`, or are asked for in vain again and again, get as many requests as the
@@ -138,7 +161,7 @@ class _Reconciliation:
                 async for chunk in chunks:
                     if self._over or self._run.should_stop():
                         break
-                    batch, judged = await self._judge(chunk)
+                    batch, judged = await self._judge(horizon, chunk)
                     if writing is not None:
                         await asyncio.wait({writing})
                     before, writing = (
@@ -147,6 +170,7 @@ class _Reconciliation:
                     )
                     if before is not None:
                         before.result()
+                    self._servers.count_requests()
                     if waiting is not None:
                         await writing
                         turn = max(1, len(chunk.moves))
@@ -157,55 +181,64 @@ class _Reconciliation:
                 await writing
         self._after = None
 
-    async def _judge(self, chunk: Chunk) -> tuple[list[Held], Judged]:
+    async def _judge(self, horizon: Horizon, chunk: Chunk) -> tuple[list[Held], Judged]:
         """The rows that a chunk is about, held, and the decision on each."""
         entries = {hash_: entry for entry in chunk.entries for hash_ in entry.hashes}
         batch, now = await asyncio.to_thread(self._take_listed, list(entries))
         try:
-            mark = await read_watermark(self._horizon)
+            mark = await read_watermark(horizon)
 
             def judge() -> Judged:
-                findings = look_at(self._horizon, mark, batch, entries, now)
+                findings = look_at(horizon, mark, batch, entries, now)
                 return decide_all(self._run, self._attempt.network, batch, findings)
 
             return batch, await asyncio.to_thread(judge)
         except BaseException:
-            await asyncio.to_thread(self._let_go, batch)
+            await asyncio.to_thread(_let_go, self._run, self._attempt, batch)
             raise
 
     async def _by_hash(self, wanted: Wanted, size: int) -> int:
-        """Asks for the next rows by their hashes and settles them; how many there were."""
+        """Asks for the next rows by their hashes and settles them; how many there were, `size` if they are asked again."""
         batch, now = _take(self._run, self._attempt, wanted, self._after, size)
         if not batch:
             return 0
         try:
-            findings = await ask_about(self._run, self._horizon, batch, now, self._silent)
+            findings = await ask_or_change_server(self._run, self._servers, batch, now, self._silent)
+            if findings is None:
+                self._silent = 0
+                _let_go(self._run, self._attempt, batch)
+                return size
             self._silent = findings.silent
             judged = decide_all(self._run, self._attempt.network, batch, findings)
         except BaseException:
-            self._let_go(batch)
+            _let_go(self._run, self._attempt, batch)
             raise
         self._settle(batch, judged)
+        self._servers.count_requests()
         if findings.spent:
             self._run.warning("the request budget is spent: what was not asked waits for the next run")
             self._over = True
         elif findings.gave_up and not self._run.should_stop():
             why = findings.frozen or "it stopped answering"
-            raise TransientError(f"{self._horizon.server} cannot be used: {why}. What was not proved stays as it is.")
+            server = self._servers.current.server
+            raise TransientError(f"{server} cannot be used: {why}. What was not proved stays as it is.")
         self._after = batch[-1].row.order
         return len(batch)
 
-    async def _due(self) -> Due:
-        mark = await read_watermark(self._horizon)
+    async def _due(self, server: Provider) -> Due:
+        mark = await read_watermark(server)
         with self._run.db.read() as conn:
-            return read_due(conn, self._task.wanted, mark, self._run.settings.passphrase, run_id=self._run.id)
+            due = read_due(conn, self._task.wanted, mark, self._run.settings.passphrase, run_id=self._run.id)
+        self._total = self._done + (due.rows if self._task.limit is None else min(due.rows, self._task.limit))
+        self._run.progress(self._done, self._total)
+        return due
 
     def _settle(self, batch: Sequence[Held], judged: Judged, moves: Sequence[Move] = ()) -> None:
         """Writes what follows for a batch that is held, and lets go of it."""
         try:
             go_on = conclude(self._run, self._attempt, self._task.flag, judged, moves)
         finally:
-            self._let_go(batch)
+            _let_go(self._run, self._attempt, batch)
         self._over = self._over or not go_on
         self._done += len(batch)
         self._run.progress(self._done, max(self._total, self._done))
@@ -220,19 +253,10 @@ class _Reconciliation:
             owner = self._attempt.owner
             return hold_listed(conn, wanted, hashes, owner=owner, run_id=run_id), database_now(conn)
 
-    def _let_go(self, batch: Sequence[Held]) -> None:
-        self._count_requests()
-        _let_go(self._run, self._attempt, batch)
-
-    def _count_requests(self) -> None:
-        sent = self._horizon.requests
-        self._run.count("requests", sent - self._requests)
-        self._requests = sent
-
 
 def _raise_undated(run: Run, attempt: Attempt, task: Task) -> None:
     """Rows whose time cannot be right stand in no order, and nothing is asked about them: a person gets them at once."""
-    size = min(run.settings.batch_size, task.limit or COUNT_MOST)
+    size = min(run.settings.batch_size, task.limit or run.settings.batch_size)
     batch, now = _take(run, attempt, replace(task.wanted, undated=True), None, size)
     if not batch:
         return
@@ -256,22 +280,3 @@ def _let_go(run: Run, attempt: Attempt, batch: Sequence[Held]) -> None:
     if batch and not run.dry_run:
         with run.db.begin() as conn:
             release(conn, attempt.owner, [held.row.id for held in batch])
-
-
-async def _choose_server(run: Run, stack: AsyncExitStack) -> Horizon:
-    """The first configured server that answers and can be believed; raises what the first one said otherwise."""
-    refusal: NexaError | None = None
-    for url in run.settings.horizon_urls:
-        horizon = await stack.enter_async_context(Horizon(run.settings, run.db, job=run.job, url=url))
-        try:
-            await read_watermark(horizon)
-        except NexaError as error:
-            what = "a server is frozen" if isinstance(error, ServerFrozen) else "a server does not answer"
-            run.error(what, server=horizon.server, why=str(error))
-            run.count("requests", horizon.requests)
-            refusal = refusal or error
-        else:
-            return horizon
-    raise refusal or SettingsError(
-        "STELLAR_HORIZON_URL is not set: accepted is an address like https://horizon.stellar.org."
-    )

@@ -111,7 +111,7 @@ def _from_inclusion(picture: Picture, look: Look, transaction: ChainTransaction)
     operations = relevant(transaction)
     proof: dict[str, Json] = {
         "server": look.lookup.server,
-        "request": f"GET /transactions/{asked}",
+        "request": look.lookup.request,
         "ledger": transaction.ledger,
         "closed_at": transaction.closed_at.isoformat(),
         "hash": transaction.canonical,
@@ -151,7 +151,9 @@ def _from_absence(picture: Picture) -> Decision:
         if others:
             return _keep("absent", "Absent under this hash; its other hash was not asked yet.", Ask(others))
     if not picture.canary and not picture.lists_nothing:
-        return _keep("no_canary", "A transaction that the server itself listed is absent too: its 404 means nothing.")
+        return _keep("no_canary", "Nothing that the server itself lists was found by its hash: its 404 means nothing.")
+    if any(_forgotten(look.watermark, row) and not look.watermark.keeps_all for look in picture.looks):
+        return _keep("beyond_memory", "It is older than what this server keeps by design: a Horizon has to be asked.")
     if any(_forgotten(look.watermark, row) for look in picture.looks):
         return _case(
             CaseReason.BEYOND_HISTORY, "It is older than what this Horizon remembers: this server cannot know.", picture
@@ -198,7 +200,7 @@ def _case(reason: CaseReason, sentence: str, picture: Picture) -> Decision:
             "elder_closed_at": None
             if look.watermark.elder_closed_at is None
             else look.watermark.elder_closed_at.isoformat(),
-            "request": f"GET /transactions/{look.lookup.asked}",
+            "request": look.lookup.request,
             "found": look.lookup.detail,
         }
     return Decision(Verdict.CASE, reason, sentence, details)

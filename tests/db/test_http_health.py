@@ -130,6 +130,27 @@ def test_events_that_are_not_taken_are_figures_where_there_is_a_receiver(client:
     assert 3500 < found["nexaops_event_oldest_seconds"] < 3700
 
 
+def test_metrics_say_which_server_was_left_and_which_is_behind(client: httpx.Client, db: Database) -> None:
+    seed.living(db)
+    here, there = seed.SERVERS
+    with db.begin() as conn:
+        conn.execute(
+            text("UPDATE ops.horizon_samples SET latest_ledger = latest_ledger - 4 WHERE server = :s"), {"s": there}
+        )
+        conn.execute(
+            text(
+                "UPDATE ops.horizon_servers SET failures = 3, openings = 1, left_at = now(),"
+                " retry_at = now() + interval '30 s' WHERE server = :s"
+            ),
+            {"s": there},
+        )
+    found = figures(client)
+    states = ("closed", "half_open", "open")
+    assert [found[f"nexaops_horizon_breaker {here} {state}"] for state in states] == [1, 0, 0]
+    assert [found[f"nexaops_horizon_breaker {there} {state}"] for state in states] == [0, 0, 1]
+    assert (found[f"nexaops_horizon_behind_ledgers {here}"], found[f"nexaops_horizon_behind_ledgers {there}"]) == (0, 4)
+
+
 def test_each_run_is_counted_once_when_it_ends(client: httpx.Client, db: Database) -> None:
     figures(client)
     with db.begin() as conn:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlalchemy import text
 
@@ -57,3 +59,34 @@ def test_another_network_stands_out(db: Database, settings: Settings) -> None:
     with db.begin() as conn:
         conn.execute(text("UPDATE ops.horizon_samples SET passphrase = 'Somewhere else'"))
     assert "another network" in seen(run_page(db, settings, "horizon", seed.person(db, Role.VIEWER)))
+
+
+def test_a_server_that_was_left_says_since_when_why_and_when_it_is_tried_again(
+    db: Database, settings: Settings
+) -> None:
+    seed.living(db)
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "UPDATE ops.horizon_servers SET failures = 3, openings = 1, left_at = now() - interval '9 s',"
+                " left_reason = 'It does not answer.', retry_at = now() + interval '40 s' WHERE server = :server"
+            ),
+            {"server": seed.SERVERS[1]},
+        )
+        at = conn.execute(text("SELECT left_at FROM ops.horizon_servers WHERE left_at IS NOT NULL")).scalar_one()
+    said = seen(run_page(db, settings, "horizon", seed.person(db, Role.VIEWER)))
+    found = re.search(r"left at (\d\d:\d\d) UTC after 3 failures \(It does not answer\), next try in (\d+) s", said)
+    assert found
+    assert found[1] == f"{at:%H:%M}"
+    assert 30 <= int(found[2]) <= 40
+
+
+def test_of_servers_side_by_side_the_one_that_is_behind_stands_out(db: Database, settings: Settings) -> None:
+    seed.living(db)
+    with db.begin() as conn:
+        conn.execute(
+            text("UPDATE ops.horizon_samples SET latest_ledger = latest_ledger - 4 WHERE server = :server"),
+            {"server": seed.SERVERS[1]},
+        )
+    said = seen(run_page(db, settings, "horizon", seed.person(db, Role.VIEWER)))
+    assert said.count("4 ledgers behind the furthest server") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.core.flags import Flag, FlagState
+from jobs.horizon.breaker import Breaker
 from jobs.probes.attention import (
     EventFacts,
     Facts,
@@ -20,6 +22,8 @@ from jobs.probes.attention import (
     Severity,
     WorkerFacts,
     find_problems,
+    ledgers_behind,
+    left_in_words,
     moment,
     span,
     worst,
@@ -68,6 +72,33 @@ def only(facts: Facts) -> Problem:
 def test_a_quiet_day_has_no_problem() -> None:
     assert find_problems(well()) == []
     assert worst([]) is None
+
+
+def test_a_server_that_was_left_says_why_and_when_it_is_tried_again() -> None:
+    breaker = Breaker(3, 1, ago(minutes=46), "It does not answer.", NOW + timedelta(seconds=40))
+    found = only(well(servers=[server(breaker=breaker)]))
+    assert (found.severity, found.sentence) == (
+        Severity.WARN,
+        f"Horizon {SERVER} was left at 02:14 UTC after 3 failures (It does not answer), next try in 40 s",
+    )
+
+
+def test_a_left_server_whose_pause_is_over_says_who_tries_it() -> None:
+    due = Breaker(1, 1, ago(minutes=46), None, ago(seconds=1))
+    assert left_in_words(due, NOW) == "left at 02:14 UTC after 1 failure, the next run tries it again"
+    under_way = replace(due, trial_until=NOW + timedelta(minutes=1))
+    assert left_in_words(under_way, NOW).endswith("one run is trying it again")
+
+
+def test_only_fresh_samples_of_our_network_say_how_far_a_server_is_behind() -> None:
+    servers = [
+        server(server="a", latest_ledger=1000),
+        server(server="b", latest_ledger=997),
+        server(server="old", latest_ledger=2000, sampled_at=ago(minutes=5)),
+        server(server="elsewhere", latest_ledger=None),
+    ]
+    assert ledgers_behind(well(servers=servers)) == {"a": 0, "b": 3}
+    assert ledgers_behind(well(servers=[])) == {}
 
 
 def test_a_failing_job_says_how_often_since_when_and_why() -> None:

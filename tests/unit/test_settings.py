@@ -83,6 +83,18 @@ def test_several_servers_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch
     assert load_settings().horizon_urls == ("https://a.example", "http://b.example:8000")
 
 
+def test_an_address_of_stellar_rpc_is_an_address_and_its_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STELLAR_RPC_URL", "hunter2")
+    with pytest.raises(SettingsError, match="STELLAR_RPC_URL is not accepted") as error:
+        load_settings()
+    assert "hunter2" not in str(error.value)
+
+
+def test_the_demo_never_asks_a_real_rpc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STELLAR_RPC_URL", "https://rpc.example.org")
+    assert load_settings().rpc_url is None
+
+
 def test_a_secret_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "password"
     secret.write_text("from the file\n")

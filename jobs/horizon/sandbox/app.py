@@ -1,4 +1,4 @@
-"""The sandbox's routes: Horizon's read endpoints, submission, and `/sandbox` to see and switch its faults."""
+"""The sandbox's routes: Horizon's read endpoints, submission, Stellar RPC, and `/sandbox` to see and switch its faults."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from jobs.horizon.sandbox.gate import Gate, seen_by
 from jobs.horizon.sandbox.history import history_routes
 from jobs.horizon.sandbox.ledger import SandboxLedger
 from jobs.horizon.sandbox.problems import NOT_FOUND, Problem
+from jobs.horizon.sandbox.rpc import rpc_routes
 from jobs.horizon.sandbox.submission import submission_routes
 from jobs.horizon.sandbox.view import Viewer
 
@@ -67,6 +68,7 @@ def build_app(
         routes=[
             *history_routes(ledger),
             *submission_routes(ledger, faults, close_at_once=not close_by_itself),
+            *rpc_routes(ledger, faults),
             Route("/", root),
             Route("/health", health),
             Route("/fee_stats", fee_stats),

@@ -19,7 +19,6 @@ from jobs.horizon.sandbox.operations import joined, operation_records
 from jobs.horizon.sandbox.paging import PageQuery, Rendered, page_query, walk
 from jobs.horizon.sandbox.problems import BEFORE_HISTORY, NOT_FOUND, bad_field
 from jobs.horizon.sandbox.records import Included
-from jobs.horizon.sandbox.state import SandboxAccount
 from jobs.horizon.sandbox.view import View
 
 _HEX = frozenset("0123456789abcdef")
@@ -102,15 +101,7 @@ class _History:
         found = self._ledger.account(_account_id(request))
         if found is None:
             raise NOT_FOUND
-        return hal(request, documents.account(found, self._sequence_seen(found, seen_by(request))))
-
-    def _sequence_seen(self, found: SandboxAccount, view: View) -> int:
-        """The account's sequence number at the view's own ledger. Balances are always the newest: nothing proves by them."""
-        if found.sequence_ledger <= view.latest:
-            return found.sequence
-        later = self._ledger.chain.transactions(found.id)
-        unseen = [entry.sequence for entry in later if entry.ledger > view.latest and entry.source == found.id]
-        return min(unseen, default=found.sequence + 1) - 1
+        return hal(request, documents.account(found, self._ledger.sequence_at(found, seen_by(request).latest)))
 
     async def ledgers(self, request: Request) -> Response:
         view = seen_by(request)

@@ -100,6 +100,14 @@ class SandboxLedger:
         """The account as of the last closed ledger; to be read, not changed."""
         return self._state.accounts.get(account_id)
 
+    def sequence_at(self, account: SandboxAccount, ledger: int) -> int:
+        """An account's sequence number at an earlier ledger. Balances are always the newest: nothing proves by them."""
+        if account.sequence_ledger <= ledger:
+            return account.sequence
+        later = self.chain.transactions(account.id)
+        unseen = [entry.sequence for entry in later if entry.ledger > ledger and entry.source == account.id]
+        return min(unseen, default=account.sequence + 1) - 1
+
     def find(self, tx_hash: str) -> Included | None:
         """An included transaction under its hash, or a fee-bump under either of its two."""
         return self.chain.find(tx_hash)
