@@ -7,6 +7,7 @@ was not multiplexed — an id of 0 is an id.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -183,6 +184,15 @@ class Frozen:
     """`network` or `regress`."""
     reason: str
     """One sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What an account holds, in stroops by asset, at a ledger at or past the one at which it was read."""
+
+    account: str
+    balances: Mapping[Asset, int]
+    ledger: int
 
 
 @dataclass(frozen=True, slots=True)

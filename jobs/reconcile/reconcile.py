@@ -81,7 +81,7 @@ async def _reconcile(run: Run, task: Task) -> None:
     async with AsyncExitStack() as stack:
         if not run.dry_run:
             stack.enter_context(alive(run.db, attempt.owner))
-        horizon = await _choose_server(run, stack)
+        horizon = await choose_server(run, stack)
         after: Key | None = None
         done = spent = silent = 0
         while not run.should_stop():
@@ -114,7 +114,7 @@ async def _reconcile(run: Run, task: Task) -> None:
                 break
 
 
-async def _choose_server(run: Run, stack: AsyncExitStack) -> Horizon:
+async def choose_server(run: Run, stack: AsyncExitStack) -> Horizon:
     """The first configured server that answers and can be believed; raises what the first one said otherwise."""
     refusal: NexaError | None = None
     for url in run.settings.horizon_urls:

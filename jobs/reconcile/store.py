@@ -82,6 +82,12 @@ def peek_batch(conn: Connection, wanted: Wanted, *, after: Key | None, limit: in
     return [_held(row) for row in rows]
 
 
+def read_rows(conn: Connection, ids: Sequence[UUID]) -> list[Held]:
+    """Rows by their ids and in that order, whatever their status."""
+    rows = conn.execute(_statement(_BY_ID), {"ids": list(ids)}).mappings()
+    return [_held(row) for row in rows]
+
+
 def count_due(conn: Connection, wanted: Wanted, *, most: int) -> int:
     """How many rows are due, counted up to `most`."""
     return int(conn.execute(_statement(_COUNT), _parameters(wanted, None, most)).scalar_one())
@@ -238,6 +244,11 @@ _PEEK = """
 WITH due AS MATERIALIZED (SELECT t.id {due} ORDER BY t.created_at, t.id LIMIT :limit)
 SELECT {columns} FROM due JOIN transactions t ON t.id = due.id JOIN users u ON u.id = t.user_id
  ORDER BY t.created_at, t.id
+"""
+
+_BY_ID = """
+SELECT {columns} FROM transactions t JOIN users u ON u.id = t.user_id
+ WHERE t.id = ANY(CAST(:ids AS uuid[])) ORDER BY t.id
 """
 
 _COUNT = "SELECT count(*) FROM (SELECT 1 {due} LIMIT :limit) AS due"
