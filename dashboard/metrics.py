@@ -105,6 +105,7 @@ class Figures:
         yield from self._ended()
         yield from _of_jobs(facts)
         yield from _of_money(facts)
+        yield from _of_integrity(facts)
         yield from self._of_horizon(facts)
         flags = GaugeMetricFamily("nexaops_flag", "Feature flags, 1 is on.", labels=["flag"])
         for state in facts.flags:
@@ -177,6 +178,17 @@ def _of_money(facts: Facts) -> Iterator[Metric]:
     yield _gauge("cases_open", "Cases that wait for a decision.", facts.cases)
     age = (facts.now - facts.oldest_case).total_seconds() if facts.oldest_case is not None else 0.0
     yield _gauge("case_oldest_seconds", "Age of the oldest of them; 0 without any.", age)
+
+
+def _of_integrity(facts: Facts) -> Iterator[Metric]:
+    findings = GaugeMetricFamily("nexaops_integrity_findings_open", "What differs in the books.", labels=["check"])
+    proved = GaugeMetricFamily("nexaops_integrity_proved_timestamp_seconds", "When its last whole pass began.",
+                               labels=["check"])  # fmt: skip
+    for check in facts.checks:
+        findings.add_metric([check.name], check.findings)
+        if check.as_of is not None:
+            proved.add_metric([check.name], check.as_of.timestamp())
+    yield from (findings, proved)
 
 
 def _gauge(name: str, what: str, value: float) -> GaugeMetricFamily:

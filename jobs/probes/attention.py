@@ -6,7 +6,7 @@ link leads one click closer to the cause.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -99,6 +99,16 @@ class PendingFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckFacts:
+    """A check of integrity: when its last whole pass began, and what it found that is still so."""
+
+    name: str
+    as_of: datetime | None = None
+    findings: int = 0
+    oldest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the rules look at, read at `now` (the database's clock)."""
 
@@ -114,12 +124,13 @@ class Facts:
     pending_after: timedelta = timedelta(minutes=30)
     cases: int = 0
     oldest_case: datetime | None = None
+    checks: Sequence[CheckFacts] = ()
     flags: Sequence[FlagState] = field(default_factory=tuple)
 
 
 def find_problems(facts: Facts) -> list[Problem]:
     """All problems, worst first, and within a severity the oldest first."""
-    found = [*_workers(facts), *_servers(facts), *_jobs(facts), *_money(facts), *_switches(facts)]
+    found = [*_workers(facts), *_servers(facts), *_jobs(facts), *_money(facts), *_books(facts), *_switches(facts)]
     order = list(Severity)
     return sorted(found, key=lambda item: (order.index(item.severity), item.since or facts.now))
 
@@ -252,6 +263,29 @@ def _money(facts: Facts) -> list[Problem]:
         since = f", the oldest since {moment(oldest, facts.now)}" if oldest else ""
         sentence = f"{are} been pending for more than {span(facts.pending_after.total_seconds())}{since}"
         found.append(Problem(Severity.WARN, sentence, oldest, "/transactions?status=PENDING"))
+    return found
+
+
+_PROVED: Mapping[str, tuple[str, Severity]] = {
+    "wallets": ("Wallets do not hold what the books say", Severity.WARN),
+    "history": ("The network contradicts what was settled", Severity.CRITICAL),
+}
+_BOOKS = ("The books do not balance", Severity.CRITICAL)
+
+
+def _books(facts: Facts) -> list[Problem]:
+    """Open findings: one problem for the books, whatever differs in them, one for wallets, one for the history."""
+    by_kind: dict[tuple[str, Severity], list[CheckFacts]] = {}
+    for check in facts.checks:
+        if check.findings:
+            by_kind.setdefault(_PROVED.get(check.name, _BOOKS), []).append(check)
+    found = []
+    for (what, severity), checks in by_kind.items():
+        count = sum(check.findings for check in checks)
+        oldest = min((check.oldest for check in checks if check.oldest is not None), default=None)
+        since = f", the oldest since {moment(oldest, facts.now)}" if oldest else ""
+        findings = "1 finding is open" if count == 1 else f"{count:,} findings are open"
+        found.append(Problem(severity, f"{what}: {findings}{since}", oldest, "/integrity"))
     return found
 
 

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, text
 from jobs.core.flags import list_flags
 from jobs.core.settings import Settings
 from jobs.horizon.servers import servers
-from jobs.probes.attention import STALE_INTERVALS, Facts, JobFacts, PendingFacts, ServerFacts, WorkerFacts
+from jobs.integrity.findings import read_checks
+from jobs.probes.attention import STALE_INTERVALS, CheckFacts, Facts, JobFacts, PendingFacts, ServerFacts, WorkerFacts
 from jobs.schedule.model import Schedule, fires
 from jobs.schedule.store import list_schedules
 from jobs.schedule.words import in_words
@@ -83,6 +84,7 @@ def read_facts(conn: Connection, settings: Settings) -> Facts:
         pending_after=after,
         cases=cases.n,
         oldest_case=cases.oldest,
+        checks=[CheckFacts(one.check.value, one.as_of, one.findings, one.oldest) for one in read_checks(conn)],
         flags=list_flags(conn),
     )
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from jobs.core.flags import Flag, FlagState
 from jobs.probes.attention import (
+    CheckFacts,
     Facts,
     JobFacts,
     PendingFacts,
@@ -221,3 +222,17 @@ def test_whatever_the_facts_every_problem_is_one_line_with_a_place_to_look(**giv
         assert problem.sentence
         assert len(problem.sentence.splitlines()) == 1
         assert not problem.sentence.endswith(".")
+
+
+def test_findings_in_the_books_are_one_problem_and_drift_is_a_lesser_one() -> None:
+    checks = [
+        CheckFacts("balances", ago(hours=1), 2, ago(hours=3)),
+        CheckFacts("entries", ago(hours=1), 1, ago(minutes=46)),
+        CheckFacts("double-entry", ago(hours=1)),
+        CheckFacts("wallets", ago(minutes=9), 1, ago(minutes=9)),
+    ]
+    books, wallets = find_problems(well(checks=checks))
+    assert books.sentence == "The books do not balance: 3 findings are open, the oldest since 00:00 UTC"
+    assert (books.severity, books.since, books.link) == (Severity.CRITICAL, ago(hours=3), "/integrity")
+    assert wallets.sentence.startswith("Wallets do not hold what the books say: 1 finding is open")
+    assert wallets.severity is Severity.WARN
