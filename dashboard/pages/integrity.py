@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import streamlit as st
 
@@ -29,6 +31,9 @@ person = require(Right.VIEW)
 JOBS = ("verify-ledger", "sync-wallets", "audit-history")
 ACCOUNT = "account"
 _CHECKS = {words: check for check, words in PROVES.items()}
+_AMOUNT = re.compile(r"-?\d+(\.\d+)?")
+_CODE = re.compile(r"[A-Z_]+( [A-Z_]+)*")
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RANGES: Mapping[str, timedelta] = {
     "24 h": timedelta(days=1),
     "7 d": timedelta(days=7),
@@ -133,23 +138,24 @@ def findings(check: str | None) -> None:
 
 def _finding(one: reads.Finding) -> tuple[object, ...]:
     difference = "–" if one.difference is None else f"{'+' if one.difference > 0 else ''}{amount_text(one.difference)}"
+    found_by = link(f"run {one.found_run}", url("run", id=one.found_run))
     return (
         tag("div", brief(one.sentence, 160), tag("div", proves(one.check_name), class_="nx-note"), class_="nx-words"),
-        _side(one.expected),
-        _side(one.actual),
+        _side(one, one.expected),
+        _side(one, one.actual),
         difference,
         _whose(one),
-        join(
-            age(one.found_at), tag("div", link(f"run {one.found_run}", url("run", id=one.found_run)), class_="nx-note")
-        ),
+        tag("div", age(one.found_at), tag("div", found_by, class_="nx-note")),
     )
 
 
-def _side(value: str) -> Html:
-    """One side of a finding: codes and ids in the form in which the other pages have them."""
-    if value.replace(" ", "").replace("_", "").isalpha() and value.isupper():
+def _side(one: reads.Finding, value: str) -> Html:
+    """One side of a finding: amounts, codes and ids in the form in which the other pages have them."""
+    if one.difference is not None and _AMOUNT.fullmatch(value):
+        return esc(amount_text(Decimal(value)))
+    if _CODE.fullmatch(value):
         return esc(plain(value).lower())
-    shown = short_id(value) if len(value) == 36 and value.count("-") == 4 else short_address(value)
+    shown = short_id(value) if _ID.fullmatch(value) else short_address(value)
     return tag("span", shown, title=value if shown != value else None)
 
 
@@ -162,7 +168,7 @@ def _whose(one: reads.Finding) -> Html:
         lines.append(link(f"wallet {short_address(one.account)}", url("integrity", **{ACCOUNT: one.account})))
     if one.email is not None:
         lines.append(link(one.email, url("transactions", q=one.email)))
-    return join(*(tag("div", line) for line in lines)) if lines else tag("span", "–", class_="nx-quiet")
+    return tag("div", *(tag("div", line) for line in lines)) if lines else tag("span", "–", class_="nx-quiet")
 
 
 @guarded_fragment(run_every=30)
@@ -213,7 +219,7 @@ def audit() -> None:
 
 def one_wallet(account: str) -> None:
     """A wallet's two sides over time, instead of the overview."""
-    back = link("All of the integrity", url("integrity"), class_="nx-link nx-inline")
+    back = link("All checks and findings", url("integrity"), class_="nx-link nx-inline")
     found = reads.wallet(account)
     if found is None:
         page_head("There is no such wallet", join(f"No user has the account “{account[:60]}”. ", back))

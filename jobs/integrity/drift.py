@@ -4,8 +4,9 @@ Comparable is one asset of one base account: the balances of all users whose add
 addresses share an account), beside what the account holds on the chain. Assets that the books do not keep for any of
 them are the users' own business, and currencies without an issuer, other than the native one, are on no chain.
 
-What is in motion may stand on either side for a while: a deposit has arrived before it is credited, a withdrawal is
-debited before it leaves. So only what those amounts cannot explain is drift.
+What is pending makes a wallet hold more than the books say: a deposit has arrived before it is credited, a withdrawal
+is debited before it leaves. What was settled a moment ago may stand on one side only, whichever. Only what those amounts
+cannot explain is drift; what they can explain is neither drift nor agreement.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from uuid import UUID
 
 from jobs.horizon.model import Asset, Holdings
@@ -29,8 +31,9 @@ class Books:
     currency: str
     asset_issuer: str
     amount: Decimal
-    in_motion: Decimal
-    """Pending, or settled too recently for the chain's answer to be surely newer."""
+    pending: Decimal
+    recent: Decimal
+    """Settled too recently for the chain's answer to be surely newer."""
     users: int
     user_id: UUID | None
     """The user, where it is one alone."""
@@ -38,6 +41,14 @@ class Books:
     @property
     def comparable(self) -> bool:
         return bool(self.asset_issuer) or self.currency == "XLM"
+
+
+class Standing(StrEnum):
+    """What a comparison shows."""
+
+    AGREES = "agrees"
+    DRIFTS = "drifts"
+    IN_MOTION = "in motion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +64,16 @@ class Compared:
         """Chain minus books."""
         return self.chain - self.books.amount
 
-    def drifts(self, tolerance: Decimal) -> bool:
-        """Whether the difference is more than what is in motion; less than a stroop exists on no chain."""
-        return abs(self.difference) >= STROOP and abs(self.difference) > self.books.in_motion + tolerance
+    @property
+    def in_motion(self) -> Decimal:
+        return self.books.pending + self.books.recent
+
+    def standing(self, tolerance: Decimal) -> Standing:
+        """Agreement up to `tolerance`, drift beyond what is in motion; less than a stroop exists on no chain."""
+        if abs(self.difference) < STROOP or abs(self.difference) <= tolerance:
+            return Standing.AGREES
+        explained = -self.books.recent - tolerance <= self.difference <= self.in_motion + tolerance
+        return Standing.IN_MOTION if explained else Standing.DRIFTS
 
     @property
     def subject(self) -> str:

@@ -130,8 +130,8 @@ def finish(conn: Connection, audit: Audit, run_id: int) -> int:
     if started is None:
         return 0
     conn.execute(text("DELETE FROM ops.history_sample WHERE audit_id = :id"), {"id": audit.id})
-    looked_at = started.confirmed + started.contradicted + started.unknown
-    finish_pass(conn, Check.HISTORY, as_of=started.started_at, looked_at=looked_at, run_id=run_id)
+    if proved := started.confirmed + started.contradicted:  # where the network knew nothing, nothing was proved
+        finish_pass(conn, Check.HISTORY, as_of=started.started_at, looked_at=proved, run_id=run_id)
     return conn.execute(text(_NO_LONGER_SETTLED), {"check": Check.HISTORY.value, "run_id": run_id}).rowcount
 
 

@@ -51,7 +51,7 @@ def due(conn: Connection, limit: int) -> list[str]:
 
 
 def books_of(conn: Connection, accounts: Sequence[str], since: datetime) -> list[Books]:
-    """What the books keep for the owners of these accounts, in one snapshot; in motion is what changed after `since`."""
+    """What the books keep for the owners of these accounts, in one snapshot; recent is what changed after `since`."""
     rows = conn.execute(text(_BOOKS), {"accounts": list(accounts), "since": since})
     return [Books(**row._mapping) for row in rows]
 
@@ -69,7 +69,7 @@ def note(
             "asset_issuer": one.books.asset_issuer,
             "books": one.books.amount,
             "chain": one.chain,
-            "in_motion": one.books.in_motion,
+            "in_motion": one.in_motion,
             "ledger": one.ledger,
         }
         for one in compared
@@ -135,12 +135,15 @@ WITH owners AS MATERIALIZED (
            CASE count(*) WHEN 1 THEN CAST(min(CAST(o.user_id AS text)) AS uuid) END AS user_id
       FROM owners o JOIN balances b ON b.user_id = o.user_id GROUP BY o.account, b.currency, b.asset_issuer
 ), moving AS (
-    SELECT o.account, t.currency, coalesce(t.asset_issuer, '') AS asset_issuer, sum(t.amount) AS amount
+    SELECT o.account, t.currency, coalesce(t.asset_issuer, '') AS asset_issuer,
+           sum(t.amount) FILTER (WHERE t.status = 'PENDING') AS pending,
+           sum(t.amount) FILTER (WHERE t.status <> 'PENDING') AS recent
       FROM owners o JOIN transactions t ON t.user_id = o.user_id
      WHERE t.status = 'PENDING' OR t.updated_at >= :since
      GROUP BY o.account, t.currency, coalesce(t.asset_issuer, '')
 )
-SELECT k.account, k.currency, k.asset_issuer, k.amount, coalesce(m.amount, 0) AS in_motion, k.users, k.user_id
+SELECT k.account, k.currency, k.asset_issuer, k.amount, coalesce(m.pending, 0) AS pending,
+       coalesce(m.recent, 0) AS recent, k.users, k.user_id
   FROM kept k LEFT JOIN moving m USING (account, currency, asset_issuer)
  ORDER BY k.account, k.currency, k.asset_issuer
 """

@@ -20,7 +20,7 @@ from jobs.horizon.client import Horizon
 from jobs.horizon.model import Answer, Holdings, Watermark
 from jobs.horizon.transport import HorizonError
 from jobs.integrity import wallet_store as store
-from jobs.integrity.drift import compare, finding
+from jobs.integrity.drift import Standing, compare, finding
 from jobs.integrity.findings import Kept, finish_pass, keep, resolve_unseen
 from jobs.integrity.model import Check
 from jobs.integrity.verify import tell
@@ -30,7 +30,7 @@ from jobs.reconcile.store import database_now
 
 BATCH = 50
 SETTLING = timedelta(minutes=1)
-"""What the books settled less than this before a wallet was asked counts as in motion: clocks differ."""
+"""What the books settled less than this before a wallet was asked counts as recent: clocks differ."""
 
 
 @dataclass(slots=True)
@@ -131,16 +131,15 @@ def _compare(run: Run, server: str, holdings: Sequence[Holdings], since: datetim
     with run.db.read() as conn:
         books = store.books_of(conn, [held.account for held in holdings], since)
     compared = [one for held in holdings for one in compare(books, held)]
-    drifting = [one for one in compared if one.drifts(tolerance)]
+    found = [finding(one) for one in compared if one.standing(tolerance) is Standing.DRIFTS]
     run.count("wallets", len(holdings))
-    found = [finding(one) for one in drifting]
     if run.dry_run:
         tell(run, Kept(len(found), 0, found))
         return
     with run.db.begin() as conn:
         now = database_now(conn)
         kept = keep(conn, Check.WALLETS, found, run_id=run.id)
-        subjects = [one.subject for one in compared]
+        subjects = [one.subject for one in compared if one.standing(tolerance) is Standing.AGREES]
         resolved = resolve_unseen(conn, Check.WALLETS, before=now, run_id=run.id, subjects=subjects)
         store.note(conn, holdings, compared, server=server, run_id=run.id)
     tell(run, kept)

@@ -125,6 +125,7 @@ def test_what_this_server_cannot_know_is_unknown_and_no_finding(db: Database, ho
     add_row(db, user, status="FAILED", age=timedelta(days=2))
     assert told(audit(db, horizon)) == (0, 0, 3)
     assert open_findings(db) == {}
+    assert value(db, "SELECT count(*) FROM ops.integrity_checks") == 0  # nothing was proved: no green light
 
 
 def test_two_rows_that_were_paid_by_one_payment_are_contradicted_and_a_failed_twin_is_not(

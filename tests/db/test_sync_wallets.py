@@ -112,7 +112,7 @@ def test_drift_keeps_its_age_and_its_history_and_ends_when_both_agree(
         assert list(history) == ["10", "11", "12.5"]
 
 
-def test_what_is_pending_may_stand_on_either_side_but_explains_no_more_than_itself(
+def test_what_is_pending_explains_that_a_wallet_holds_more_and_no_more_than_itself(
     db: Database, horizon: Settings, sandbox: SandboxServer
 ) -> None:
     user = owner(db, "12")
@@ -122,6 +122,28 @@ def test_what_is_pending_may_stand_on_either_side_but_explains_no_more_than_itse
     sandbox.ledger.fund(WALLET, "15.0000001")
     sync(db, horizon)
     assert open_drift(db) == [("XLM", "12", "15.0000001", "3.0000001")]
+
+
+def test_money_that_is_missing_is_explained_by_nothing_that_is_pending(
+    db: Database, horizon: Settings, sandbox: SandboxServer
+) -> None:
+    user = owner(db, "12")
+    add_row(db, user, amount=Decimal(3))
+    sandbox.ledger.fund(WALLET, "11.9")
+    sync(db, horizon)
+    assert open_drift(db) == [("XLM", "12", "11.9", "-0.1")]
+
+
+def test_drift_that_a_new_deposit_might_explain_is_not_over_before_both_sides_agree(
+    db: Database, horizon: Settings, sandbox: SandboxServer
+) -> None:
+    user = owner(db, "12")
+    sandbox.ledger.fund(WALLET, 15)
+    assert sync(db, horizon).counters["new"] == 1
+    add_row(db, user, amount=Decimal(3))
+    assert sync(db, horizon).counters["resolved"] == 0
+    sandbox.ledger.fund(WALLET, 12)
+    assert sync(db, horizon).counters["resolved"] == 1
 
 
 def test_what_was_settled_a_moment_ago_may_not_be_on_the_chain_that_was_read(
