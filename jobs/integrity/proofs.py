@@ -4,7 +4,8 @@ Every statement compares sources that are written apart: a balance with the entr
 status with the decision and the claim that led to it. It looks at one range of ids (`:first` to `:last`) or one part
 of the hashes (`:part` of `:parts`), in one snapshot, and returns the columns of a finding.
 
-Ranges of transactions follow the ledger's own key, so each is an index scan. No index of the application leads from a
+Ranges of transactions follow the ledger's own key, so each is an index scan, and every subquery repeats the range: a
+planner that preferred to hash the whole ledger would do so for each of them. No index of the application leads from a
 user to the entries, so ranges of users are large: each of them is one sequential scan.
 """
 
@@ -88,16 +89,18 @@ SELECT transaction_id || ' ' || kind AS subject, transaction_id, user_id, CAST(N
                 WHEN e.kind = 'WITHDRAW_REFUND' AND (t.type <> 'WITHDRAW' OR t.status = 'PENDING') THEN 'row'
                 WHEN e.kind = 'REFUND_REVERSAL' AND (t.type, t.status) <> ('WITHDRAW', 'SUCCESS') THEN 'row'
                 WHEN e.kind = 'WITHDRAW_REFUND' AND NOT EXISTS (
-                     SELECT FROM ledger_entries o WHERE o.transaction_id = t.id AND o.kind = 'WITHDRAW_DEBIT')
+                     SELECT FROM ledger_entries o WHERE o.transaction_id = t.id AND o.kind = 'WITHDRAW_DEBIT'
+                                                    AND o.transaction_id BETWEEN :first AND :last)
                 THEN 'never debited'
                 WHEN e.kind = 'REFUND_REVERSAL' AND NOT EXISTS (
-                     SELECT FROM ledger_entries o WHERE o.transaction_id = t.id AND o.kind = 'WITHDRAW_REFUND')
+                     SELECT FROM ledger_entries o WHERE o.transaction_id = t.id AND o.kind = 'WITHDRAW_REFUND'
+                                                    AND o.transaction_id BETWEEN :first AND :last)
                 THEN 'never refunded'
                 WHEN e.kind NOT IN ('DEPOSIT_CREDIT', 'WITHDRAW_DEBIT', 'WITHDRAW_REFUND', 'REFUND_REVERSAL') THEN NULL
                 WHEN e.account_type = 'USER' AND e.user_id <> t.user_id THEN 'user'
                 WHEN (e.currency, e.asset_issuer) <> (t.currency, coalesce(t.asset_issuer, '')) THEN 'asset'
                 WHEN e.account_type LIKE 'PLATFORM%' AND e.amount <> t.amount THEN 'amount' END AS fault
-      FROM ledger_entries e LEFT JOIN transactions t ON t.id = e.transaction_id
+      FROM ledger_entries e LEFT JOIN transactions t ON t.id = e.transaction_id AND t.id BETWEEN :first AND :last
      WHERE e.transaction_id BETWEEN :first AND :last
   ) AS judged
  WHERE fault IS NOT NULL
@@ -106,7 +109,7 @@ SELECT transaction_id || ' ' || kind AS subject, transaction_id, user_id, CAST(N
 # The last word of a run that was no dry one, and the claim: what this desk settled, whatever the row says now.
 _SETTLED = """
   FROM transactions t
-  LEFT JOIN ops.claims c ON c.transaction_id = t.id
+  LEFT JOIN ops.claims c ON c.transaction_id = t.id AND c.transaction_id BETWEEN :first AND :last
   LEFT JOIN LATERAL (
        SELECT verdict FROM ops.decisions d
         WHERE d.transaction_id = t.id AND NOT d.dry_run AND d.verdict IN ('success', 'rescue', 'failed')
@@ -128,15 +131,18 @@ SELECT id || ' ' || missing AS subject, id AS transaction_id, user_id, CAST(NULL
            CASE WHEN t.type = 'DEPOSIT' AND t.status = 'SUCCESS'
                  AND (c.transaction_id IS NOT NULL OR decided.verdict IN ('success', 'rescue')) THEN 'DEPOSIT_CREDIT'
                 WHEN t.type = 'WITHDRAW' AND t.status = 'FAILED' AND (decided.verdict = 'failed' OR EXISTS (
-                     SELECT FROM ledger_entries e WHERE e.transaction_id = t.id AND e.kind = 'WITHDRAW_DEBIT'))
+                     SELECT FROM ledger_entries e WHERE e.transaction_id = t.id AND e.kind = 'WITHDRAW_DEBIT'
+                                                    AND e.transaction_id BETWEEN :first AND :last))
                 THEN 'WITHDRAW_REFUND'
                 WHEN t.type = 'WITHDRAW' AND t.status = 'SUCCESS' AND EXISTS (
-                     SELECT FROM ledger_entries e WHERE e.transaction_id = t.id AND e.kind = 'WITHDRAW_REFUND')
+                     SELECT FROM ledger_entries e WHERE e.transaction_id = t.id AND e.kind = 'WITHDRAW_REFUND'
+                                                    AND e.transaction_id BETWEEN :first AND :last)
                 THEN 'REFUND_REVERSAL' END AS missing
     {_SETTLED}
   ) AS due
  WHERE missing IS NOT NULL AND NOT EXISTS (
-       SELECT FROM ledger_entries e WHERE e.transaction_id = due.id AND e.kind = due.missing)
+       SELECT FROM ledger_entries e WHERE e.transaction_id = due.id AND e.kind = due.missing
+                                      AND e.transaction_id BETWEEN :first AND :last)
 """  # noqa: S608
 
 _STATUSES = f"""
