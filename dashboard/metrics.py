@@ -107,6 +107,7 @@ class Figures:
         yield from _of_jobs(facts)
         yield from _of_money(facts)
         yield from _of_events(facts)
+        yield from _of_integrity(facts)
         yield from self._of_horizon(facts)
         flags = GaugeMetricFamily("nexaops_flag", "Feature flags, 1 is on.", labels=["flag"])
         for state in facts.flags:
@@ -202,6 +203,17 @@ def _of_events(facts: Facts) -> Iterator[Metric]:
     yield _gauge("events_dead", "Events that were given up, up to 10,000.", events.dead)
     oldest = (facts.now - events.oldest).total_seconds() if events.oldest is not None else 0.0
     yield _gauge("event_oldest_seconds", "Age of the oldest that waits; 0 without any.", oldest)
+
+
+def _of_integrity(facts: Facts) -> Iterator[Metric]:
+    findings = GaugeMetricFamily("nexaops_integrity_findings_open", "What differs in the books.", labels=["check"])
+    proved = GaugeMetricFamily("nexaops_integrity_proved_timestamp_seconds", "When its last whole pass began.",
+                               labels=["check"])  # fmt: skip
+    for check in facts.checks:
+        findings.add_metric([check.name], check.findings)
+        if check.as_of is not None:
+            proved.add_metric([check.name], check.as_of.timestamp())
+    yield from (findings, proved)
 
 
 def _gauge(name: str, what: str, value: float) -> GaugeMetricFamily:

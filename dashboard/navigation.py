@@ -28,6 +28,7 @@ PAGES: tuple[Entry, ...] = (
     Entry("Money", "transactions", "Transactions", ":material/swap_horiz:"),
     Entry("Money", "transaction", "Transaction", ":material/receipt_long:", hidden=True),
     Entry("Money", "cases", "Cases", ":material/gavel:"),
+    Entry("Money", "integrity", "Integrity", ":material/balance:"),
     Entry("Engine", "jobs", "Jobs", ":material/schedule:"),
     Entry("Engine", "runs", "Runs", ":material/history:"),
     Entry("Engine", "run", "Run", ":material/play_circle:", hidden=True),

@@ -40,9 +40,9 @@ def main() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     settings.demo_file.parent.mkdir(parents=True, exist_ok=True)
+    wallets = [Wallet.named(f"customer {number}") for number in range(1, CUSTOMERS + 1)]
     customers = [
-        Customer(f"customer{number:02}@example.com", Wallet.named(f"customer {number}").address)
-        for number in range(1, CUSTOMERS + 1)
+        Customer(f"customer{number:02}@example.com", wallet.address) for number, wallet in enumerate(wallets, start=1)
     ]
     ledger = SandboxLedger(journal=Journal(settings.demo_file.parent / "sandbox.jsonl"))
     with open_database(settings) as db, _sandbox(ledger) as server:
@@ -58,7 +58,7 @@ def main() -> None:
             )
         for entry in entry_points(group="nexaops.demo"):
             entry.load()(db)
-        traffic.open_accounts([customer.wallet for customer in customers])
+        traffic.open_accounts(wallets)
         traffic.begin()
         _announce(settings.demo_file, server.url)
         while not stop.wait(PAUSE_S):

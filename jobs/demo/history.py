@@ -100,8 +100,13 @@ FROM (SELECT at, :ledger - (extract(epoch FROM now() - at) / 5)::bigint AS ledge
 ON CONFLICT DO NOTHING
 """
 
-# In a demo nobody waits two minutes to see a deposit settle.
-_HURRY = "UPDATE ops.schedules SET expression = '15', updated_at = now(), version = version + 1 WHERE name = 'reconcile-pending'"
+# In a demo nobody waits two minutes to see a deposit settle, or a month to see the history audited.
+_HURRY = """
+UPDATE ops.schedules s SET expression = hurried.expression, updated_at = now(), version = version + 1
+  FROM (VALUES ('reconcile-pending', '15'), ('verify-ledger', '60'), ('sync-wallets', '30'),
+               ('audit-history', '*/5 * * * *')) AS hurried (name, expression)
+ WHERE s.name = hurried.name
+"""
 
 
 def write_history(

@@ -47,7 +47,11 @@ class Known:
     """A customer as the database knows them."""
 
     user_id: UUID
-    wallet: str
+    keys: Wallet
+
+    @property
+    def wallet(self) -> str:
+        return self.keys.address
 
 
 class Traffic:
@@ -58,32 +62,40 @@ class Traffic:
         self._ledger = ledger
         self._chance = chance
         self._bank = Wallet.named("bank")  # where deposits come from
-        self._treasury = Wallet.named("treasury")  # where withdrawals are paid from
+        self._treasury = Wallet.named(
+            "treasury"
+        )  # who pays the fees of withdrawals, so that wallets hold what they should
+        self._outside = Wallet.named("outside")  # where withdrawals go
         self.issuer = Wallet.named("issuer").address
         self._usdc = asset("USDC", self.issuer)
         self._assets = {"XLM": XLM, "USDC": self._usdc}
         self._customers: Sequence[Known] = ()
 
-    def open_accounts(self, wallets: Sequence[str]) -> None:
-        """Gives the bank, the treasury and every wallet what they need, where the sandbox does not know them yet."""
+    def open_accounts(self, wallets: Sequence[Wallet]) -> None:
+        """Gives everybody what they need where the sandbox does not know them yet: customers what the books say."""
+        with self._db.read() as conn:
+            rows = conn.execute(
+                text(
+                    "SELECT u.id, u.wallet_public_key AS wallet,"
+                    " coalesce((SELECT amount FROM balances WHERE user_id = u.id AND currency = 'XLM'), 0) AS native,"
+                    " coalesce((SELECT amount FROM balances WHERE user_id = u.id AND currency = 'USDC'), 0) AS issued"
+                    " FROM users u WHERE u.wallet_public_key = ANY(:wallets)"
+                ),
+                {"wallets": [wallet.address for wallet in wallets]},
+            ).all()
+        books = {row.wallet: row for row in rows}
+        self._customers = [Known(books[wallet.address].id, wallet) for wallet in wallets if wallet.address in books]
         rich = {self._usdc: 50_000_000}
         for address, native, issued in (
-            (self._bank.address, 50_000_000, rich),
-            (self._treasury.address, 50_000_000, rich),
-            *((wallet, 1_000, {self._usdc: 0}) for wallet in wallets),
+            *((one.address, 50_000_000, rich) for one in (self._bank, self._treasury, self._outside)),
+            *((row.wallet, row.native, {self._usdc: row.issued}) for row in rows),
         ):
             if self._ledger.account(address) is None:
                 self._ledger.fund(address, native, issued)
         self._ledger.set_price(self._usdc, "8.2")
-        for wallet in (self._bank, self._treasury):
+        for wallet in (self._bank, self._treasury, *wallets):
             account = self._ledger.account(wallet.address)
             wallet.sequence = account.sequence if account else 0
-        with self._db.read() as conn:
-            rows = conn.execute(
-                text("SELECT id, wallet_public_key FROM users WHERE wallet_public_key = ANY(:wallets)"),
-                {"wallets": list(wallets)},
-            )
-            self._customers = [Known(row.id, row.wallet_public_key) for row in rows]
 
     def begin(self) -> None:
         """The first few at once, with a refund and a case among them, so that nobody waits for chance to show one."""
@@ -140,9 +152,10 @@ class Traffic:
         currency, issuer = self._currency()
         kind = self._assets[currency]
         if fails:  # fails on the chain, and is refunded
-            envelope = self._treasury.failing_payment(customer.wallet, kind)
+            payment = customer.keys.failing_payment(self._outside.address, kind)
         else:
-            envelope = self._treasury.payment(customer.wallet, amount, kind)
+            payment = customer.keys.payment(self._outside.address, amount, kind)
+        envelope = self._treasury.fee_bump(payment)
         with self._db.begin() as conn:
             requested = conn.execute(
                 text(_WITHDRAWAL),
@@ -153,13 +166,13 @@ class Traffic:
                     "issuer": issuer,
                     "tx_hash": envelope.hash_hex(),
                     "envelope": envelope.to_xdr(),
-                    "destination": customer.wallet,
+                    "destination": self._outside.address,
                 },
             ).rowcount
         if requested:
             self._ledger.submit(envelope.to_xdr())
         else:  # not enough money: nothing was requested, and the number is free again
-            self._treasury.sequence -= 1
+            customer.keys.sequence -= 1
 
     def _amount(self, least: int, most: int) -> Decimal:
         return Decimal(self._chance.randrange(least * 100, most * 100)) / 100

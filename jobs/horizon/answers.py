@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 
 from jobs.horizon.decode import Undecodable, decode_transaction, is_hash
-from jobs.horizon.model import ChainTransaction, FeeStats, Health, Root
+from jobs.horizon.model import Asset, ChainTransaction, FeeStats, Health, Root
 
 JsonObject = Mapping[str, object]
 _LEDGER_MAX = 2**32 - 1
@@ -130,6 +130,24 @@ def read_sequence(body: JsonObject) -> int:
     return _digits(body, "sequence", _INT64_MAX)
 
 
+def read_balances(body: JsonObject) -> dict[Asset, int]:
+    """What an account holds, in stroops by asset; shares of liquidity pools are no asset. Raises Undecodable."""
+    lines = body.get("balances")
+    if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
+        raise Undecodable("The answer has no `balances`.")
+    found: dict[Asset, int] = {}
+    for line in lines:
+        kind = _text(line, "asset_type")
+        if kind == "liquidity_pool_shares":
+            continue
+        native = kind == "native"
+        asset = Asset("XLM", None) if native else Asset(_text(line, "asset_code"), _text(line, "asset_issuer"))
+        if asset in found:
+            raise Undecodable("The answer names a balance twice.")
+        found[asset] = _stroops(line, "balance")
+    return found
+
+
 def read_server_time(headers: Mapping[str, str]) -> datetime | None:
     """The server's clock when the answer arrived: `Date`, and the `Age` that a cache on the way has added."""
     try:
@@ -199,6 +217,15 @@ def _digits(body: JsonObject, key: str, most: int) -> int:
     if int(value) > most:
         raise Undecodable(f"The answer has no usable `{key}`.")
     return int(value)
+
+
+def _stroops(body: JsonObject, key: str) -> int:
+    """An amount as Horizon writes it, "12.3456789", in stroops."""
+    whole, point, fraction = _text(body, key).partition(".")
+    digits = whole + fraction.ljust(7, "0")
+    if not whole or (point and not fraction) or len(fraction) > 7 or len(digits) > 19:
+        raise Undecodable(f"The answer has no usable `{key}`.")
+    return _digits({key: digits}, key, _INT64_MAX)
 
 
 def _instant(body: JsonObject, key: str) -> datetime:

@@ -22,6 +22,7 @@ from jobs.core.errors import SettingsError, UsageError
 from jobs.core.settings import Settings
 from jobs.horizon.answers import (
     JsonObject,
+    read_balances,
     read_closed_at,
     read_fee_stats,
     read_hash,
@@ -37,7 +38,7 @@ from jobs.horizon.answers import (
 from jobs.horizon.decode import Undecodable, is_account, is_hash
 from jobs.horizon.health import Thresholds, frozen_reason, is_behind
 from jobs.horizon.many import look_up_many
-from jobs.horizon.model import Answer, Entry, FeeStats, Frozen, Health, Lookup, Page, Root, Watermark
+from jobs.horizon.model import Answer, Entry, FeeStats, Frozen, Health, Holdings, Lookup, Page, Root, Watermark
 from jobs.horizon.servers import label_of
 from jobs.horizon.standing import highest_ledger, note_root
 from jobs.horizon.transport import Body, HorizonError, Transport
@@ -180,15 +181,17 @@ class Horizon:
 
     async def account_sequence(self, account: str) -> tuple[int, int]:
         """An account's sequence number, and a ledger at or past the one at which it was read."""
-        if not is_account(account):
-            raise UsageError("The account is malformed: it is not G and 55 more letters and digits.")
-        body = _body(await self._sdk.accounts().account_id(account).call())
+        body = await self._account(account)
         with self._usable(body):
             sequence = read_sequence(body)
-        ledger = body.headers.get("Latest-Ledger", "")
-        if ledger.isascii() and ledger.isdecimal() and len(ledger) <= 10:
-            return sequence, int(ledger)
-        return sequence, (await self.root()).latest_ledger  # asked after the account, so not before it
+        return sequence, await self._ledger_of(body)
+
+    async def holdings(self, account: str) -> Holdings:
+        """What an account holds; HorizonError with ABSENT where there is none, as far as one answer can tell."""
+        body = await self._account(account)
+        with self._usable(body):
+            balances = read_balances(body)
+        return Holdings(account, balances, await self._ledger_of(body))
 
     async def watermark(self) -> Watermark | Frozen:
         """How far the server has ingested, or why none of its answers counts; at most a few seconds old.
@@ -221,6 +224,18 @@ class Horizon:
         except (HorizonError, Undecodable):
             return False
         return (await self.lookup(listed[0])).answer is Answer.FOUND if listed else None
+
+    async def _account(self, account: str) -> Body:
+        if not is_account(account):
+            raise UsageError("The account is malformed: it is not G and 55 more letters and digits.")
+        return _body(await self._sdk.accounts().account_id(account).call())
+
+    async def _ledger_of(self, body: Body) -> int:
+        """A ledger at or past the one that an answer showed."""
+        ledger = body.headers.get("Latest-Ledger", "")
+        if ledger.isascii() and ledger.isdecimal() and len(ledger) <= 10:
+            return int(ledger)
+        return (await self.root()).latest_ledger  # asked after the answer, so not before it
 
     async def _closed_at(self, ledger: int) -> datetime | None:
         if self._elder is None or self._elder[0] != ledger:

@@ -197,6 +197,15 @@ class Frozen:
 
 
 @dataclass(frozen=True, slots=True)
+class Holdings:
+    """What an account holds, in stroops by asset, at a ledger at or past the one at which it was read."""
+
+    account: str
+    balances: Mapping[Asset, int]
+    ledger: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One transaction as a page lists it, not decoded yet: most of a page is nobody's we look for."""
 

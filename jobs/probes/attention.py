@@ -6,7 +6,7 @@ link leads one click closer to the cause.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -124,6 +124,16 @@ class EventFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckFacts:
+    """A check of integrity: when its last whole pass began, and what it found that is still so."""
+
+    name: str
+    as_of: datetime | None = None
+    findings: int = 0
+    oldest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the rules look at, read at `now` (the database's clock)."""
 
@@ -139,6 +149,7 @@ class Facts:
     pending_after: timedelta = timedelta(minutes=30)
     cases: int = 0
     oldest_case: datetime | None = None
+    checks: Sequence[CheckFacts] = ()
     flags: Sequence[FlagState] = field(default_factory=tuple)
     events: EventFacts | None = None
     """None: no receiver is configured."""
@@ -146,7 +157,15 @@ class Facts:
 
 def find_problems(facts: Facts) -> list[Problem]:
     """All problems, worst first, and within a severity the oldest first."""
-    found = [*_workers(facts), *_servers(facts), *_jobs(facts), *_money(facts), *_events(facts), *_switches(facts)]
+    found = [
+        *_workers(facts),
+        *_servers(facts),
+        *_jobs(facts),
+        *_money(facts),
+        *_books(facts),
+        *_events(facts),
+        *_switches(facts),
+    ]
     order = list(Severity)
     return sorted(found, key=lambda item: (order.index(item.severity), item.since or facts.now))
 
@@ -333,6 +352,29 @@ def _events(facts: Facts) -> list[Problem]:
 
 def _transaction(id_: str | None) -> str:
     return f"/transaction?{urlencode({'id': id_})}" if id_ else _runs_of("deliver-events")
+
+
+_PROVED: Mapping[str, tuple[str, Severity]] = {
+    "wallets": ("Wallets do not hold what the books say", Severity.WARN),
+    "history": ("The network contradicts what was settled", Severity.CRITICAL),
+}
+_BOOKS = ("The books do not balance", Severity.CRITICAL)
+
+
+def _books(facts: Facts) -> list[Problem]:
+    """Open findings: one problem for the books, whatever differs in them, one for wallets, one for the history."""
+    by_kind: dict[tuple[str, Severity], list[CheckFacts]] = {}
+    for check in facts.checks:
+        if check.findings:
+            by_kind.setdefault(_PROVED.get(check.name, _BOOKS), []).append(check)
+    found = []
+    for (what, severity), checks in by_kind.items():
+        count = sum(check.findings for check in checks)
+        oldest = min((check.oldest for check in checks if check.oldest is not None), default=None)
+        since = f", the oldest since {moment(oldest, facts.now)}" if oldest else ""
+        findings = "1 finding is open" if count == 1 else f"{count:,} findings are open"
+        found.append(Problem(severity, f"{what}: {findings}{since}", oldest, "/integrity"))
+    return found
 
 
 def _switches(facts: Facts) -> list[Problem]:

@@ -11,9 +11,11 @@ from jobs.core.flags import list_flags
 from jobs.core.settings import Settings
 from jobs.horizon.breakers import breaker_of
 from jobs.horizon.servers import servers
+from jobs.integrity.findings import read_checks
 from jobs.probes.attention import (
     EVENTS_LATE,
     STALE_INTERVALS,
+    CheckFacts,
     EventFacts,
     Facts,
     JobFacts,
@@ -117,6 +119,7 @@ def read_facts(conn: Connection, settings: Settings) -> Facts:
         pending_after=after,
         cases=cases.n,
         oldest_case=cases.oldest,
+        checks=[CheckFacts(one.check.value, one.as_of, one.findings, one.oldest) for one in read_checks(conn)],
         flags=list_flags(conn),
         events=_events(conn, schedules),
     )

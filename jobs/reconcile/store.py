@@ -88,6 +88,11 @@ def peek_batch(conn: Connection, wanted: Wanted, *, run_id: int = 0, after: Key 
     return _in_order(conn.execute(due_statement(_PEEK, wanted), parameters).mappings())
 
 
+def read_rows(conn: Connection, ids: Sequence[UUID]) -> list[Held]:
+    """Rows by their ids and in that order, whatever their status."""
+    return [_held(record) for record in conn.execute(text(_BY_ID), {"ids": list(ids)}).mappings()]
+
+
 def hold_listed(conn: Connection, wanted: Wanted, hashes: Sequence[str], *, owner: str, run_id: int) -> list[Held]:
     """Locks and returns the rows that hold one of these hashes (lower case), due or not: here is new proof."""
     parameters = due_parameters(replace(wanted, everything=True), run_id=run_id) | {
@@ -287,6 +292,11 @@ _PEEK_LISTED = """
 WITH due AS MATERIALIZED (SELECT t.id {due} AND lower(t.tx_hash) = ANY(CAST(:hashes AS text[])))
 SELECT {columns} FROM due JOIN transactions t ON t.id = due.id LEFT JOIN users u ON u.id = t.user_id
 """
+
+_BY_ID = f"""
+SELECT {_COLUMNS} FROM transactions t LEFT JOIN users u ON u.id = t.user_id
+ WHERE t.id = ANY(CAST(:ids AS uuid[])) ORDER BY t.id
+"""  # noqa: S608 - a part of this file
 
 _SIBLINGS = f"""
 SELECT {_COLUMNS} FROM transactions t LEFT JOIN users u ON u.id = t.user_id

@@ -151,6 +151,26 @@ def test_metrics_say_which_server_was_left_and_which_is_behind(client: httpx.Cli
     assert (found[f"nexaops_horizon_behind_ledgers {here}"], found[f"nexaops_horizon_behind_ledgers {there}"]) == (0, 4)
 
 
+def test_metrics_say_what_differs_in_the_books_and_when_they_were_proved(client: httpx.Client, db: Database) -> None:
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.integrity_findings (check_name, subject, expected, actual, sentence, found_run, seen_run)"
+                " VALUES ('balances', 'x', '1', '2', 'It differs', 1, 1)"
+            )
+        )
+        conn.execute(
+            text(
+                "INSERT INTO ops.integrity_checks (name, as_of, looked_at, run_id) VALUES ('wallets', to_timestamp(9), 1, 1)"
+            )
+        )
+    found = figures(client)
+    assert found["nexaops_integrity_findings_open balances"] == 1
+    assert found["nexaops_integrity_findings_open double-entry"] == 0
+    assert found["nexaops_integrity_proved_timestamp_seconds wallets"] == 9
+    assert "nexaops_integrity_proved_timestamp_seconds balances" not in found
+
+
 def test_each_run_is_counted_once_when_it_ends(client: httpx.Client, db: Database) -> None:
     figures(client)
     with db.begin() as conn:

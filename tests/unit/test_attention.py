@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jobs.core.flags import Flag, FlagState
 from jobs.horizon.breaker import Breaker
 from jobs.probes.attention import (
+    CheckFacts,
     EventFacts,
     Facts,
     JobFacts,
@@ -268,3 +269,17 @@ def test_events_that_another_system_does_not_take_are_named() -> None:
     assert dead.severity is Severity.CRITICAL
     assert dead.sentence == "1 event was given up since 02:14 UTC: the other system does not know what was settled"
     assert dead.link == "/transaction?id=c-d"
+
+
+def test_findings_in_the_books_are_one_problem_and_drift_is_a_lesser_one() -> None:
+    checks = [
+        CheckFacts("balances", ago(hours=1), 2, ago(hours=3)),
+        CheckFacts("entries", ago(hours=1), 1, ago(minutes=46)),
+        CheckFacts("double-entry", ago(hours=1)),
+        CheckFacts("wallets", ago(minutes=9), 1, ago(minutes=9)),
+    ]
+    books, wallets = find_problems(well(checks=checks))
+    assert books.sentence == "The books do not balance: 3 findings are open, the oldest since 00:00 UTC"
+    assert (books.severity, books.since, books.link) == (Severity.CRITICAL, ago(hours=3), "/integrity")
+    assert wallets.sentence.startswith("Wallets do not hold what the books say: 1 finding is open")
+    assert wallets.severity is Severity.WARN

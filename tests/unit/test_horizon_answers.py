@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stellar_sdk import Asset, Payment
 
+from jobs.horizon import model
 from jobs.horizon.answers import (
     clean,
     problem_words,
+    read_balances,
     read_closed_at,
     read_fee_stats,
     read_hash,
@@ -51,6 +53,14 @@ FEES: dict[str, object] = {
     "max_fee": {"p95": "9000"},
 }
 
+BALANCES: dict[str, object] = {
+    "balances": [
+        {"asset_type": "credit_alphanum4", "asset_code": "USDC", "asset_issuer": "GISSUER", "balance": "0.0000001"},
+        {"asset_type": "liquidity_pool_shares", "liquidity_pool_id": "ab" * 32, "balance": "7.0000000"},
+        {"asset_type": "native", "balance": "922337203685.4775807"},
+    ]
+}
+
 
 def record() -> dict[str, object]:
     envelope = sign(builder(Payment(PAYEE.public_key, Asset.native(), "3")))
@@ -86,6 +96,7 @@ READERS: list[tuple[Callable[[dict[str, object]], object], dict[str, object]]] =
     (read_token, RECORD),
     (read_closed_at, {"closed_at": "2026-01-02T03:04:05Z"}),
     (read_sequence, {"sequence": "42"}),
+    (read_balances, BALANCES),
 ]
 
 
@@ -148,6 +159,23 @@ def test_a_record_that_contradicts_its_own_result_is_no_answer() -> None:
 def test_fees_are_read_from_their_texts() -> None:
     fees = read_fee_stats(FEES)
     assert (fees.capacity_usage, fees.charged_p95, fees.max_fee_p95) == ("0.97", 250, 9000)
+
+
+def test_balances_are_stroops_by_asset_and_shares_of_pools_are_none() -> None:
+    assert read_balances(BALANCES) == {model.Asset("USDC", "GISSUER"): 1, model.Asset("XLM", None): 2**63 - 1}
+
+
+@pytest.mark.parametrize(
+    "amount", ["", ".", "1.", ".5", "1.00000001", "-1", "1e3", "1,5", "٣", "922337203685.4775808", 5, None]
+)
+def test_a_balance_that_horizon_cannot_have_meant_is_undecodable(amount: object) -> None:
+    with pytest.raises(Undecodable):
+        read_balances({"balances": [{"asset_type": "native", "balance": amount}]})
+
+
+def test_a_balance_that_is_named_twice_is_undecodable() -> None:
+    with pytest.raises(Undecodable):
+        read_balances({"balances": [{"asset_type": "native", "balance": "1.0"}] * 2})
 
 
 def test_a_passphrase_is_compared_exactly_as_it_was_sent() -> None:
