@@ -167,6 +167,11 @@ CORRUPTIONS: dict[str, Corruption] = {
         lambda books: {"id": books.deposit},
         [("entries", "DEPOSIT SUCCESS", "DEPOSIT PENDING"), ("statuses", "SUCCESS", "PENDING")],
     ),
+    "a withdrawal back to pending after its refund": (
+        "UPDATE transactions SET status = 'PENDING' WHERE id = :id",
+        lambda books: {"id": books.refunded},
+        [("entries", "WITHDRAW FAILED", "WITHDRAW PENDING"), ("statuses", "FAILED", "PENDING")],
+    ),
     "a credit deleted": (
         "DELETE FROM ledger_entries WHERE transaction_id = :id",
         lambda books: {"id": books.deposit},
@@ -293,16 +298,19 @@ def test_it_changes_nothing_but_findings_and_a_dry_run_not_even_those(books: Boo
 
 
 def test_small_ranges_leave_no_gap(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(20):
-        add_user(books.db)
+    """Neighbours on both sides of every edge, and balances of nobody, at both ends of all ids, too."""
     books.corrupt(
-        "INSERT INTO balances (user_id, currency, amount) SELECT id, 'EUR', 3 FROM users UNION ALL"
-        " SELECT CAST(:nobody AS uuid), 'EUR', 3",
-        nobody=uuid4(),
+        "INSERT INTO users (id, email) SELECT CAST(lpad(to_hex(n), 32, '0') AS uuid), n || '@example.org'"
+        " FROM generate_series(1, 20) AS n"
+    )
+    books.corrupt(
+        "INSERT INTO balances (user_id, currency, amount) SELECT id, 'EUR', 3 FROM users"
+        " UNION ALL SELECT nobody, 'EUR', 3 FROM unnest(CAST(:nobody AS uuid[])) AS nobody",
+        nobody=[UUID(int=0), uuid4(), UUID(int=2**128 - 1)],
     )
     small = tuple(proofs.Walk(walk.table, 3, walk.proofs) for walk in proofs.WALKS)
     monkeypatch.setattr("jobs.integrity.verify.WALKS", small)
-    assert books.verify().counters["findings"] == 22
+    assert books.verify().counters["findings"] == 24
 
 
 def test_books_that_move_while_they_are_proved_give_no_false_alarm(books: Books) -> None:

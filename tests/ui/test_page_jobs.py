@@ -9,6 +9,7 @@ from sqlalchemy import event, text
 
 from jobs.core.db import Database
 from jobs.core.flags import Flag, set_flag
+from jobs.core.jobs import load_jobs
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
 from tests.ui import seed
@@ -37,12 +38,12 @@ def schedule(db: Database, name: str) -> Any:
 def test_each_job_says_what_it_does_when_and_how_it_went(db: Database, settings: Settings) -> None:
     seed.living(db)
     said = seen(run_page(db, settings, "jobs", seed.person(db, Role.VIEWER)))
-    assert "All 5 jobs run as they should" in said
+    assert f"All {len(load_jobs())} jobs run as they should" in said
     assert "it needs NEXAOPS_WEBHOOK_URL" in said
     assert "Asks Horizon about every pending transaction" in said
     assert "every 2 minutes" in said
     assert "daily at 02:00 UTC" in said
-    assert said.count("next <time") == 4
+    assert said.count("next <time") == len(load_jobs()) - 1
     assert "p95 " in said
     assert said.count("nx-bar ") == 4 * 50
 
@@ -50,7 +51,7 @@ def test_each_job_says_what_it_does_when_and_how_it_went(db: Database, settings:
 def test_what_is_wrong_with_a_job_is_said_in_words_and_leads_to_its_run(db: Database, settings: Settings) -> None:
     seed.living(db, trouble=True)
     said = seen(run_page(db, settings, "jobs", seed.person(db, Role.VIEWER)))
-    assert "3 of 5 jobs need a look" in said
+    assert f"3 of {len(load_jobs())} jobs need a look" in said
     assert "cleanup-notifications, reconcile-pending, retry-failed" in said
     assert "no next run until it is resumed" in said
     assert "failed 3 times" in said
