@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any, Protocol
 from uuid import UUID
 
-from jobs.core.errors import NexaError
-from jobs.core.jobs import Run
+from jobs.core.db import Database
+from jobs.core.errors import NexaError, SettingsError
+from jobs.core.settings import Settings
 from jobs.horizon.client import WATERMARK_S, Horizon
 from jobs.horizon.decode import Undecodable, decode_envelope
 from jobs.horizon.model import Answer, Frozen, SignedEnvelope, Watermark
@@ -32,6 +35,21 @@ _NO_ANSWER = (Answer.UNAVAILABLE, Answer.TIMEOUT, Answer.REFUSED, Answer.RATE_LI
 
 class ServerFrozen(NexaError):
     """No answer of this server may change anything: another network, or its ledger went backwards."""
+
+
+class Asker(Protocol):
+    """Whoever asks: a run of a job, or a person who decides a case."""
+
+    @property
+    def job(self) -> str: ...
+    @property
+    def db(self) -> Database: ...
+    @property
+    def settings(self) -> Settings: ...
+    def count(self, name: str, n: int = 1) -> None: ...
+    def warning(self, event: str, **fields: Any) -> None: ...
+    def error(self, event: str, **fields: Any) -> None: ...
+    def should_stop(self) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -54,7 +72,7 @@ class Findings:
     """It gave up because no more requests may be sent for now."""
 
 
-async def ask_about(run: Run, horizon: Horizon, batch: Iterable[Held], now: datetime, silent: int = 0) -> Findings:
+async def ask_about(run: Asker, horizon: Horizon, batch: Iterable[Held], now: datetime, silent: int = 0) -> Findings:
     """Everything that the rules want to know about a batch; `silent` look-ups before it had no answer.
 
     Raises ServerFrozen, and HorizonError when the server does not say where it stands.
@@ -87,6 +105,28 @@ async def ask_about(run: Run, horizon: Horizon, batch: Iterable[Held], now: date
     return findings
 
 
+async def choose_server(run: Asker, stack: AsyncExitStack, *, urgent: bool = False) -> Horizon:
+    """The first configured server that answers and can be believed; raises what the first one said otherwise.
+
+    `urgent` may spend the reserve of the request budget: a person waits.
+    """
+    refusal: NexaError | None = None
+    for url in run.settings.horizon_urls:
+        horizon = await stack.enter_async_context(Horizon(run.settings, run.db, job=run.job, url=url, urgent=urgent))
+        try:
+            await read_watermark(horizon)
+        except NexaError as error:
+            what = "a server is frozen" if isinstance(error, ServerFrozen) else "a server does not answer"
+            run.error(what, server=horizon.server, why=str(error))
+            run.count("requests", horizon.requests)
+            refusal = refusal or error
+        else:
+            return horizon
+    raise refusal or SettingsError(
+        "STELLAR_HORIZON_URL is not set: accepted is an address like https://horizon.stellar.org."
+    )
+
+
 async def read_watermark(horizon: Horizon) -> Watermark:
     """Where the server stands; raises ServerFrozen, or HorizonError when it does not say."""
     mark = await horizon.watermark()
@@ -96,7 +136,7 @@ async def read_watermark(horizon: Horizon) -> Watermark:
 
 
 def picture_of(
-    run: Run,
+    run: Asker,
     held: Held,
     findings: Findings,
     siblings: Mapping[str, list[Row]] | None = None,
@@ -134,19 +174,22 @@ def picture_of(
     return replace(picture, siblings=tuple(others.values()), claims=held_claims)
 
 
-def decide_all(run: Run, network: str, batch: Iterable[Held], findings: Findings) -> list[tuple[Row, Decision]]:
+def decide_all(run: Asker, network: str, batch: Iterable[Held], findings: Findings) -> list[tuple[Row, Decision]]:
     """The decision on each row, with what the books say about its hash; a row that breaks the rules is kept."""
+    return [(picture.row, decide_one(run, picture)) for picture in pictures_of(run, network, batch, findings)]
+
+
+def pictures_of(run: Asker, network: str, batch: Iterable[Held], findings: Findings) -> list[Picture]:
+    """The picture of each row, in their order, with what the books say about its hash."""
     pictures = [(held, picture_of(run, held, findings)) for held in batch]
     hashes = sorted({hash_ for _, picture in pictures for hash_ in _hashes_of(picture)})
     with run.db.read() as conn:
         siblings, claims = siblings_of(conn, hashes), claims_on(conn, network, hashes)
-    return [
-        (held.row, _decide_one(run, picture_of(run, held, findings, siblings, claims) if _hashes_of(bare) else bare))
-        for held, bare in pictures
-    ]
+    return [picture_of(run, held, findings, siblings, claims) if _hashes_of(bare) else bare for held, bare in pictures]
 
 
-def _decide_one(run: Run, picture: Picture) -> Decision:
+def decide_one(run: Asker, picture: Picture) -> Decision:
+    """The decision on one row; one that breaks the rules is kept as it is."""
     try:
         return decide(picture)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -155,9 +198,9 @@ def _decide_one(run: Run, picture: Picture) -> Decision:
         return Decision(Verdict.KEEP, "odd", f"The rules cannot judge this row: {type(error).__name__}.")
 
 
-def _wanted(run: Run, held: Held, findings: Findings) -> Ask:
+def _wanted(run: Asker, held: Held, findings: Findings) -> Ask:
     picture = picture_of(run, held, findings)
-    return _decide_one(run, picture).ask if picture.looks else NOTHING
+    return decide_one(run, picture).ask if picture.looks else NOTHING
 
 
 def _hashes_of(picture: Picture) -> list[str]:
@@ -167,7 +210,7 @@ def _hashes_of(picture: Picture) -> list[str]:
     return sorted(hashes | {picture.row.hash or ""}) if found else []
 
 
-def _envelope(run: Run, held: Held, findings: Findings) -> SignedEnvelope | None:
+def _envelope(run: Asker, held: Held, findings: Findings) -> SignedEnvelope | None:
     if held.row.id not in findings.envelopes:
         try:
             text = (held.envelope_xdr or "").strip()
@@ -179,7 +222,7 @@ def _envelope(run: Run, held: Held, findings: Findings) -> SignedEnvelope | None
     return findings.envelopes[held.row.id]
 
 
-async def _look_up(run: Run, horizon: Horizon, mark: Watermark, hashes: Iterable[str], findings: Findings) -> None:
+async def _look_up(run: Asker, horizon: Horizon, mark: Watermark, hashes: Iterable[str], findings: Findings) -> None:
     """Looks hashes up at the same time; stops early when the run has to, or when the server answers nothing any more."""
     answers = horizon.lookup_many(hashes)
     try:
@@ -207,7 +250,7 @@ async def _look_up(run: Run, horizon: Horizon, mark: Watermark, hashes: Iterable
         await answers.aclose()
 
 
-async def _ask_more(run: Run, horizon: Horizon, wanted: list[Ask], findings: Findings) -> None:
+async def _ask_more(run: Asker, horizon: Horizon, wanted: list[Ask], findings: Findings) -> None:
     """One more round: accounts first, so that the watermark that follows is at or past what they showed."""
     accounts = sorted({ask.account for ask in wanted if ask.account is not None})
     places = asyncio.Semaphore(run.settings.horizon_parallel)
@@ -243,7 +286,7 @@ async def _look_back(horizon: Horizon, findings: Findings) -> None:
         return  # it stopped answering: what it showed before is proof all the same
 
 
-async def _read_account(run: Run, horizon: Horizon, account: str, places: asyncio.Semaphore) -> AccountState | None:
+async def _read_account(run: Asker, horizon: Horizon, account: str, places: asyncio.Semaphore) -> AccountState | None:
     """How far an account's sequence number is; None if the server does not say, or the run has to stop."""
     async with places:
         if run.should_stop():

@@ -16,11 +16,10 @@ from datetime import datetime
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
-from jobs.core.errors import NexaError, SettingsError, TransientError
+from jobs.core.errors import TransientError
 from jobs.core.flags import Flag, read_flags
 from jobs.core.jobs import Run
-from jobs.horizon.client import Horizon
-from jobs.reconcile.asking import ServerFrozen, ask_about, decide_all, read_watermark
+from jobs.reconcile.asking import ask_about, choose_server, decide_all
 from jobs.reconcile.cases import open_cases
 from jobs.reconcile.picture import CaseReason, Decision, Row, Verdict
 from jobs.reconcile.rules import with_reason
@@ -81,7 +80,7 @@ async def _reconcile(run: Run, task: Task) -> None:
     async with AsyncExitStack() as stack:
         if not run.dry_run:
             stack.enter_context(alive(run.db, attempt.owner))
-        horizon = await _choose_server(run, stack)
+        horizon = await choose_server(run, stack)
         after: Key | None = None
         done = spent = silent = 0
         while not run.should_stop():
@@ -112,25 +111,6 @@ async def _reconcile(run: Run, task: Task) -> None:
             after = (last.created_at, last.id)
             if not go_on or len(batch) < size or done == task.limit:
                 break
-
-
-async def _choose_server(run: Run, stack: AsyncExitStack) -> Horizon:
-    """The first configured server that answers and can be believed; raises what the first one said otherwise."""
-    refusal: NexaError | None = None
-    for url in run.settings.horizon_urls:
-        horizon = await stack.enter_async_context(Horizon(run.settings, run.db, job=run.job, url=url))
-        try:
-            await read_watermark(horizon)
-        except NexaError as error:
-            what = "a server is frozen" if isinstance(error, ServerFrozen) else "a server does not answer"
-            run.error(what, server=horizon.server, why=str(error))
-            run.count("requests", horizon.requests)
-            refusal = refusal or error
-        else:
-            return horizon
-    raise refusal or SettingsError(
-        "STELLAR_HORIZON_URL is not set: accepted is an address like https://horizon.stellar.org."
-    )
 
 
 def _take(run: Run, attempt: Attempt, wanted: Wanted, after: Key | None, size: int) -> tuple[list[Held], datetime]:
@@ -208,7 +188,7 @@ def _write(conn: Connection, run: Run, attempt: Attempt, flag: Flag, judged: Jud
         reason = next(decision for row, decision in cases if row.id == row_id)
         warn = run.error if reason.reason == CaseReason.REFUND_SPENT else run.warning
         warn(f"case opened: {reason.sentence}", transaction=str(row_id), reason=reason.reason)
-    record_checks(conn, attempt.run_id, checks)
+    record_checks(conn, run.id, checks)
     return counted
 
 

@@ -82,6 +82,12 @@ def peek_batch(conn: Connection, wanted: Wanted, *, after: Key | None, limit: in
     return [_held(row) for row in rows]
 
 
+def find_rows(conn: Connection, ids: Sequence[UUID]) -> Mapping[UUID, Held]:
+    """The rows of these ids as they stand, without locking them."""
+    found = conn.execute(_statement(_FIND), {"ids": list(ids)}).mappings()
+    return {record["id"]: _held(record) for record in found}
+
+
 def count_due(conn: Connection, wanted: Wanted, *, most: int) -> int:
     """How many rows are due, counted up to `most`."""
     return int(conn.execute(_statement(_COUNT), _parameters(wanted, None, most)).scalar_one())
@@ -203,11 +209,11 @@ def _row(record: RowMapping) -> Row:
 _COLUMNS = """t.id, t.user_id, t.type, t.status, t.amount, t.currency, t.asset_issuer, t.tx_hash, t.envelope_xdr,
        coalesce(nullif(t.destination, ''), u.wallet_public_key) AS receiver, t.memo_type, t.memo, t.created_at"""
 
-# FAILED rows count for a day from when they failed; a look that is older than the row's last change does not count.
+# FAILED rows count for a day from when they failed, unless one is named; a look that is older than the row's last change does not count.
 _DUE = """
   FROM transactions t LEFT JOIN ops.checks c ON c.transaction_id = t.id
  WHERE t.status = :status AND t.type IN ('DEPOSIT', 'WITHDRAW')
-   AND (:status <> 'FAILED' OR (t.updated_at > now() - interval '24 hours' AND t.tx_hash <> ''))
+   AND (:status <> 'FAILED' OR CAST(:id AS uuid) IS NOT NULL OR (t.updated_at > now() - interval '24 hours' AND t.tx_hash <> ''))
    AND (CAST(:id AS uuid) IS NULL OR t.id = :id)
    AND t.created_at <= now() - CAST(:older_than AS interval)
    AND (:everything OR c.transaction_id IS NULL OR c.next_at <= now() OR c.last_at < t.updated_at)
@@ -238,6 +244,10 @@ _PEEK = """
 WITH due AS MATERIALIZED (SELECT t.id {due} ORDER BY t.created_at, t.id LIMIT :limit)
 SELECT {columns} FROM due JOIN transactions t ON t.id = due.id JOIN users u ON u.id = t.user_id
  ORDER BY t.created_at, t.id
+"""
+
+_FIND = """
+SELECT {columns} FROM transactions t JOIN users u ON u.id = t.user_id WHERE t.id = ANY(CAST(:ids AS uuid[]))
 """
 
 _COUNT = "SELECT count(*) FROM (SELECT 1 {due} LIMIT :limit) AS due"
