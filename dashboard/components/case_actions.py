@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from dashboard.access import may
 from dashboard.actions import ask
 from dashboard.components.case_orders import give
-from dashboard.components.case_words import BUTTONS, consequence, possible, several
+from dashboard.components.case_words import BUTTONS, consequence, counted, possible, several
 from dashboard.components.markup import Html, tag
 from dashboard.components.numbers import amount_text
 from dashboard.queries_cases import Case
@@ -38,11 +38,11 @@ _BULK = (Choice.ACCEPT, Choice.FAIL, Choice.WAIT)
 def decide_one(case: Case, person: Person) -> None:
     """The buttons beside one open case."""
     offered = [choice for choice in possible(case) if may(person, RIGHTS[choice])]
-    with st.container(key="nx-decide", horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="small"):
         for choice in offered:
             label, title, _ = BUTTONS[choice]
             if st.button(label, key=f"{choice}-{case.id}"):
-                _open(choice, f"{title}: case {case.id}?", consequence(choice, case), [case])
+                _open(choice, title.format(f"case {case.id}"), consequence(choice, case), [case])
 
 
 def decide_many(fitting: Sequence[Case], person: Person, *, more: bool) -> None:
@@ -61,12 +61,12 @@ def decide_many(fitting: Sequence[Case], person: Person, *, more: bool) -> None:
             format_func=lambda number: _name(by_id, number),
         )
         chosen = [by_id[number] for number in picked if number in by_id] or list(fitting)
-        with st.container(key="nx-decide", horizontal=True, gap="small"):
+        with st.container(horizontal=True, gap="small"):
             for choice in rights:
                 able = [case for case in chosen if choice in possible(case)]
                 label = f"{BUTTONS[choice][0]} ({len(able):,})"
                 if st.button(label, key=f"{choice}-many", disabled=not able):
-                    _open(choice, f"{BUTTONS[choice][1]}: {len(able):,} cases?", several(choice, able), able)
+                    _open(choice, BUTTONS[choice][1].format(counted(able)), several(choice, able), able)
 
 
 def _name(by_id: Mapping[int, Case], number: int) -> str:

@@ -19,6 +19,7 @@ from dashboard import queries
 from dashboard.actions import ORIGIN, attempt
 from dashboard.components.layout import section, table
 from dashboard.components.markup import link, plain, url
+from dashboard.components.money_words import brief
 from dashboard.desk import desk
 from jobs.core.errors import NexaError
 from jobs.core.logs import get_logger
@@ -50,7 +51,7 @@ class _Order:
 def give(ruling: Ruling, cases: Sequence[Seen]) -> str:
     """Leaves the order for the page's next run; what to say meanwhile."""
     st.session_state[_ORDER] = _Order(ruling, list(cases), len(cases))
-    return "It is being decided." if len(cases) == 1 else f"{len(cases)} cases are being decided."
+    return "What becomes of it stands on top of the page."
 
 
 def carry_out() -> None:
@@ -111,7 +112,7 @@ def _report(order: _Order) -> None:
     if order.count == 1:
         (only,) = order.outcomes
         tell, icon = (st.success, ":material/check_circle:") if only.done else (st.error, ":material/error:")
-        tell(plain(only.sentence), icon=icon)
+        tell(plain(brief(only.sentence, 600)), icon=icon)
     else:
         said = f"{len(done):,} of {order.count:,} cases are decided" + (
             f", {len(refused):,} refused." if refused else "."
@@ -124,7 +125,7 @@ def _report(order: _Order) -> None:
                 [
                     (
                         link(f"Case {one.case_id}", url("cases", case=one.case_id), class_="nx-link nx-inline"),
-                        one.sentence,
+                        brief(one.sentence, 600),
                     )
                     for one in refused
                 ],

@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from dashboard.components.money_words import kind_words, short_address
@@ -15,13 +15,13 @@ from dashboard.queries_cases import Case
 from jobs.reconcile.picture import CaseReason
 from jobs.reconcile.verdicts import Choice, Payment, choices, payment
 
-# choice -> the button beside a case, what the dialog asks, the button in the dialog
+# choice -> the button beside a case, what the dialog asks about "case 7" or "12 cases", the button in the dialog
 BUTTONS: Mapping[Choice, tuple[str, str, str]] = {
-    Choice.ACCEPT: ("Accept as found", "Accept", "Accept what arrived"),
-    Choice.FAIL: ("Mark as failed", "Mark as failed", "Mark as failed"),
-    Choice.CANCEL: ("Cancel the transaction", "Cancel the transaction of", "Cancel the transaction"),
-    Choice.LINK: ("Link to another hash", "Link to another hash", "Use the other hash"),
-    Choice.WAIT: ("Keep waiting", "Keep waiting", "Let it wait"),
+    Choice.ACCEPT: ("Accept as found", "Accept {} as found?", "Accept what arrived"),
+    Choice.FAIL: ("Mark as failed", "Mark the transaction of {} as failed?", "Mark as failed"),
+    Choice.CANCEL: ("Cancel the transaction", "Cancel the transaction of {}?", "Cancel the transaction"),
+    Choice.LINK: ("Link to another hash", "Link {} to another hash?", "Use the other hash"),
+    Choice.WAIT: ("Keep waiting", "Let {} wait?", "Close until then"),
 }
 DECIDED: Mapping[str, str] = {
     "accepted": "Accepted as found",
@@ -75,8 +75,10 @@ def consequence(choice: Choice, case: Case) -> str:
 def several(choice: Choice, chosen: Iterable[Case]) -> str:
     """The same for many cases: how many, and the sums that move."""
     cases = list(chosen)
-    count = f"{len(cases):,} {'case' if len(cases) == 1 else 'cases'}"
-    each = "Each is asked about and decided on its own; what is refused stays as it is and is listed with the reason."
+    count = counted(cases)
+    each = "Each is decided on its own; what is refused stays as it is and is listed with the reason."
+    if choice is not Choice.WAIT:
+        each = f"Horizon is asked again about each. {each}"
     held = sums((case.currency, case.amount) for case in cases)
     match choice:
         case Choice.ACCEPT:
@@ -99,6 +101,11 @@ def several(choice: Choice, chosen: Iterable[Case]) -> str:
             return f"{count} over {held} end as FAILED. {back} {risk} {each}"
         case _:
             return f"{count} over {held} close until the time that you choose; no money moves. {each}"
+
+
+def counted(cases: Sequence[Case]) -> str:
+    """ "1 case", "12 cases"."""
+    return f"{len(cases):,} {'case' if len(cases) == 1 else 'cases'}"
 
 
 def sums(amounts: Iterable[tuple[str, Decimal]]) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from dashboard.components.actors import who
 from dashboard.components.compare import detail
@@ -41,6 +42,7 @@ _PROVED = {
 }
 
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
+_UNITS = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def moments(story: Story, *, audit: bool) -> list[tuple[datetime, list[Said]]]:
             it.created_at,
             Said(
                 "none",
-                join(f"{kind_words(it.type).capitalize()} of ", money(it.amount, it.currency), " created"),
+                join(f"{kind_words(it.type).capitalize()} of ", _created_with(story), " created"),
                 it.email,
             ),
         )
@@ -173,6 +175,18 @@ def moments(story: Story, *, audit: bool) -> list[tuple[datetime, list[Said]]]:
         else:
             grouped.append((at, [line]))
     return grouped
+
+
+def _created_with(story: Story) -> Html:
+    """The amount that was expected: a payment that was accepted as found has replaced it in the row."""
+    it = story.transaction
+    accepted = next((one for one in story.decisions if one.verdict == "accepted"), None)
+    expected = accepted.proof.get("expected") if accepted is not None else None
+    if isinstance(expected, Mapping):
+        asset, amount = detail(expected, "asset"), detail(expected, "amount")
+        if asset and amount and _UNITS.fullmatch(amount):
+            return money(Decimal(amount), asset.partition(":")[0])
+    return money(it.amount, it.currency)
 
 
 def timeline(found: Sequence[tuple[datetime, Sequence[Said]]]) -> None:

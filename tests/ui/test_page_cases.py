@@ -180,7 +180,7 @@ def test_waiting_closes_the_case_until_a_time_and_the_transaction_stays(
     _press(page, "Keep waiting")
     assert "no money moves" in seen(page)
     page.text_area[0].set_value("Agreed with the sender.")
-    _press(page, "Let it wait")
+    _press(page, "Close until then")
     assert f"Case {number} waits until" in page.success[0].value
     with db.read() as conn:
         closed = conn.execute(
@@ -218,9 +218,9 @@ def test_accepting_names_the_amount_that_is_credited_and_credits_it(
     db: Database, settings: Settings, sandbox: SandboxServer
 ) -> None:
     settings = settings.model_copy(update={"horizon_urls": (sandbox.url,)})
-    (row,) = differing(db, settings, sandbox, [10])
+    row, _ = differing(db, settings, sandbox, [10, 11])
     devops = seed.person(db, Role.DEVOPS)
-    (number,) = listed(db, settings, devops)
+    (number,) = listed(db, settings, devops, q=str(row))
     page = run_page(db, settings, "cases", devops, case=str(number))
     _press(page, "Accept as found")
     assert "What arrived, 10.00 XLM, is credited to the user and replaces the 10.50 XLM in the row." in seen(page)
@@ -237,6 +237,7 @@ def test_accepting_names_the_amount_that_is_credited_and_credits_it(
     assert "Accepted as it was found" in told
     assert "The user mistyped it." in told
     assert "amount 10.50 → 10.00" in told
+    assert 'Deposit of <span class="nx-num">10.50' in told
 
 
 def test_many_are_decided_each_on_its_own_and_what_is_refused_is_listed_with_its_reason(
