@@ -78,11 +78,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a run decided, and by what proof."""
+    """What a run, or a person (`decided_by`), decided, and by what proof."""
 
     id: int
-    run_id: int
-    job: str
+    run_id: int | None
+    job: str | None
+    decided_by: str | None
     at: datetime
     dry_run: bool
     verdict: str
@@ -124,6 +125,7 @@ class Opened:
     resolved_at: datetime | None
     resolved_by: str | None
     resolution: str | None
+    quiet_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,8 @@ class Story:
     @property
     def settled(self) -> Decided | None:
         """The decision that its status stands on; None while nothing is proved, or when this desk did not settle it."""
-        proved = [it for it in self.decisions if not it.dry_run and it.verdict in ("success", "failed", "rescue")]
+        ending = ("success", "failed", "rescue", "accepted", "marked_failed")
+        proved = [it for it in self.decisions if not it.dry_run and it.verdict in ending]
         return proved[-1] if proved and self.transaction.status in ("SUCCESS", "FAILED") else None
 
 
@@ -219,7 +222,7 @@ SELECT attempts, first_at, last_at, next_at, outcome, detail, server, ledger, ru
 """
 
 _CASES = """
-SELECT id, reason, details, opened_at, resolved_at, resolved_by, resolution FROM ops.reconciliation_cases
+SELECT id, reason, details, opened_at, resolved_at, resolved_by, resolution, quiet_until FROM ops.reconciliation_cases
  WHERE transaction_id = :id ORDER BY id DESC LIMIT :most
 """
 
@@ -239,8 +242,8 @@ SELECT e.id, e.kind, e.account_type, e.direction, e.amount, e.currency, e.create
 
 _DECISIONS = """
 SELECT * FROM (
-    SELECT d.id, d.run_id, r.job, d.at, d.dry_run, d.verdict, d.reason, d.proof
-      FROM ops.decisions d JOIN ops.runs r ON r.id = d.run_id
+    SELECT d.id, d.run_id, r.job, d.decided_by, d.at, d.dry_run, d.verdict, d.reason, d.proof
+      FROM ops.decisions d LEFT JOIN ops.runs r ON r.id = d.run_id
      WHERE d.transaction_id = :id ORDER BY d.id DESC LIMIT :most) AS newest
  ORDER BY id
 """

@@ -124,6 +124,7 @@ _BOOKED: Mapping[str, str] = {
     "DEPOSIT_CREDIT": "Credited to the user",
     "WITHDRAW_REFUND": "Refunded to the user",
     "REFUND_REVERSAL": "The earlier refund was taken back",
+    "WITHDRAW_ADJUSTMENT": "Difference to what was paid out",
 }
 _ACCOUNTS: Mapping[str, str] = {
     "USER": "user",

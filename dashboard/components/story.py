@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from dashboard.components.actors import who
 from dashboard.components.compare import detail
@@ -34,9 +35,14 @@ _PROVED = {
     "success": "Proved on the chain",
     "failed": "Proved as failed",
     "rescue": "Rescued: it had succeeded after all",
+    "accepted": "Accepted as it was found",
+    "marked_failed": "Marked as failed",
+    "cancelled": "Cancelled",
+    "linked": "Linked to another hash",
 }
 
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
+_UNITS = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,7 @@ def moments(story: Story, *, audit: bool) -> list[tuple[datetime, list[Said]]]:
             it.created_at,
             Said(
                 "none",
-                join(f"{kind_words(it.type).capitalize()} of ", money(it.amount, it.currency), " created"),
+                join(f"{kind_words(it.type).capitalize()} of ", _created_with(story), " created"),
                 it.email,
             ),
         )
@@ -156,7 +162,8 @@ def moments(story: Story, *, audit: bool) -> list[tuple[datetime, list[Said]]]:
         )
         if case.resolved_at is not None:
             closed = join("by ", who(case.resolved_by), ": ", brief(case.resolution or "", 300))
-            found.append((case.resolved_at, Said("ok", join(number, " closed"), closed)))
+            ended = f" waits until {both(case.quiet_until)}" if case.quiet_until is not None else " closed"
+            found.append((case.resolved_at, Said("ok", join(number, ended), closed)))
     if story.check is not None and (story.settled is None or story.check.last_at != story.settled.at):
         found.append((story.check.last_at, _checked(story)))
     if audit:
@@ -169,6 +176,18 @@ def moments(story: Story, *, audit: bool) -> list[tuple[datetime, list[Said]]]:
         else:
             grouped.append((at, [line]))
     return grouped
+
+
+def _created_with(story: Story) -> Html:
+    """The amount that was expected: a payment that was accepted as found has replaced it in the row."""
+    it = story.transaction
+    accepted = next((one for one in story.decisions if one.verdict == "accepted"), None)
+    expected = accepted.proof.get("expected") if accepted is not None else None
+    if isinstance(expected, Mapping):
+        asset, amount = detail(expected, "asset"), detail(expected, "amount")
+        if asset and amount and _UNITS.fullmatch(amount):
+            return money(Decimal(amount), asset.partition(":")[0])
+    return money(it.amount, it.currency)
 
 
 def timeline(found: Sequence[tuple[datetime, Sequence[Said]]]) -> None:
@@ -206,15 +225,24 @@ def _decided(it: Decided) -> Said:
     words = _PROVED.get(it.verdict) or (
         f"Waits for a person: {reason_words(it.reason).lower()}" if it.verdict == "case" else plain(it.verdict)
     )
-    by = join("by ", who(f"run:{it.run_id}"), f" of {it.job}")
+    by = join("by ", who(it.decided_by)) if it.run_id is None else join("by ", who(f"run:{it.run_id}"), f" of {it.job}")
     proof = evidence(it.proof)
+    risk = detail(it.proof, "risk")
+    by = join(by, f". {risk.rstrip('.')}") if risk else by
     if it.dry_run:
         return Said(
             "none",
             join("Dry run, nothing was changed: ", words[:1].lower() + words[1:]),
             join(by, proof and ". ", proof),
         )
-    tone = {"success": "ok", "rescue": "ok", "failed": "critical", "case": "warn"}.get(it.verdict, "none")
+    tone = {
+        "success": "ok",
+        "rescue": "ok",
+        "accepted": "ok",
+        "failed": "critical",
+        "marked_failed": "critical",
+        "case": "warn",
+    }.get(it.verdict, "none")
     return Said(tone, words, join(by, proof and ". ", proof))
 
 

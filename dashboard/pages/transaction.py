@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from uuid import UUID
 
 import streamlit as st
@@ -13,6 +12,7 @@ from dashboard import queries_story as reads
 from dashboard.access import guarded_fragment, may, require
 from dashboard.actions import ORIGIN, Command, act
 from dashboard.components.compare import comparison, pairs
+from dashboard.components.explorer import explorer
 from dashboard.components.layout import empty, page_head, section, table, tiles
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.money_words import account_words, booked_words, kind_words, reason_words, short_id
@@ -20,15 +20,12 @@ from dashboard.components.numbers import amount_text, figure, money
 from dashboard.components.states import chip
 from dashboard.components.story import headline, moments, timeline, what_next
 from dashboard.components.times import age, unbroken
-from dashboard.desk import desk
 from jobs.core.flags import Flag
 from jobs.core.people import Person
 from jobs.core.permissions import Right
 from jobs.run.store import request_run
 
 person = require(Right.VIEW)
-_EXPLORERS = {"PUBLIC": "public", "TESTNET": "testnet"}
-_HASH = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def wanted() -> UUID | None:
@@ -153,7 +150,7 @@ def terms(story: reads.Story) -> None:
         if seen:
             comparison(compared, "Expected and found", whole=False)
         _copyable("Hash", it.tx_hash, "No hash has been saved yet.")
-        _explorer(it)
+        explorer(it.tx_hash)
         whose = "Receiver" if it.destination else "Receiver, the user's wallet"
         _copyable(whose, it.receiver, "The row names no receiver, and the user has no wallet.")
         _copyable(f"Memo, {it.memo_type}" if it.memo_type and it.memo else "Memo", it.memo, "Any memo is accepted.")
@@ -180,18 +177,6 @@ def _copyable(label: str, value: str | None, missing: str) -> None:
         st.code(value, language=None, wrap_lines=True)
     else:
         show(tag("p", missing))
-
-
-def _explorer(it: reads.Transaction) -> None:
-    settings = desk().settings
-    network = None if settings.demo else _EXPLORERS.get(settings.network or "")
-    if network and it.tx_hash and _HASH.fullmatch(it.tx_hash):
-        st.link_button(
-            "Look at it on stellar.expert",
-            f"https://stellar.expert/explorer/{network}/tx/{it.tx_hash.lower()}",
-            icon=":material/open_in_new:",
-            type="tertiary",
-        )
 
 
 def nothing(given: str) -> None:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from jobs.core.errors import NexaError, SettingsError
-from jobs.core.jobs import Run
+from jobs.core.jobs import Asker
 from jobs.horizon.breaker import Breaker, failed, froze, succeeded
 from jobs.horizon.breakers import change, claim_try, read_candidates
 from jobs.horizon.client import Horizon, thresholds_of
@@ -43,11 +43,12 @@ class Choice:
     """The server of one run, as an async context manager that has chosen one when it is entered.
 
     Entering raises SettingsError without a server, else the most telling refusal when none can be used: ServerFrozen,
-    then HorizonError. Ending without an error tells the server's breaker that all went well.
+    then HorizonError. `urgent` may spend the reserve of the request budget: a person waits. Ending without an error tells the server's breaker that all went well.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Asker, *, urgent: bool = False) -> None:
         self._run = run
+        self._urgent = urgent
         self._urls = {label_of(url): url for url in reversed(run.settings.horizon_urls)}
         self._opened: list[Provider] = []
         self._used: set[str] = set()
@@ -137,7 +138,9 @@ class Choice:
             horizon = await self._stack.enter_async_context(Rpc(settings, db, job=job))
         else:
             url = self._urls[candidate.server]
-            horizon = await self._stack.enter_async_context(Horizon(settings, db, job=job, url=url))
+            horizon = await self._stack.enter_async_context(
+                Horizon(settings, db, job=job, url=url, urgent=self._urgent)
+            )
         self._opened.append(horizon)
         try:
             return await read_watermark(horizon), horizon

@@ -259,11 +259,26 @@ def _operation(index: int, operation: xdr.Operation, outer: Address, result: xdr
     if balance is not None:
         claimants = tuple(_account_id(item.v0.destination) for item in balance.claimants if item.v0 is not None)
         offered = int(balance.amount.int64)
-        return Operation(index, kind, source, asset=_asset(balance.asset), claimants=claimants, offered=offered)
-    if body.claim_claimable_balance_op is not None:
+        made = None if done is None else done.create_claimable_balance_result
+        balance_id = None if made is None else _balance_id(made.balance_id)
+        return Operation(
+            index,
+            kind,
+            source,
+            asset=_asset(balance.asset),
+            claimants=claimants,
+            offered=offered,
+            balance_id=balance_id,
+        )
+    claim = body.claim_claimable_balance_op
+    if claim is not None:
         # Asset and amount stand in the balance's creation, not here: the receiver is known, what was received is not.
-        return Operation(index, kind, source, destination=source)
+        return Operation(index, kind, source, destination=source, balance_id=_balance_id(claim.balance_id))
     return Operation(index, kind, source)
+
+
+def _balance_id(balance_id: xdr.ClaimableBalanceID | None) -> str | None:
+    return None if balance_id is None else balance_id.to_xdr_bytes().hex()
 
 
 def _path_received(done: xdr.OperationResultTr | None) -> int | None:

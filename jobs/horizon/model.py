@@ -115,6 +115,8 @@ class Operation:
     claimants: tuple[str, ...] = ()
     offered: int | None = None
     """The amount of a created claimable balance, in stroops: offered, not received."""
+    balance_id: str | None = None
+    """Of a claimable balance that was created or claimed: its id as Horizon shows it, hex, lower case."""
 
 
 @dataclass(frozen=True, slots=True)

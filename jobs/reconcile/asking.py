@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from jobs.core.errors import NexaError
-from jobs.core.jobs import Run
+from jobs.core.jobs import Asker
 from jobs.horizon.choice import ServerFrozen, read_watermark
 from jobs.horizon.client import WATERMARK_S, Horizon
 from jobs.horizon.decode import Undecodable, decode_envelope
@@ -54,7 +54,7 @@ class Findings:
     """It gave up because no more requests may be sent for now."""
 
 
-async def ask_about(run: Run, horizon: Provider, batch: Iterable[Held], now: datetime, silent: int = 0) -> Findings:
+async def ask_about(run: Asker, horizon: Provider, batch: Iterable[Held], now: datetime, silent: int = 0) -> Findings:
     """Everything that the rules want to know about a batch; `silent` look-ups before it had no answer.
 
     Raises ServerFrozen, and HorizonError when the server does not say where it stands.
@@ -96,7 +96,7 @@ def look_at(
     return findings
 
 
-def picture_of(run: Run, held: Held, findings: Findings) -> Picture:
+def picture_of(run: Asker, held: Held, findings: Findings) -> Picture:
     """All that is known about one row, but for what the books say about its hash."""
     row = held.row
     own = findings.looks.get(row.hash or "", [])
@@ -122,13 +122,18 @@ def picture_of(run: Run, held: Held, findings: Findings) -> Picture:
     )
 
 
-def decide_all(run: Run, network: str, batch: Iterable[Held], findings: Findings) -> list[tuple[Row, Decision]]:
+def decide_all(run: Asker, network: str, batch: Iterable[Held], findings: Findings) -> list[tuple[Row, Decision]]:
     """The decision on each row, with what the books say about its hash; a row that breaks the rules is kept."""
+    return [(picture.row, decide_one(run, picture)) for picture in pictures_of(run, network, batch, findings)]
+
+
+def pictures_of(run: Asker, network: str, batch: Iterable[Held], findings: Findings) -> list[Picture]:
+    """The picture of each row, in their order, with what the books say about its hash."""
     seen = [(picture, _hashes_of(picture)) for picture in (picture_of(run, held, findings) for held in batch)]
     hashes = sorted({hash_ for _, of_one in seen for hash_ in of_one})
     with run.db.read() as conn:
         siblings, claims = siblings_of(conn, hashes), claims_on(conn, network, hashes)
-    return [(picture.row, _decide_one(run, _with_books(picture, of_one, siblings, claims))) for picture, of_one in seen]
+    return [_with_books(picture, of_one, siblings, claims) for picture, of_one in seen]
 
 
 def _with_books(
@@ -139,7 +144,8 @@ def _with_books(
     return replace(picture, siblings=tuple(others.values()), claims=held) if others or held else picture
 
 
-def _decide_one(run: Run, picture: Picture) -> Decision:
+def decide_one(run: Asker, picture: Picture) -> Decision:
+    """The decision on one row; one that breaks the rules is kept as it is."""
     try:
         return decide(picture)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -148,9 +154,9 @@ def _decide_one(run: Run, picture: Picture) -> Decision:
         return Decision(Verdict.KEEP, "odd", f"The rules cannot judge this row: {type(error).__name__}.")
 
 
-def _wanted(run: Run, held: Held, findings: Findings) -> Ask:
+def _wanted(run: Asker, held: Held, findings: Findings) -> Ask:
     picture = picture_of(run, held, findings)
-    return _decide_one(run, picture).ask if picture.looks else NOTHING
+    return decide_one(run, picture).ask if picture.looks else NOTHING
 
 
 def _hashes_of(picture: Picture) -> list[str]:
@@ -160,7 +166,7 @@ def _hashes_of(picture: Picture) -> list[str]:
     return sorted(hashes | {picture.row.hash or ""}) if found else []
 
 
-def _envelope(run: Run, held: Held, findings: Findings) -> SignedEnvelope | None:
+def _envelope(run: Asker, held: Held, findings: Findings) -> SignedEnvelope | None:
     if held.row.id not in findings.envelopes:
         try:
             text = (held.envelope_xdr or "").strip()
@@ -173,7 +179,7 @@ def _envelope(run: Run, held: Held, findings: Findings) -> SignedEnvelope | None
     return findings.envelopes[held.row.id]
 
 
-async def _look_up(run: Run, horizon: Provider, mark: Watermark, hashes: Iterable[str], findings: Findings) -> None:
+async def _look_up(run: Asker, horizon: Provider, mark: Watermark, hashes: Iterable[str], findings: Findings) -> None:
     """Looks hashes up at the same time; stops early when the run has to, or when the server answers nothing any more."""
     answers = horizon.lookup_many(hashes)
     try:
@@ -201,7 +207,7 @@ async def _look_up(run: Run, horizon: Provider, mark: Watermark, hashes: Iterabl
         await answers.aclose()
 
 
-async def _ask_more(run: Run, horizon: Provider, wanted: list[Ask], findings: Findings) -> None:
+async def _ask_more(run: Asker, horizon: Provider, wanted: list[Ask], findings: Findings) -> None:
     """One more round: accounts first, so that the watermark that follows is at or past what they showed."""
     accounts = sorted({ask.account for ask in wanted if ask.account is not None})
     places = asyncio.Semaphore(run.settings.horizon_parallel)
@@ -236,7 +242,7 @@ async def _look_back(horizon: Provider, findings: Findings) -> None:
         return  # it stopped answering: what it showed before is proof all the same
 
 
-async def _read_account(run: Run, horizon: Provider, account: str, places: asyncio.Semaphore) -> AccountState | None:
+async def _read_account(run: Asker, horizon: Provider, account: str, places: asyncio.Semaphore) -> AccountState | None:
     """How far an account's sequence number is; None if the server does not say, or the run has to stop."""
     async with places:
         if run.should_stop():

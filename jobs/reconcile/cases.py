@@ -1,7 +1,8 @@
 """Cases: rows beside a transaction that say what a person must decide, and never a status of their own.
 
-A reason is open at most once for a transaction. Proof closes its cases in the settlement itself (settle.py); a person
-closes one with a sentence, and it then stays closed for a day before the same reason may ask again.
+A reason is open at most once for a transaction. Proof closes its cases in the settlement itself (settle.py), and so does
+a person's decision that changes the transaction (deciding.py). A case that a person lets wait is closed until a time that
+they choose, before which the same reason does not ask again.
 """
 
 from __future__ import annotations
@@ -15,9 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from jobs.core import audit
 from jobs.core.db import jsonb
-from jobs.core.errors import Conflict, NotFound, UsageError
 from jobs.reconcile.picture import Decision, Row
 from jobs.reconcile.settle import Attempt
 
@@ -40,6 +39,19 @@ class Case:
     amount: Decimal
     currency: str
     tx_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A case as whoever decides it has to know it; `version` stands for its row as it was read."""
+
+    id: int
+    transaction_id: UUID
+    reason: str
+    details: dict[str, object]
+    resolved_at: datetime | None
+    resolved_by: str | None
+    version: str
 
 
 def open_cases(conn: Connection, attempt: Attempt, judged: Sequence[tuple[Row, Decision]]) -> set[UUID]:
@@ -79,33 +91,40 @@ def list_cases(
     return [Case(**row._mapping) for row in conn.execute(text(_LIST), parameters)]
 
 
-def resolve_case(conn: Connection, case_id: int, *, actor: str, resolution: str, origin: str) -> None:
-    """Closes a case by a person's word; the transaction itself stays as it is.
+def read_cases(conn: Connection, ids: Sequence[int]) -> dict[int, Waiting]:
+    """The cases of these numbers with the version of their rows, by number."""
+    statement = text(_WAITING.format(version=VERSION))
+    return {row.id: Waiting(**row._mapping) for row in conn.execute(statement, {"ids": list(ids)})}
 
-    Raises UsageError without a resolution, NotFound, or Conflict when it was closed meanwhile.
-    """
-    if not resolution.strip():
-        raise UsageError("Say what was decided: a resolution is needed.")
-    reason = conn.execute(
+
+def lock_case(conn: Connection, case_id: int) -> Waiting | None:
+    """The same for one case, which nobody else decides until the caller's transaction ends."""
+    row = conn.execute(text(_WAITING.format(version=VERSION) + " FOR UPDATE OF c"), {"ids": [case_id]}).one_or_none()
+    return None if row is None else Waiting(**row._mapping)
+
+
+def close_cases(
+    conn: Connection, cases: Sequence[int], *, actor: str, decision: str, why: str, until: datetime | None = None
+) -> None:
+    """Closes cases that the caller has locked, or whose transaction it has; the audit rows are the caller's."""
+    conn.execute(
         text(
-            "UPDATE ops.reconciliation_cases SET resolved_at = now(), resolved_by = :actor, resolution = :resolution"
-            " WHERE id = :id AND resolved_at IS NULL RETURNING reason"
+            "UPDATE ops.reconciliation_cases SET resolved_at = now(), resolved_by = :actor, decision = :decision,"
+            " resolution = :why, quiet_until = :until WHERE id = ANY(CAST(:ids AS bigint[])) AND resolved_at IS NULL"
         ),
-        {"id": case_id, "actor": actor, "resolution": resolution.strip()},
-    ).scalar()
-    if reason is None:
-        closed = conn.execute(text("SELECT resolved_by FROM ops.reconciliation_cases WHERE id = :id"), {"id": case_id})
-        who = closed.scalar()
-        if who is None:
-            raise NotFound(f"There is no case {case_id}.")
-        raise Conflict(f"Case {case_id} was already closed by {who}: look at it again.")
-    audit.record(
-        conn,
-        audit.AuditRow(
-            actor, "case.resolved", "case", str(case_id), origin, {"reason": reason}, None, resolution.strip()
-        ),
+        {"ids": list(cases), "actor": actor, "decision": decision, "why": why, "until": until},
     )
 
+
+# What a person was shown of the row: everything that a decision depends on. Locks are no part of it.
+VERSION = """md5(ROW(t.type, t.status, t.amount, t.currency, t.asset_issuer, t.tx_hash, t.destination, t.memo_type,
+           t.memo, t.updated_at)::text)"""
+
+_WAITING = """
+SELECT c.id, c.transaction_id, c.reason, c.details, c.resolved_at, c.resolved_by, {version} AS version
+  FROM ops.reconciliation_cases c JOIN transactions t ON t.id = c.transaction_id
+ WHERE c.id = ANY(CAST(:ids AS bigint[]))
+"""
 
 _OPEN = """
 WITH asked AS (
@@ -118,7 +137,7 @@ WITH asked AS (
        AND NOT EXISTS (SELECT FROM ops.reconciliation_cases c
                         WHERE c.transaction_id = a.id AND c.reason = a.reason
                           AND (c.resolved_at IS NULL
-                               OR (c.resolved_by NOT LIKE 'run:%' AND c.resolved_at > now() - interval '1 day')))
+                               OR c.quiet_until > now()))
 ), opened AS (
     INSERT INTO ops.reconciliation_cases (transaction_id, reason, details)
     SELECT id, reason, details FROM ours ORDER BY id

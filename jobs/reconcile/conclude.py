@@ -119,7 +119,7 @@ def _write(
         reason = next(decision for row, decision in cases if row.id == row_id)
         warn = run.error if reason.reason == CaseReason.REFUND_SPENT else run.warning
         warn(f"case opened: {reason.sentence}", transaction=str(row_id), reason=reason.reason)
-    record_checks(conn, attempt.run_id, checks)
+    record_checks(conn, run.id, checks)
     if not counted["lost"]:  # such a row has not been paid by us: no cursor passes it
         advance(conn, attempt.network, moves)
     return counted

@@ -136,11 +136,18 @@ def _taken(
     row: Row, transaction: ChainTransaction, siblings: Iterable[Row], claims: Mapping[int, UUID]
 ) -> dict[int, UUID]:
     """Operations that rows with a better right hold, each with its holder."""
+    ahead = [other for other in siblings if other.status == "SUCCESS" or _waits_longer(other, row)]
+    return claimed_by_others(row, transaction, ahead, claims)
+
+
+def claimed_by_others(
+    row: Row, transaction: ChainTransaction, siblings: Iterable[Row], claims: Mapping[int, UUID]
+) -> dict[int, UUID]:
+    """Operations that pay, or would pay, one of `siblings`, each with its holder."""
     taken = {index: holder for index, holder in claims.items() if holder != row.id}
     settled = set(claims.values())
     others = [other for other in siblings if other.id not in settled and other.id != row.id]
-    ahead = [other for other in others if other.status == "SUCCESS" or _waits_longer(other, row)]
-    for other in sorted(ahead, key=_rank):
+    for other in sorted(others, key=_rank):
         choices = _satisfying(other, transaction) if memo_matches(other, transaction.memo) else []
         if other.status == "SUCCESS" and not choices:
             # Settled before claims were kept, on figures that we would not accept: it was paid by something here.

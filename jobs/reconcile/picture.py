@@ -37,12 +37,16 @@ class CaseReason(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What follows for the row: only the first two change its status, and only on proof."""
+    """What follows for the row. Rules decide the first four, and only the first two of them change its status, only on
+    proof; the last three are a person's decision on a case (verdicts.py)."""
 
     SUCCESS = "success"
     FAILED = "failed"
     KEEP = "keep"
     CASE = "case"
+    ACCEPTED = "accepted"
+    MARKED_FAILED = "marked_failed"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,19 @@ NOTHING = Ask()
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """What arrived: stroops of an asset."""
+
+    stroops: int
+    asset: Asset
+
+    @property
+    def amount(self) -> Decimal:
+        """In units, exact."""
+        return Decimal(self.stroops).scaleb(-7)
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What follows, why in one code and one sentence, and the proof as JSON."""
 
@@ -173,4 +190,6 @@ class Decision:
     """Of a success: the hash under which the payment counts once."""
     operation: int | None = None
     """Of a success: the operation that pays the row."""
+    received: Received | None = None
+    """Of a payment that a person accepted: what it is settled with; None: with what the row expects."""
     ask: Ask = NOTHING

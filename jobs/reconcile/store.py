@@ -236,12 +236,13 @@ _DATED = "t.created_at >= '2014-01-01 00:00Z' AND t.created_at <= now() - CAST(:
 _UNDATED = """(t.created_at IS NULL OR t.created_at < '2014-01-01 00:00Z'
         OR t.created_at > now() + interval '10 minutes')"""
 
-# FAILED rows count for a day from when they failed; a look that is older than the row's last change does not count.
+# FAILED rows count for a day from when they failed, unless one is named; a look that is older than the row's last change does not count.
 # What this run has looked at stands in its looks, and of a dry run, which writes none, in its decisions.
 _DUE = """
   FROM transactions t LEFT JOIN ops.checks c ON c.transaction_id = t.id
  WHERE t.status = :status AND t.type IS DISTINCT FROM 'SWAP'
-   AND (:status <> 'FAILED' OR (t.updated_at > now() - interval '24 hours' AND t.tx_hash <> ''))
+   AND (:status <> 'FAILED' OR CAST(:id AS uuid) IS NOT NULL
+        OR (t.updated_at > now() - interval '24 hours' AND t.tx_hash <> ''))
    AND (CAST(:id AS uuid) IS NULL OR t.id = :id)
    AND {times}
    AND (:everything OR c.transaction_id IS NULL OR c.next_at <= now()

@@ -1,4 +1,4 @@
-"""Cases, and the locks of a run: opened once, closed by a sentence, taken over only from the dead."""
+"""Cases, and the locks of a run: opened once, taken over only from the dead."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from jobs.core.db import Database
-from jobs.core.errors import Conflict, NotFound, UsageError
-from jobs.reconcile.cases import list_cases, open_cases, resolve_case
+from jobs.reconcile.cases import list_cases, open_cases
 from jobs.reconcile.picture import CaseReason, Decision, Verdict
 from jobs.reconcile.settle import Attempt
 from jobs.reconcile.store import Wanted, alive, hold_batch, release
@@ -59,29 +58,6 @@ def test_cases_are_listed_newest_first_page_by_page(db: Database, attempt: Attem
     assert [case.id for case in first + rest] == sorted((case.id for case in first + rest), reverse=True)
     assert (len(first), len(rest), none) == (3, 2, [])
     assert first[0].details["sentence"] == "No hash was saved."
-
-
-def test_a_person_closes_a_case_with_a_sentence_and_it_stays_closed(db: Database, attempt: Attempt) -> None:
-    row = add_row(db, add_user(db))
-    raise_case(db, attempt)
-    with db.read() as conn:
-        case = list_cases(conn)[0]
-    with pytest.raises(UsageError), db.begin() as conn:
-        resolve_case(conn, case.id, actor="ann@example.org", resolution=" ", origin="dashboard")
-    with db.begin() as conn:
-        resolve_case(conn, case.id, actor="ann@example.org", resolution="keep waiting", origin="dashboard")
-    with pytest.raises(Conflict, match=r"ann@example\.org"), db.begin() as conn:
-        resolve_case(conn, case.id, actor="bob@example.org", resolution="keep waiting", origin="dashboard")
-    with pytest.raises(NotFound), db.begin() as conn:
-        resolve_case(conn, 99, actor="bob@example.org", resolution="keep waiting", origin="dashboard")
-    assert raise_case(db, attempt) == set()
-    assert open_reasons(db, row) == []
-    with db.begin() as conn:
-        conn.execute(text("UPDATE ops.reconciliation_cases SET resolved_at = now() - interval '25 hours'"))
-    assert raise_case(db, attempt) == {row}
-    with db.read() as conn:
-        assert [case.resolution for case in list_cases(conn, state="resolved")] == ["keep waiting"]
-        assert len(list_cases(conn, state="all")) == 2
 
 
 def test_a_batch_is_held_oldest_first_and_by_one_run_only(db: Database, attempt: Attempt) -> None:
