@@ -2,12 +2,13 @@
 
 A dialog's button leaves an order; the page then asks Horizon and decides, a few cases at a time under a bar that says
 how far it is, and tells what became of each. The order keeps what is still to be done: a click somewhere else interrupts
-the page, and its next run goes on where this one stopped. Closing the page ends it; what was decided is decided, each
-case in a transaction of its own.
+the page, and its next run goes on where this one stopped. Whoever leaves the page for longer has ended it: nothing is
+decided later behind somebody's back. What was decided is decided, each case in a transaction of its own.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -31,6 +32,8 @@ log = get_logger(__name__)
 _ORDER = "nx-case-order"
 _AT_ONCE = 10
 """Cases in one round of questions: little for one look-up each, and the answer is fresh when it is used."""
+_LEFT_S = 60.0
+"""An order that nobody worked on for so long is not taken up again: its round of questions takes half of that at most."""
 
 
 @dataclass(slots=True)
@@ -45,6 +48,8 @@ class _Order:
     ruling: Ruling
     todo: list[Seen]
     count: int
+    touched: float = field(default_factory=time.monotonic)
+    """When it was last worked on."""
     outcomes: list[_Outcome] = field(default_factory=list)
 
 
@@ -59,11 +64,16 @@ def carry_out() -> None:
     order: _Order | None = st.session_state.get(_ORDER)
     if order is None:
         return
+    if order.todo and time.monotonic() - order.touched > _LEFT_S:
+        left = "It was not decided: the page was left before its turn came."
+        order.outcomes += [_Outcome(one.case_id, False, left) for one in order.todo]
+        order.todo.clear()
     if order.todo:
         bar = st.progress(0.0, text=_how_far(order))
         while order.todo:
             for one, answer in _ask(order):
                 _decide(order, one, answer)
+            order.touched = time.monotonic()
             bar.progress(len(order.outcomes) / order.count, text=_how_far(order))
         bar.empty()
         queries.forget()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -486,6 +487,41 @@ def test_a_run_that_holds_or_settles_the_row_meanwhile_wins(
     assert_books_balance(db)
 
 
+def test_a_run_and_a_person_at_the_same_instant_move_the_money_once(
+    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
+) -> None:
+    envelopes = [PAYER.payment(STRANGER.address, 100) for _ in range(6)]
+    rows = [
+        add_row(
+            db, user, type="WITHDRAW", amount=Decimal(100), tx_hash=one.hash_hex(), destination=STRANGER.address,
+            age=timedelta(minutes=50),
+        )
+        for one in envelopes
+    ]  # fmt: skip
+    run_job(db, horizon.model_copy(update={"expire_unproven_after_h": 0}))
+    answers = ask_again(db, horizon, [seen(db, row) for row in rows], Ruling(Choice.FAIL, "It never came."))
+    sandbox.ledger.include(envelopes)
+
+    def press(answered: Answered | Refusal) -> None:
+        assert isinstance(answered, Answered)
+        with suppress(Conflict), db.begin() as conn:
+            conclude(conn, horizon, ANN, answered, origin="dashboard")
+
+    with ThreadPoolExecutor(7) as pool:
+        run = pool.submit(run_job, db, horizon)
+        list(pool.map(press, answers * 2))
+        run.result()
+    run_job(db, horizon)
+    refunds = [value(db, "SELECT count(*) FROM ledger_entries WHERE transaction_id = :id", id=row) for row in rows]
+    ends = [status_of(db, row) for row in rows]
+    assert all((end, refund) in (("SUCCESS", 0), ("FAILED", 2)) for end, refund in zip(ends, refunds, strict=True))
+    assert balance_of(db, user) == 100 * ends.count("FAILED")
+    assert_books_balance(db)
+    run_job(db, horizon, FAILED)
+    assert ([status_of(db, row) for row in rows], balance_of(db, user)) == (["SUCCESS"] * 6, 0)
+    assert_books_balance(db)
+
+
 def test_a_row_that_changes_while_horizon_is_asked_is_not_settled(
     db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
 ) -> None:
@@ -493,8 +529,8 @@ def test_a_row_that_changes_while_horizon_is_asked_is_not_settled(
     (answered,) = ask_again(db, horizon, [case], Ruling(Choice.ACCEPT, "Agreed."))
     assert isinstance(answered, Answered)
     with db.begin() as conn:
-        conn.execute(text("UPDATE transactions SET destination = :other"), {"other": STRANGER.address})
-    with pytest.raises(Conflict, match="has changed"), db.begin() as conn:
+        conn.execute(text("UPDATE users SET wallet_public_key = :other"), {"other": STRANGER.address})
+    with pytest.raises(Conflict, match="since Horizon was asked"), db.begin() as conn:
         conclude(conn, horizon, ANN, answered, origin="dashboard")
     assert status_of(db, row) == "PENDING"
 

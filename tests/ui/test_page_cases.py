@@ -13,6 +13,7 @@ from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
 from dashboard import queries_cases
+from dashboard.components import case_orders
 from dashboard.components.csv_file import cell, csv_file
 from dashboard.desk import open_desk
 from jobs.core.db import Database
@@ -261,6 +262,19 @@ def test_many_are_decided_each_on_its_own_and_what_is_refused_is_listed_with_its
         user = conn.execute(text("SELECT id FROM users")).scalar_one()
     assert balance_of(db, user) == 22
     assert_books_balance(db)
+
+
+def test_an_order_that_was_left_is_not_carried_out_later(
+    db: Database, settings: Settings, ada: money.User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = open_case(db, ada, 250, 2)
+    page = run_page(db, settings, "cases", seed.person(db, Role.DEVOPS), case=str(number))
+    _press(page, "Keep waiting")
+    page.text_area[0].set_value("Agreed with the sender.")
+    monkeypatch.setattr(case_orders, "_LEFT_S", -1.0)
+    _press(page, "Close until then")
+    assert "the page was left" in page.error[0].value
+    assert listed(db, settings, seed.person(db, Role.VIEWER)) == [number]
 
 
 def test_a_horizon_that_is_away_is_said_and_nothing_changes(db: Database, settings: Settings, ada: money.User) -> None:
