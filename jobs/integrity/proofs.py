@@ -98,6 +98,10 @@ SELECT transaction_id || ' ' || kind AS subject, transaction_id, user_id, CAST(N
                 THEN 'never refunded'
                 WHEN e.kind NOT IN ('DEPOSIT_CREDIT', 'WITHDRAW_DEBIT', 'WITHDRAW_REFUND', 'REFUND_REVERSAL') THEN NULL
                 WHEN e.account_type = 'USER' AND e.user_id <> t.user_id THEN 'user'
+                -- What was posted before a payment was accepted as found follows what had been expected.
+                WHEN e.kind IN ('WITHDRAW_DEBIT', 'WITHDRAW_REFUND') AND EXISTS (
+                     SELECT FROM ops.decisions d WHERE d.transaction_id = t.id AND d.verdict = 'accepted'
+                                                   AND d.transaction_id BETWEEN :first AND :last) THEN NULL
                 WHEN (e.currency, e.asset_issuer) <> (t.currency, coalesce(t.asset_issuer, '')) THEN 'asset'
                 WHEN e.account_type LIKE 'PLATFORM%' AND e.amount <> t.amount THEN 'amount' END AS fault
       FROM ledger_entries e LEFT JOIN transactions t ON t.id = e.transaction_id AND t.id BETWEEN :first AND :last
@@ -112,7 +116,7 @@ _SETTLED = """
   LEFT JOIN ops.claims c ON c.transaction_id = t.id AND c.transaction_id BETWEEN :first AND :last
   LEFT JOIN LATERAL (
        SELECT verdict FROM ops.decisions d
-        WHERE d.transaction_id = t.id AND NOT d.dry_run AND d.verdict IN ('success', 'rescue', 'failed')
+        WHERE d.transaction_id = t.id AND NOT d.dry_run AND d.verdict IN ('success', 'rescue', 'failed', 'accepted', 'marked_failed', 'cancelled')
         ORDER BY d.id DESC LIMIT 1) AS decided ON true
  WHERE t.id BETWEEN :first AND :last
 """
@@ -129,11 +133,13 @@ SELECT id || ' ' || missing AS subject, id AS transaction_id, user_id, CAST(NULL
   FROM (
     SELECT t.id, t.user_id, t.amount, t.currency, coalesce(t.asset_issuer, '') AS asset_issuer,
            CASE WHEN t.type = 'DEPOSIT' AND t.status = 'SUCCESS'
-                 AND (c.transaction_id IS NOT NULL OR decided.verdict IN ('success', 'rescue')) THEN 'DEPOSIT_CREDIT'
+                 AND (c.transaction_id IS NOT NULL OR decided.verdict IN ('success', 'rescue', 'accepted'))
+                THEN 'DEPOSIT_CREDIT'
                 WHEN t.type = 'WITHDRAW' AND t.status = 'FAILED' AND (decided.verdict = 'failed' OR EXISTS (
                      SELECT FROM ledger_entries e WHERE e.transaction_id = t.id AND e.kind = 'WITHDRAW_DEBIT'
                                                     AND e.transaction_id BETWEEN :first AND :last))
                 THEN 'WITHDRAW_REFUND'
+                WHEN t.type = 'WITHDRAW' AND decided.verdict IN ('marked_failed', 'cancelled') THEN 'WITHDRAW_REFUND'
                 WHEN t.type = 'WITHDRAW' AND t.status = 'SUCCESS' AND EXISTS (
                      SELECT FROM ledger_entries e WHERE e.transaction_id = t.id AND e.kind = 'WITHDRAW_REFUND'
                                                     AND e.transaction_id BETWEEN :first AND :last)
