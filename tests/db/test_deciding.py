@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -15,39 +12,41 @@ from sqlalchemy import text
 from stellar_sdk import Payment as PaymentOperation
 
 from jobs.core.db import Database
-from jobs.core.errors import Conflict, Forbidden, NexaError, UsageError
+from jobs.core.errors import Forbidden
 from jobs.core.flags import Flag
 from jobs.core.people import Person
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
 from jobs.horizon.sandbox.server import SandboxServer
-from jobs.horizon.sandbox.wallet import XLM, Wallet, asset, memo
-from jobs.reconcile.cases import read_cases
-from jobs.reconcile.deciding import Answered, Ruling, Seen, ask_again, conclude
-from jobs.reconcile.store import Wanted, alive, hold_batch
-from jobs.reconcile.verdicts import Choice, Refusal, payment
+from jobs.horizon.sandbox.wallet import XLM, Wallet, memo
+from jobs.reconcile.verdicts import Choice
 from tests.db.books import (
     FAILED,
     add_row,
-    add_run,
     add_user,
     assert_books_balance,
-    attempt_of,
     balance_of,
-    everything,
-    fund,
     open_reasons,
     run_job,
     status_of,
     switch,
     value,
 )
-
-PAYER, USER, STRANGER = Wallet.named("payer"), Wallet.named("user"), Wallet.named("stranger")
-ISSUER = Wallet.named("issuer").address
-USDC = asset("USDC", ISSUER)
-ANN = Person(uuid4(), "ann@example.org", "Ann", frozenset({Role.DEVOPS}))
-BOB = Person(uuid4(), "bob@example.org", "Bob", frozenset({Role.ADMINISTRATOR}))
+from tests.db.deciding import (
+    ANN,
+    ISSUER,
+    PAYER,
+    STRANGER,
+    USDC,
+    USER,
+    decide,
+    mismatch,
+    paid,
+    refused,
+    seen,
+    top_up,
+    withdrawal,
+)
 
 
 @pytest.fixture
@@ -79,55 +78,6 @@ def _the_books_are_proved(db: Database, horizon: Settings) -> Iterator[None]:
             conn.execute(text("SELECT sentence FROM ops.integrity_findings WHERE resolved_at IS NULL")).scalars()
         )
     assert (run.state, found) == ("succeeded", [])
-
-
-def withdrawal(db: Database, user: UUID, amount: int = 100, **values: object) -> UUID:
-    """A withdrawal as the application requests it: debited, with both legs."""
-    fund(db, user, Decimal(amount))
-    row = add_row(db, user, type="WITHDRAW", amount=Decimal(amount), **values)
-    with db.begin() as conn:
-        conn.execute(
-            text(
-                "INSERT INTO ledger_entries (transaction_id, kind, account_type, user_id, direction, amount, currency)"
-                " VALUES (:id, 'WITHDRAW_DEBIT', 'USER', :user, 'DEBIT', :amount, 'XLM'),"
-                " (:id, 'WITHDRAW_DEBIT', 'PLATFORM_LIABILITY', NULL, 'CREDIT', :amount, 'XLM')"
-            ),
-            {"id": row, "user": user, "amount": amount},
-        )
-        conn.execute(
-            text("UPDATE balances SET amount = amount - :amount WHERE user_id = :user"),
-            {"amount": amount, "user": user},
-        )
-    return row
-
-
-def seen(db: Database, row: UUID) -> Seen:
-    """The open case of a row as a page shows it."""
-    number = value(
-        db, "SELECT id FROM ops.reconciliation_cases WHERE transaction_id = :id AND resolved_at IS NULL", id=row
-    )
-    assert isinstance(number, int)
-    with db.read() as conn:
-        case = read_cases(conn, [number])[number]
-    return Seen(number, case.version, payment(case.reason, case.details))
-
-
-def decide(db: Database, settings: Settings, case: Seen, choice: Choice, *, who: Person = ANN, **more: object) -> str:
-    """Both steps, as the dashboard takes them."""
-    ruling = Ruling(choice, "Agreed with the sender.", **more)  # type: ignore[arg-type]
-    (answered,) = ask_again(db, settings, [case], ruling)
-    if isinstance(answered, Refusal):
-        raise UsageError(answered.sentence)
-    with db.begin() as conn:
-        return conclude(conn, settings, who, answered, origin="dashboard")
-
-
-def refused(db: Database, settings: Settings, case: Seen, choice: Choice, match: str, **more: object) -> None:
-    """A refusal in one sentence, after which nothing is different."""
-    before = everything(db)
-    with pytest.raises(NexaError, match=match):
-        decide(db, settings, case, choice, **more)  # type: ignore[arg-type]
-    assert everything(db) == before
 
 
 def test_a_deposit_of_another_amount_is_credited_with_what_arrived(
@@ -202,15 +152,15 @@ def test_a_withdrawal_that_paid_out_less_gives_the_rest_back_and_one_that_paid_m
     db: Database, horizon: Settings, sandbox: SandboxServer
 ) -> None:
     ends = []
-    for paid, extra in ((90, 0), (130, 50), (130, 10)):
+    for sent, extra in ((90, 0), (130, 50), (130, 10)):
         user = add_user(db, USER.address)
-        envelope = PAYER.payment(STRANGER.address, paid)
+        envelope = PAYER.payment(STRANGER.address, sent)
         row = withdrawal(db, user, tx_hash=envelope.hash_hex(), destination=STRANGER.address)
         if extra:
             top_up(db, user, extra)
         sandbox.ledger.include([envelope])
         run_job(db, horizon)
-        if extra < paid - 100:
+        if extra < sent - 100:
             refused(db, horizon, seen(db, row), Choice.ACCEPT, "does not cover")
         else:
             decide(db, horizon, seen(db, row), Choice.ACCEPT)
@@ -446,108 +396,6 @@ def test_a_failed_row_that_was_paid_otherwise_is_accepted_and_its_refund_comes_b
     assert_books_balance(db)
 
 
-def mismatch(db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID) -> tuple[UUID, Seen]:
-    envelope = PAYER.payment(USER.address, 10)
-    row = add_row(db, user, tx_hash=envelope.hash_hex())
-    sandbox.ledger.include([envelope])
-    run_job(db, horizon)
-    return row, seen(db, row)
-
-
-def test_of_two_people_at_once_one_decides_and_the_other_is_told(
-    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
-) -> None:
-    row, case = mismatch(db, horizon, sandbox, user)
-    ruling = Ruling(Choice.ACCEPT, "Agreed with the sender.")
-    answers = [ask_again(db, horizon, [case], ruling)[0] for _ in range(2)]
-    gate = threading.Barrier(2)
-
-    def press(answered: Answered | Refusal, who: Person) -> str:
-        assert isinstance(answered, Answered)
-        gate.wait()
-        try:
-            with db.begin() as conn:
-                conclude(conn, horizon, who, answered, origin="dashboard")
-        except Conflict as error:
-            return str(error)
-        return "done"
-
-    with ThreadPoolExecutor(2) as pool:
-        said = list(pool.map(press, answers, (ANN, BOB)))
-    assert sorted(one == "done" for one in said) == [False, True]
-    assert any("already closed by" in one for one in said)
-    assert (status_of(db, row), balance_of(db, user)) == ("SUCCESS", 10)
-    assert_books_balance(db)
-
-
-def test_a_run_that_holds_or_settles_the_row_meanwhile_wins(
-    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
-) -> None:
-    _, case = mismatch(db, horizon, sandbox, user)
-    (answered,) = ask_again(db, horizon, [case], Ruling(Choice.ACCEPT, "Agreed."))
-    assert isinstance(answered, Answered)
-    attempt = attempt_of(db, add_run(db))
-    with alive(db, attempt.owner):
-        with db.begin() as conn:
-            hold_batch(conn, Wanted("PENDING", everything=True), owner=attempt.owner, after=None, limit=9)
-        with pytest.raises(Conflict, match="looking at this transaction"), db.begin() as conn:
-            conclude(conn, horizon, ANN, answered, origin="dashboard")
-    with db.begin() as conn:
-        conn.execute(text("UPDATE transactions SET amount = 10, processing_locked_by = NULL"))
-    run_job(db, horizon)
-    with pytest.raises(Conflict, match="already closed by run:"), db.begin() as conn:
-        conclude(conn, horizon, ANN, answered, origin="dashboard")
-    assert balance_of(db, user) == 10
-    assert_books_balance(db)
-
-
-def test_a_run_and_a_person_at_the_same_instant_move_the_money_once(
-    db: Database, horizon: Settings, sandbox: SandboxServer
-) -> None:
-    envelopes = [PAYER.payment(STRANGER.address, 100) for _ in range(6)]
-    users = [add_user(db) for _ in envelopes]
-    rows = [
-        withdrawal(db, one, tx_hash=envelope.hash_hex(), destination=STRANGER.address, age=timedelta(minutes=50))
-        for one, envelope in zip(users, envelopes, strict=True)
-    ]
-    run_job(db, horizon.model_copy(update={"expire_unproven_after_h": 0}))
-    answers = ask_again(db, horizon, [seen(db, row) for row in rows], Ruling(Choice.FAIL, "It never came."))
-    sandbox.ledger.include(envelopes)
-
-    def press(answered: Answered | Refusal) -> None:
-        assert isinstance(answered, Answered)
-        with suppress(Conflict), db.begin() as conn:
-            conclude(conn, horizon, ANN, answered, origin="dashboard")
-
-    with ThreadPoolExecutor(7) as pool:
-        run = pool.submit(run_job, db, horizon)
-        list(pool.map(press, answers * 2))
-        run.result()
-    run_job(db, horizon)
-    entries = [value(db, "SELECT count(*) FROM ledger_entries WHERE transaction_id = :id", id=row) for row in rows]
-    ends = [status_of(db, row) for row in rows]
-    assert all((end, count) in (("SUCCESS", 2), ("FAILED", 4)) for end, count in zip(ends, entries, strict=True))
-    assert sum(balance_of(db, one) for one in users) == 100 * ends.count("FAILED")
-    assert_books_balance(db)
-    run_job(db, horizon, FAILED)
-    assert [status_of(db, row) for row in rows] == ["SUCCESS"] * 6
-    assert not any(balance_of(db, one) for one in users)
-    assert_books_balance(db)
-
-
-def test_a_row_that_changes_while_horizon_is_asked_is_not_settled(
-    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
-) -> None:
-    row, case = mismatch(db, horizon, sandbox, user)
-    (answered,) = ask_again(db, horizon, [case], Ruling(Choice.ACCEPT, "Agreed."))
-    assert isinstance(answered, Answered)
-    with db.begin() as conn:
-        conn.execute(text("UPDATE users SET wallet_public_key = :other"), {"other": STRANGER.address})
-    with pytest.raises(Conflict, match="since Horizon was asked"), db.begin() as conn:
-        conclude(conn, horizon, ANN, answered, origin="dashboard")
-    assert status_of(db, row) == "PENDING"
-
-
 def test_flags_and_rights_are_asked_again_when_it_commits(
     db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
 ) -> None:
@@ -568,28 +416,3 @@ def test_a_server_that_is_away_is_a_sentence(
 ) -> None:
     _, case = mismatch(db, horizon, sandbox, user)
     refused(db, settings, case, Choice.ACCEPT, ".")
-
-
-def top_up(db: Database, user: UUID, amount: int) -> None:
-    """Money that a user has beside what was withdrawn."""
-    row = add_row(db, user, amount=Decimal(amount), status="SUCCESS")
-    with db.begin() as conn:
-        conn.execute(
-            text(
-                "INSERT INTO ledger_entries (transaction_id, kind, account_type, user_id, direction, amount, currency)"
-                " VALUES (:id, 'OPENING', 'USER', :user, 'CREDIT', :amount, 'XLM'),"
-                " (:id, 'OPENING', 'PLATFORM_ASSET', NULL, 'DEBIT', :amount, 'XLM')"
-            ),
-            {"id": row, "user": user, "amount": amount},
-        )
-        conn.execute(
-            text("UPDATE balances SET amount = amount + :amount WHERE user_id = :user"),
-            {"amount": amount, "user": user},
-        )
-
-
-def paid(sandbox: SandboxServer) -> str:
-    """The hash of some payment that has nothing to do with the row."""
-    envelope = PAYER.payment(STRANGER.address, 1)
-    sandbox.ledger.include([envelope])
-    return str(envelope.hash_hex())
