@@ -123,7 +123,9 @@ WITH due AS (
                CASE WHEN c.outcome = 'absent' THEN c.ledger END)) AS since
     {due}
 )
-SELECT askable, CASE WHEN askable THEN floor(log(2, greatest(:latest - since, 1))) END AS age,
+SELECT askable,
+       CASE WHEN askable THEN floor(ln(CAST(greatest(:latest - since, 1) AS double precision)) / ln(CAST(2 AS double precision)))
+            END AS age,
        CAST(min(since) AS bigint) AS since, count(*) AS rows, min(created_at) AS oldest,
        min(envelope) AS envelope, min(receiver) AS receiver
   FROM due

@@ -185,7 +185,7 @@ def asked_by_person(conn: Connection, run_id: int) -> bool:
 def due_statement(pattern: str, wanted: Wanted) -> TextClause:
     """A statement about the rows that are due; nothing from outside ever stands in its pattern."""
     due = _DUE.replace("{times}", _UNDATED if wanted.undated else _DATED)
-    return text(pattern.format(due=due, columns=_COLUMNS))
+    return text(pattern.format(due=due, columns=_COLUMNS, listed=_LISTED))
 
 
 def due_parameters(wanted: Wanted, *, run_id: int = 0, after: Key | None = None) -> dict[str, object]:
@@ -279,10 +279,13 @@ WITH due AS MATERIALIZED (SELECT t.id {due} ORDER BY t.created_at, t.id LIMIT :l
 SELECT {columns} FROM due JOIN transactions t ON t.id = due.id LEFT JOIN users u ON u.id = t.user_id
 """
 
+# By their keys, found first: PostgreSQL would else read every pending row, and all that the run has decided so far, for
+# each page.
+_LISTED = "t.id = ANY(ARRAY(SELECT id FROM transactions WHERE lower(tx_hash) = ANY(CAST(:hashes AS text[]))))"
+
 _HOLD_LISTED = """
 WITH due AS MATERIALIZED (
-    SELECT t.id, t.user_id {due} AND lower(t.tx_hash) = ANY(CAST(:hashes AS text[]))
-     ORDER BY t.id FOR UPDATE OF t SKIP LOCKED)
+    SELECT t.id, t.user_id {due} AND {listed} ORDER BY t.id FOR UPDATE OF t SKIP LOCKED)
 UPDATE transactions t SET processing_locked_at = now(), processing_locked_by = :owner
   FROM due LEFT JOIN users u ON u.id = due.user_id
  WHERE t.id = due.id
@@ -290,7 +293,7 @@ RETURNING {columns}
 """
 
 _PEEK_LISTED = """
-WITH due AS MATERIALIZED (SELECT t.id {due} AND lower(t.tx_hash) = ANY(CAST(:hashes AS text[])))
+WITH due AS MATERIALIZED (SELECT t.id {due} AND {listed})
 SELECT {columns} FROM due JOIN transactions t ON t.id = due.id LEFT JOIN users u ON u.id = t.user_id
 """
 

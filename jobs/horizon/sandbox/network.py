@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from stellar_sdk import Asset
+from stellar_sdk import Asset, StrKey
 
 SANDBOX_PASSPHRASE = "NexaFX Sandbox Network ; 2026"  # noqa: S105  a network's name, which everybody knows
 
@@ -60,3 +60,8 @@ def units(amount: int) -> str:
 def stamp(moment: datetime) -> str:
     """A time as Horizon prints it: whole seconds, `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def account_id(key: bytes) -> str:
+    """The `G…` address of a public key, 32 bytes."""
+    return StrKey.encode_ed25519_public_key(key)
