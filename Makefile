@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: up test check lock pictures clean
+.PHONY: up test check bench lock pictures clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=… to one."; exit 2; }
@@ -25,6 +25,9 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	@$(BIN)/nexaops bench reconcile $(ARGS)
 
 pictures: $(STAMP)
 	$(BIN)/python -m tests.e2e.pictures $(ARGS)

@@ -138,13 +138,13 @@ def test_the_run_of_a_killed_worker_is_lost_and_another_worker_tries_again(db: D
     victim = start("--hurry")
     eventually(lambda: workers(db) == 1, 60)
     run_id = ask(db, "test-long", seconds=4)
-    eventually(lambda: run(db, run_id).state == "running", 10)
+    eventually(lambda: run(db, run_id).state == "running", 30)
     start("--hurry")
     eventually(lambda: workers(db) == 2, 60)
     victim.kill()
-    eventually(lambda: run(db, run_id).state == "lost", 20)
+    eventually(lambda: run(db, run_id).state == "lost", 45)  # what is promised
     (retry,) = [row for row in runs(db, "test-long") if row.retry_of == run_id]
-    eventually(lambda: run(db, retry.id).finished, 20)
+    eventually(lambda: run(db, retry.id).finished, 40)  # 15 s of it are the pause before a retry
     ended = run(db, retry.id)
     assert (ended.state, ended.attempt, ended.trigger) == ("succeeded", 2, "retry")
     assert ended.worker_id != run(db, run_id).worker_id
