@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -83,6 +84,7 @@ def reconcile(
 
 
 def _measured(scenarios: list[Scenario], *, shown: bool) -> list[Result]:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left running, nor on the disk
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=errors, transient=True, disable=not shown) as progress:
         task = progress.add_task("starting PostgreSQL", total=len(scenarios))

@@ -72,8 +72,7 @@ def decode_transaction(
     """
     try:
         envelope = _read_envelope(envelope_xdr, passphrase)
-        result = xdr.TransactionResult.from_xdr_bytes(_raw(result_xdr))
-        outcome = result.result
+        outcome = _read_result(result_xdr).result
         code, pair = outcome.code, outcome.inner_result_pair
         results = outcome.results
         proved = asked in (envelope.inner, envelope.outer)
@@ -154,6 +153,12 @@ def _read_envelope(envelope_xdr: str, passphrase: str) -> _Envelope:
         hashlib.sha256(network + raw[start:inner_end]).hexdigest(),
         hashlib.sha256(network + raw[:end]).hexdigest(),
     )
+
+
+@lru_cache(maxsize=1024)
+def _read_result(result_xdr: str) -> xdr.TransactionResult:
+    """Payments that succeed have the same few results: they are decoded once, and never changed."""
+    return xdr.TransactionResult.from_xdr_bytes(_raw(result_xdr))
 
 
 def _length(signatures: list[xdr.DecoratedSignature]) -> int:

@@ -114,9 +114,10 @@ def _write(
             counted["pending"] += 1
             counted["held"] += outcome is Outcome.HELD
         checks.append(_check(row, decision))
+    decisions = {row.id: decision for row, decision in cases}
     for row_id in open_cases(conn, attempt, cases):
         counted["cases_opened"] += 1
-        reason = next(decision for row, decision in cases if row.id == row_id)
+        reason = decisions[row_id]
         warn = run.error if reason.reason == CaseReason.REFUND_SPENT else run.warning
         warn(f"case opened: {reason.sentence}", transaction=str(row_id), reason=reason.reason)
     record_checks(conn, run.id, checks)
