@@ -217,10 +217,6 @@ class Entry:
     """Lower case; of a fee-bump the outer and the inner one."""
     record: Mapping[str, object]
 
-    @property
-    def ledger(self) -> int:
-        return self.token >> 32
-
 
 @dataclass(frozen=True, slots=True)
 class Page:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -19,26 +17,6 @@ from sqlalchemy import Connection, text
 from jobs.core.db import jsonb
 from jobs.reconcile.picture import Decision, Row
 from jobs.reconcile.settle import Attempt
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A case with what a list of cases shows of its transaction."""
-
-    id: int
-    transaction_id: UUID
-    reason: str
-    details: dict[str, object]
-    opened_at: datetime
-    resolved_at: datetime | None
-    resolved_by: str | None
-    resolution: str | None
-    user_id: UUID
-    type: str
-    status: str
-    amount: Decimal
-    currency: str
-    tx_hash: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +54,6 @@ def open_cases(conn: Connection, attempt: Attempt, judged: Sequence[tuple[Row, D
         "run_id": attempt.run_id,
     }
     return set(conn.execute(text(_OPEN), parameters).scalars())
-
-
-def list_cases(
-    conn: Connection,
-    *,
-    state: Literal["open", "resolved", "all"] = "open",
-    reason: str | None = None,
-    before: int | None = None,
-    limit: int = 50,
-) -> list[Case]:
-    """Newest first, `limit` at a time; `before` is the id of the last one seen."""
-    parameters = {"state": state, "reason": reason, "before": before, "limit": limit}
-    return [Case(**row._mapping) for row in conn.execute(text(_LIST), parameters)]
 
 
 def read_cases(conn: Connection, ids: Sequence[int]) -> dict[int, Waiting]:
@@ -153,15 +118,4 @@ WITH asked AS (
       FROM opened p JOIN ours o ON o.id = p.transaction_id
 )
 SELECT transaction_id FROM opened
-"""
-
-_LIST = """
-SELECT c.id, c.transaction_id, c.reason, c.details, c.opened_at, c.resolved_at, c.resolved_by, c.resolution,
-       t.user_id, t.type, t.status, t.amount, t.currency, t.tx_hash
-  FROM ops.reconciliation_cases c JOIN transactions t ON t.id = c.transaction_id
- WHERE (:state = 'all' OR (:state = 'open') = (c.resolved_at IS NULL))
-   AND (CAST(:reason AS text) IS NULL OR c.reason = :reason)
-   AND (CAST(:before AS bigint) IS NULL OR c.id < :before)
- ORDER BY c.id DESC
- LIMIT :limit
 """

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from jobs.core.db import Database
-from jobs.reconcile.cases import list_cases, open_cases
+from jobs.reconcile.cases import open_cases
 from jobs.reconcile.picture import CaseReason, Decision, Verdict
 from jobs.reconcile.settle import Attempt
 from jobs.reconcile.store import Wanted, alive, hold_batch, release
@@ -44,20 +44,6 @@ def test_a_reason_is_open_once_and_another_reason_is_another_case(db: Database, 
     assert open_reasons(db, row) == ["INVALID_HASH", "NO_HASH"]
     assert value(db, "SELECT count(*) FROM ops.audit WHERE action = 'case.opened'") == 2
     assert value(db, "SELECT count(*) FROM ops.decisions WHERE verdict = 'case'") == 2
-
-
-def test_cases_are_listed_newest_first_page_by_page(db: Database, attempt: Attempt) -> None:
-    user = add_user(db)
-    for _ in range(5):
-        add_row(db, user)
-    raise_case(db, attempt)
-    with db.read() as conn:
-        first = list_cases(conn, limit=3)
-        rest = list_cases(conn, limit=3, before=first[-1].id)
-        none = list_cases(conn, reason="HASH_REUSED")
-    assert [case.id for case in first + rest] == sorted((case.id for case in first + rest), reverse=True)
-    assert (len(first), len(rest), none) == (3, 2, [])
-    assert first[0].details["sentence"] == "No hash was saved."
 
 
 def test_a_batch_is_held_oldest_first_and_by_one_run_only(db: Database, attempt: Attempt) -> None:
