@@ -155,12 +155,10 @@ def test_a_worker_that_is_stopped_ends_what_it_can_and_gives_the_rest_back(db: D
     _silence(db)
     process = start("--hurry")
     eventually(lambda: workers(db) == 1, 60)
-    short, tireless, deaf = (
-        ask(db, "test-long", seconds=2),
-        ask(db, "test-long", seconds=50),
-        ask(db, "test-stubborn", seconds=50),
-    )
-    eventually(lambda: all(run(db, number).state == "running" for number in (short, tireless, deaf)), 10)
+    tireless, deaf = ask(db, "test-long", seconds=50), ask(db, "test-stubborn", seconds=50)
+    eventually(lambda: run(db, tireless).state == run(db, deaf).state == "running", 20)
+    short = ask(db, "test-long", seconds=2)
+    eventually(lambda: run(db, short).state == "running", 20)
     process.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     late = ask(db, "test-long", seconds=0)
