@@ -21,7 +21,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from checklists.schema import Item, Template, odd_character
+from checklists.grammar import odd_character
+from checklists.schema import Item, Template
 from jobs.core.errors import NexaError, NotFound
 
 DEFINITIONS = Path(__file__).parent / "definitions"
@@ -225,6 +226,10 @@ def _faults(file: str, error: ValidationError, tree: Tree, lines: Mapping[Place,
             case "value_error":
                 what, _, mend = str(one["ctx"]["error"]).partition(" — ")
                 yield Fault(file, line, what, mend)
+            case "string_pattern_mismatch" if name == "use" or one["loc"][-2:-1] == ("check",):
+                yield Fault(
+                    file, line, f"{given!r} is not the name of a check", "write family.name, such as database.indexes"
+                )
             case "string_pattern_mismatch" if name == "id" or "after" in one["loc"]:
                 yield Fault(file, line, f"{given!r} is not an id", "use lower-case letters, digits, - and _")
             case _:
@@ -284,6 +289,14 @@ def _contradictions(template: Template) -> Iterator[tuple[Place, str, str]]:
             elif order[name] >= index:
                 yield place, f"{phase.id!r} cannot come after {name!r}, which is not above it", "change their order"
     names = [field.id for field in template.fields]
+    for index, phase in enumerate(template.phases):
+        for place, item in _all(phase.items, ("phases", index, "items")):
+            if item.when is not None and item.when.field not in names:
+                yield (
+                    (*place, "when"),
+                    f"there is no field {item.when.field!r} to look at",
+                    _meant(item.when.field, names),
+                )
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield ("fields",), f"two fields have the id {name!r}", "choose another"
 
@@ -295,3 +308,9 @@ def _twice(items: tuple[Item, ...], place: Place) -> Iterator[tuple[Place, str, 
             yield (*place, index), f"a second item here has the id {item.id!r}", "give this one an `id` of its own"
         seen.add(item.id)
         yield from _twice(item.items, (*place, index, "items"))
+
+
+def _all(items: tuple[Item, ...], place: Place) -> Iterator[tuple[Place, Item]]:
+    for index, item in enumerate(items):
+        yield (*place, index), item
+        yield from _all(item.items, (*place, index, "items"))

@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Collection, Mapping
 from datetime import date
 
-from checklists.schema import FieldKind, SummaryField, Template
+from checklists.grammar import FieldKind, SummaryField
+from checklists.schema import Template
 from checklists.tracker import clean
 from jobs.core.errors import UsageError
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from checklists.schema import Item, Mode, Phase, Template, odd_character
+from checklists.grammar import odd_character
+from checklists.schema import Item, Mode, Phase, Template
 from jobs.core.errors import Conflict, Forbidden, NexaError, NotFound, UsageError
 from jobs.core.permissions import Right, Role, allowed
 

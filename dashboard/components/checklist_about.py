@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 import streamlit as st
 from sqlalchemy import Connection
 
-from checklists.schema import FieldKind, Template
+from checklists.grammar import FieldKind
+from checklists.schema import Template
 from checklists.store import ChecklistRun, RunState, close_run
 from checklists.tracker import Progress
 from dashboard.actions import ORIGIN, Command, ReasonedCommand, act, ask

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from checklists.schema import Mode, duration_text
+from checklists.grammar import duration_text
+from checklists.schema import Mode
 from checklists.store import ChecklistRun, RunState
 from checklists.tracker import Command, Kind, State, TrackedItem, TrackedPhase, why_not
 from dashboard.components.checklist_commands import place_of, refusal, tick_box

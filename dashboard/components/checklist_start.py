@@ -7,7 +7,8 @@ from datetime import date
 import streamlit as st
 from sqlalchemy import Connection
 
-from checklists.schema import FieldKind, SummaryField, Template
+from checklists.grammar import FieldKind, SummaryField
+from checklists.schema import Template
 from checklists.store import start_run
 from checklists.tracker import LONGEST_NOTE, Kind, TrackedItem, build, count
 from dashboard import queries_checklists as reads

@@ -81,9 +81,15 @@ def test_a_plain_sentence_is_an_item_and_its_words_are_its_id(tmp_path: Path) ->
         ("do: Look at it", "doo: Look at it", 14, "`doo` is not a key here", "did you mean `do`?"),
         ("do: Look at it", "do: Look, note: at it", 14, "an item needs one of `do` (to tick) and `note` (to know)", "keep or add one"),
         ("do: Look at it", "note: Look, need: optional", 14, "a note is not ticked", "take out `need`"),
-        ("do: Look at it", "do: Look, repeat: {every: hourly, times: 3}", 14, "'hourly' is not a duration", "write a number and m, h, d or w, such as 15m, 1h or 90d"),
-        ("do: Look at it", "do: Look, check: jobs.heartbeat", 14, "`check` is not a key here", "known here: id, do, note, help, snippet, role, need, na, repeat, items, rollup"),
-        ("- Build it", "- Build: it", 13, "`Build` is not a key here", "known here: id, do, note, help, snippet, role, need, na, repeat, items, rollup"),
+        ("do: Look at it", "do: Look, repeat: {every: hourly, times: 3}", 14, "'hourly' is not a duration", "write a number and m, h, d, w or y, such as 15m, 1h or 90d"),
+        ("do: Look at it", "do: Look, check: heartbeat", 14, "'heartbeat' is not the name of a check", "write family.name, such as database.indexes"),
+        ("do: Look at it", "do: Look, action: {job: backup, flag: x, to: true}", 14, "an action does one thing", "keep one of `job`, `flag`, `pause` and `resume`"),
+        ("do: Look at it", "do: Look, decide: {go: next}", 14, "a decision has two ways to go", "add one"),
+        ("do: Look at it", "do: Look, wait: soon", 14, "'soon' is not a duration", "write a number and m, h, d, w or y, such as 15m, 1h or 90d"),
+        ("do: Look at it", "do: Look, when: {field: net, is: PUBLIC}", 14, "there is no field 'net' to look at", "known here: version"),
+        ("kind: deployment", "kind: deployment\nschedule: {rrule: FREQ=WEEKY}", 5, "'FREQ=WEEKY' is no recurrence rule (invalid 'FREQ': WEEKY)", "see FREQ=WEEKLY;BYDAY=MO;BYHOUR=9"),
+        ("kind: deployment", "kind: deployment\nsignoff: [{role: devops, meaning: executed, not: [qa_lead]}]", 5, "devops names qa_lead, who does not sign", "add a line for it"),
+        ("- Build it", "- Build: it", 13, "`Build` is not a key here", "known here: id, do, note, help, snippet, role, need, na, check, action, evidence, verify_by, wait, repeat, decide, when, assignee, due, tags, items, rollup"),
         ("- Build it", "- Build it like so: quickly", 13, "`Build it like so` is not a key here", "put the whole sentence in quotes, it holds ': '"),
         ("- Build it", "- &again Build it", 13, "anchors and aliases are not read here", "write the text out"),
         ("- Build it", '- "Build \\e[31mit"', 13, "the text holds the character U+001B, which shows as something else", "take it out"),
@@ -237,3 +243,61 @@ def test_whatever_a_hand_does_to_a_file_it_is_a_definition_or_has_lines_that_are
     except BrokenDefinition as broken:
         found = broken.faults
     assert all(1 <= fault.line <= raw.count(b"\n") + 2 and fault.mend for fault in found)
+
+
+EVERYTHING = """\
+schema: 1
+id: everything
+title: Everything that a definition can say
+kind: deployment
+review: {last: 2026-11-01, every: 90d, owner: devops}
+retain: 7y
+fields:
+  version: {type: text, required: true}
+  network: {type: text}
+contacts: [{role: On-Call Engineer, verify: 90d}]
+phases:
+  - id: database
+    role: devops
+    items:
+      - Review the migration plan
+      - id: indexes
+        do: Verify indexes exist or create them
+        check: {use: database.indexes, with: {table: transactions}, effect: block, ttl: 12h}
+        action: {job: create-indexes, confirm: true}
+      - id: real-transaction
+        do: Test with a real transaction
+        evidence: [{type: text, label: transaction hash, pattern: '^[0-9a-f]{64}$'}]
+        verify_by: second-person
+        when: {field: network, is: PUBLIC}
+        assignee: tomas@nexafx.com
+        due: 4h
+        tags: [money]
+  - id: steps
+    mode: read-do
+    after: [database]
+    gate: {signed: [qa_lead], checks: green}
+    items:
+      - {id: soak, do: Watch the new version, wait: 15m}
+      - {id: logs, do: Check application logs, repeat: {every: 1h, times: 24}, check: logs.errors}
+      - {id: go, do: Continue?, decide: {continue: next, rollback: {start: rollback-critical}}}
+signoff:
+  - {role: qa_lead, meaning: verified}
+  - {role: project_manager, meaning: approved, not: [qa_lead], after: [qa_lead]}
+schedule: {rrule: "FREQ=WEEKLY;BYDAY=MO;BYHOUR=9", zone: Europe/Berlin, due: 24h, escalate: [{after: 24h, to: devops}]}
+"""
+
+
+def test_a_definition_that_says_everything_is_read_and_its_canonical_form_reads_back_as_the_same(
+    tmp_path: Path,
+) -> None:
+    template = template_of(tmp_path, EVERYTHING)
+    assert Template.model_validate(template.canonical()) == template
+    assert Template.model_validate(template.canonical()).version == template.version
+    assert [line.title for line in template.signoff] == ["QA Lead", "Project Manager"]
+    assert [phase.title for phase in template.phases] == ["Database", "Steps"]
+    go = template.phases[1].items[2]
+    assert [(choice.id, choice.start) for choice in go.decide] == [
+        ("continue", None),
+        ("rollback", "rollback-critical"),
+    ]
