@@ -8,9 +8,10 @@ import streamlit as st
 from sqlalchemy import Connection
 
 from checklists.grammar import FieldKind
+from checklists.lines import Progress
+from checklists.reads import ChecklistRun, RunState
 from checklists.schema import Template
-from checklists.store import ChecklistRun, RunState, close_run
-from checklists.tracker import Progress
+from checklists.store import close_run
 from dashboard.actions import ORIGIN, Command, ReasonedCommand, act, ask
 from dashboard.components.checklist_words import rich, role_word
 from dashboard.components.layout import section
