@@ -4,7 +4,8 @@ Pure. The rules:
 
 - An item is open, done, or N/A with a reason. Where a field of the summary says so (`when`), it is N/A by itself.
 - A repeated item is a group of its occurrences (1 to n), each with a mark of its own, so that the ninth hour of
-  twenty-four has its own who and when. The n-th opens n-1 intervals after its phase did, and is due one later.
+  twenty-four has its own who and when. The n-th opens n-1 intervals after its phase did, and is due one later; a tick
+  before it opens is marked as early.
 - A group is not marked itself. `all`: closed when no required child is open. `any`: closed when one child is done.
 - A line that is done can still hold its phase: until a second person has verified it, while it was decided that
   another list goes first, while its check has failed since, or has not passed although it must (`block`).
@@ -151,6 +152,13 @@ class TrackedItem:
             yield self
         for child in self.children:
             yield from child.leaves
+
+    @property
+    def early(self) -> bool:
+        """Whether an occurrence was ticked before its time had come."""
+        at, opens_at = self.mark.at, self.opens_at
+        ticked = self.occurrence is not None and self.mark.state is State.DONE
+        return ticked and at is not None and opens_at is not None and at < opens_at
 
     @property
     def missing_evidence(self) -> tuple[str, ...]:

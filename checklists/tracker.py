@@ -7,7 +7,7 @@ Pure: a run as it stands (`lines.py`) and a command go in, and a change or a ref
 - Ticks follow the order: phases named in `after` are complete first, the phase's gate is met, and in a read-do phase
   every required item above is closed. N/A may be said ahead of time.
 - A tick takes the evidence that the item asks for, the end of its wait, a choice where it decides, and a passing check
-  where one must pass (`block`). Out of its time, against a failing check, or afterwards, it takes a reason as well.
+  where one must pass (`block`). Against a failing check, or entered afterwards, it takes a reason as well.
 - A second person is somebody else than whoever ticked.
 - The role of the item, else of what it stands in, may change it; administrators and release managers may change all.
 """
@@ -114,10 +114,6 @@ def wants_reason(item: TrackedItem, hand: Hand) -> str | None:
     if check is not None and check.effect is Effect.TICK and item.standing is Standing.FAILED:
         said = item.check.summary if item.check is not None else ""
         return f"The check of “{item.label}” fails ({said}): say why you tick it all the same."
-    if item.occurrence is not None and item.opens_at is not None and hand.now is not None and hand.now < item.opens_at:
-        return (
-            f"“{item.label}” is not due before {item.opens_at:%H:%M} UTC on {item.opens_at:%-d %B}: say why so early."
-        )
     return None
 
 
