@@ -37,7 +37,8 @@ CREATE TRIGGER audit_verifications_no_truncate BEFORE TRUNCATE ON ops.audit_veri
     FOR EACH STATEMENT EXECUTE FUNCTION ops.refuse_change();
 
 -- "5:hello," for a text by its bytes, "-," for none: no two lists of values are written alike.
-CREATE FUNCTION ops.audit_field(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+-- STABLE, as convert_to is: otherwise it is called instead of inlined, ten times slower.
+CREATE FUNCTION ops.audit_field(value text) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
     RETURN coalesce(octet_length(convert_to(value, 'UTF8')) || ':' || value, '-') || ',';
 
 -- As JSON writes it, which depends on no setting of the session.
