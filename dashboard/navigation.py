@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.core.permissions import Right
+
 FOLDER = Path(__file__).parent / "pages"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A page: its file's name without the ending is its address. A hidden one is reached by links only."""
+    """A page: its file's name without the ending is its address. A hidden one is reached by links only.
+
+    Whoever has not its `right` does not see it.
+    """
 
     group: str
     name: str
     title: str
     icon: str
     hidden: bool = False
+    right: Right = Right.VIEW
 
     @property
     def file(self) -> str:
@@ -35,6 +41,7 @@ PAGES: tuple[Entry, ...] = (
     Entry("Engine", "horizon", "Horizon", ":material/satellite_alt:"),
     Entry("Release", "checklists", "Checklists", ":material/checklist:"),
     Entry("Release", "checklist", "Checklist", ":material/fact_check:", hidden=True),
+    Entry("Admin", "audit", "Audit", ":material/policy:", right=Right.VIEW_AUDIT),
 )
 START = PAGES[0]
 PATHS = frozenset(entry.name for entry in PAGES)
