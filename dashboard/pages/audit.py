@@ -26,14 +26,13 @@ from jobs.core.audit_export import Form, csv_rows, export, json_lines
 from jobs.core.audit_read import Filters
 from jobs.core.errors import NexaError
 from jobs.core.permissions import Right
-from jobs.probes.attention import moment
+from jobs.probes.attention import SEAL_LATE, moment
 
 person = require(Right.VIEW_AUDIT)
 JOB = "verify-audit"
 ROW = "row"
 FRESH = timedelta(hours=36)
 """For so long a verification is worth a green light: the nightly job, and half a day for it to come late."""
-SEALED_WITHIN = timedelta(minutes=1)
 _CHANGES = 4
 
 
@@ -50,7 +49,7 @@ def state_of(chain: reads.Chain) -> str:
 
 def waits_long(chain: reads.Chain) -> bool:
     """Whether rows have been without a link for longer than a worker lets them."""
-    return chain.unsealed.oldest is not None and now() - chain.unsealed.oldest > SEALED_WITHIN
+    return chain.unsealed.oldest is not None and now() - chain.unsealed.oldest > SEAL_LATE
 
 
 @guarded_fragment(Right.VIEW_AUDIT, run_every=10)
@@ -68,6 +67,11 @@ def standing() -> None:
     waiting = join("the oldest ", age(chain.unsealed.oldest)) if chain.unsealed.oldest else "all rows are sealed"
     tiles(
         [
+            figure(
+                chip(state_of(chain), _WORDS[state_of(chain)]),
+                label="Chain",
+                note=join("anchor on this host: ", anchored),
+            ),
             figure(f"{chain.head:,}", label="Links", note=join("the last one ", age(chain.sealed_at))),
             figure(
                 join(count, " ", chip("warn", "no worker seals")) if waits_long(chain) else count,
@@ -80,11 +84,6 @@ def standing() -> None:
                 note="not yet"
                 if verified is None
                 else join(age(verified.verified_at), ", by ", who(verified.verified_by)),
-            ),
-            figure(
-                chip(state_of(chain), _WORDS[state_of(chain)]),
-                label="Chain",
-                note=join("anchor on this host: ", anchored),
             ),
         ]
     )
@@ -206,12 +205,13 @@ def listing(filters: Filters) -> None:
 
 
 def _row(entry: reads.Entry) -> tuple[object, ...]:
+    changed = changes(entry.old, entry.new)
     return (
         clock(entry.at),
         tag("div", who(entry.actor), tag("div", f"from {entry.origin}", class_="nx-note") if entry.origin else ""),
         tag("div", done(entry.action), tag("div", about(entry.entity, entry.entity_id), class_="nx-note")),
-        difference(changes(entry.old, entry.new), most=_CHANGES),
-        tag("div", brief(entry.reason or "", 160), class_="nx-words"),
+        difference(changed, most=_CHANGES) if changed else "",
+        tag("div", brief(entry.reason, 160), class_="nx-words") if entry.reason else "",
         link(f"{entry.seq:,}" if entry.seq else "waits", _address(entry.id), title=f"Row {entry.id} with its hashes"),
     )
 
@@ -230,7 +230,7 @@ def one_row(given: str) -> None:
     if entry is None:
         page_head("There is no such row", join(f"No row of the audit trail has the number “{given[:40]}”. ", back))
         return
-    page_head(join(done(entry.action), " ", about(entry.entity, entry.entity_id)), back)
+    page_head(join(done(entry.action), ": ", about(entry.entity, entry.entity_id)), back)
     facts: list[tuple[str, object]] = [
         ("Who", who(entry.actor)),
         ("When", both(entry.at)),

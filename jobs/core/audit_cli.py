@@ -118,10 +118,14 @@ def _time(given: str | None) -> datetime | None:
 
 
 def _print(verdict: Verdict, unsealed: int | None) -> None:
-    links = "1 link is" if verdict.links == 1 else f"{verdict.links:,} links are"
-    console.print(f"{links} in order, up to link {verdict.head.seq}: {verdict.head.hash.hex()}")
+    if not verdict.links:
+        console.print("No link is in order." if verdict.broken else "There is no link to verify.")
+    else:
+        links = "1 link is" if verdict.links == 1 else f"{verdict.links:,} links are"
+        console.print(f"{links} in order, up to link {verdict.head.seq}: {verdict.head.hash.hex()}")
     if verdict.anchors:
-        console.print(f"{verdict.anchors:,} of the heads written down outside of the database were met.")
+        met = "1 head was" if verdict.anchors == 1 else f"{verdict.anchors:,} heads were"
+        console.print(f"{met} met as written down outside of the database.")
     else:
         console.print(
             "No head written down outside of the database was at hand: a chain rewritten whole would not show."

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from jobs.core.audit_chain import Anchor, Head, Link, Record, Verdict, verify
+from jobs.core.audit_chain import Anchor, Break, Fault, Head, Link, Record, Verdict, verify
 from jobs.core.audit_read import Filters, read_links
 from jobs.core.audit_seal import read_head, seal
 from jobs.core.csv_file import csv_lines
@@ -80,11 +80,16 @@ def verify_file(path: Path, anchors: Iterable[Anchor] = ()) -> Verdict:
     """
     try:
         with path.open("rb") as file:
-            head, gaps = _header(file.readline(), path)
+            end, gaps = _header(file.readline(), path)
             links = (_link(line, number, path) for number, line in enumerate(file, start=2))
-            return verify(links, [*([head] if head.seq else []), *anchors], gaps=gaps)
+            verdict = verify(links, anchors, gaps=gaps)
     except OSError as error:
         raise NexaError(f"{path} cannot be read: {error.strerror}.") from error
+    if verdict.broken is not None or gaps or verdict.head == end:
+        return verdict
+    expected = f"link {end.seq} with the hash {end.hash.hex()} as the end, as the first line says"
+    cut = Break(Fault.CUT, verdict.head.seq + 1, None, expected, f"link {verdict.head.seq}")
+    return replace(verdict, broken=cut)
 
 
 def _line(value: object) -> bytes:
@@ -101,13 +106,12 @@ def _without_secrets(record: Record) -> tuple[Record, tuple[str, ...]]:
     return (replace(record, **clean), tuple(clean)) if clean else (record, ())
 
 
-def _header(line: bytes, path: Path) -> tuple[Anchor, bool]:
+def _header(line: bytes, path: Path) -> tuple[Head, bool]:
     """Where the chain ended, and whether something was left out before that."""
     try:
         header = orjson.loads(line)
         if header["format"] == FORMAT:
-            head = header["head"]
-            end = Anchor(int(head["seq"]), bytes.fromhex(head["hash"]), str(header["exported_at"]), path.name)
+            end = Head(int(header["head"]["seq"]), bytes.fromhex(header["head"]["hash"]))
             return end, bool(header["filters"] or header["after"])
     except (ValueError, KeyError, TypeError):
         pass

@@ -132,6 +132,22 @@ def test_a_row_that_commits_late_is_linked_after_those_with_higher_ids(sealed: D
     assert verdict(sealed).whole
 
 
+def test_ids_that_were_rolled_back_are_remembered_up_to_a_bound(
+    sealed: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_seal, "MOST_HOLES", 3)
+    for number in range(5):
+        with sealed.engine.connect() as never:
+            write(never, "rolled back")
+            never.rollback()
+        written(sealed, str(number))
+        assert seal(sealed) == 1
+    with sealed.read() as conn:
+        ids = conn.execute(text("SELECT ids FROM ops.audit_unsealed")).scalar_one()
+    assert len(ids) == 3
+    assert verdict(sealed).whole
+
+
 def test_several_sealers_and_writers_at_once_leave_one_chain(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_seal, "BATCH", 7)
 

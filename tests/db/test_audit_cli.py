@@ -70,7 +70,7 @@ def test_an_export_verifies_offline_against_an_anchor_from_elsewhere(
     monkeypatch.setenv("NEXAOPS_HOME", "/proc/nowhere")
     done = audit("verify", "--file", str(file), "--anchor", str(anchor))
     assert done.exit_code == 0, done.output
-    assert "2 of the heads written down outside of the database were met" in done.output
+    assert "1 head was met as written down outside of the database" in done.output
     anchor.write_text(anchor.read_text().replace('"hash":"', '"hash":"00')[:-1].replace('00"', '"') + "\n")
     assert audit("verify", "--file", str(file), "--anchor", str(anchor)).exit_code == 1
 
