@@ -121,6 +121,10 @@ def actions() -> None:
 def asked() -> Filters:
     """The filters as they stand in the address."""
     actions_known, kinds = reads.known()
+    reason = st.text_input(
+        "Why", key="reason", bind="query-params", type="search", max_chars=200, on_change=first_page,
+        placeholder="Words of the reason", label_visibility="collapsed", icon=":material/search:",
+    )  # fmt: skip
     with st.container(key="nx-filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
         actor = _words("Who", "actor", "E-mail, cli:name, run:12")
         action = choice("What was done", _with("action", actions_known), key="action")
@@ -132,7 +136,6 @@ def asked() -> Filters:
         until = st.date_input(
             "To", value=None, key="until", bind="query-params", format="YYYY-MM-DD", on_change=first_page
         )
-        reason = _words("Why, in part", "reason", "Any reason")
     return Filters(
         actor=actor,
         action=action,
@@ -140,15 +143,19 @@ def asked() -> Filters:
         entity_id=name,
         since=_midnight(since),
         until=_midnight(until, days=1),
-        reason=reason,
+        reason=_given(reason),
     )
 
 
 def _words(label: str, key: str, placeholder: str) -> str | None:
-    given = st.text_input(
-        label, key=key, bind="query-params", max_chars=200, on_change=first_page, placeholder=placeholder
+    return _given(
+        st.text_input(label, key=key, bind="query-params", max_chars=200, on_change=first_page, placeholder=placeholder)
     )
-    return (given or "").replace("\x00", "").strip() or None
+
+
+def _given(typed: str | None) -> str | None:
+    """What was typed; PostgreSQL knows no character zero, and so nothing with one."""
+    return (typed or "").replace("\x00", "").strip() or None
 
 
 def _with(key: str, known: tuple[str, ...]) -> list[str]:
