@@ -26,11 +26,10 @@ _LOCK = 0x7365616C  # "seal"
 
 @dataclass(frozen=True, slots=True)
 class Unsealed:
-    """Committed rows without a link, counted up to MOST_COUNTED, and when the sealer last looked."""
+    """Committed rows without a link, counted up to MOST_COUNTED, and the time that the oldest bears."""
 
     count: int
     oldest: datetime | None
-    looked_at: datetime
 
 
 class Sealer:
@@ -84,7 +83,7 @@ def read_hash(conn: Connection, seq: int) -> bytes | None:
 def read_unsealed(conn: Connection) -> Unsealed:
     """What waits for its link."""
     row = conn.execute(text(_WAITING), {"most": MOST_COUNTED}).one()
-    return Unsealed(row.waiting, row.oldest, row.looked_at)
+    return Unsealed(row.waiting, row.oldest)
 
 
 def _seal_batch(conn: Connection) -> int:
@@ -125,23 +124,20 @@ WITH head AS (
       FROM ops.audit_unsealed u
 ), remembered AS (
     UPDATE ops.audit_unsealed u
-       SET looked_at = statement_timestamp(),
-           ids = coalesce((SELECT range_agg(r.ids)
+       SET ids = coalesce((SELECT range_agg(r.ids)
                              FROM (SELECT ids FROM unnest(l.ids) AS r (ids) ORDER BY ids DESC LIMIT :holes) AS r), '{}')
-      FROM left_over l
+      FROM left_over l WHERE EXISTS (SELECT FROM linked)
 )
 SELECT count(*) FROM linked
 """
 
 _WAITING = """
-SELECT u.looked_at, count(w.at) AS waiting, min(w.at) AS oldest
-  FROM ops.audit_unsealed u
-  LEFT JOIN LATERAL (
-       SELECT a.at
-         FROM unnest(u.ids) AS r (ids)
-        CROSS JOIN LATERAL (
-              SELECT at FROM ops.audit
-               WHERE id >= lower(r.ids) AND (upper_inf(r.ids) OR id < upper(r.ids)) ORDER BY id LIMIT :most) AS a
-        LIMIT :most) AS w ON true
- GROUP BY u.looked_at
+SELECT count(*) AS waiting, min(a.at) AS oldest
+  FROM (SELECT f.at
+          FROM ops.audit_unsealed u
+         CROSS JOIN LATERAL unnest(u.ids) AS r (ids)
+         CROSS JOIN LATERAL (
+               SELECT at FROM ops.audit
+                WHERE id >= lower(r.ids) AND (upper_inf(r.ids) OR id < upper(r.ids)) ORDER BY id LIMIT :most) AS f
+         LIMIT :most) AS a
 """

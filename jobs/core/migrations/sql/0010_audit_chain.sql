@@ -15,9 +15,8 @@ CREATE TRIGGER audit_chain_no_truncate BEFORE TRUNCATE ON ops.audit_chain
 -- One row: every id of ops.audit that has no link yet, at first all of them. An id is given before its row is committed,
 -- so a lower one may come to light after a higher one was sealed: it stays in here until then.
 CREATE TABLE ops.audit_unsealed (
-    only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    ids       int8multirange NOT NULL DEFAULT '{[1,)}',
-    looked_at timestamptz NOT NULL DEFAULT now()           -- when the sealer last looked: everything older was sealed
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    ids      int8multirange NOT NULL DEFAULT '{[1,)}'
 );
 INSERT INTO ops.audit_unsealed DEFAULT VALUES;
 
