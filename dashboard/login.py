@@ -105,7 +105,7 @@ class Doorkeeper:
         if not self._throttle.admits(_address(request), time.monotonic()):
             return self._login_form(wanted, email, "Too many tries from this address: wait a minute.", 429)
         try:
-            person = authenticate(self._db, email, form.get("password", ""), origin=ORIGIN)
+            person = authenticate(self._db, email, form.get("password", ""), origin=_origin(request))
         except Forbidden as refusal:
             return self._login_form(wanted, email, str(refusal), 403)
         return self._welcome(request, person, wanted)
@@ -126,7 +126,7 @@ class Doorkeeper:
         if not self._throttle.admits(_address(request), time.monotonic()):
             return self._password_form(person, wanted, "Too many tries from this address: wait a minute.", 429)
         try:
-            change_password(self._db, person.id, form.get("old", ""), new, origin=ORIGIN)
+            change_password(self._db, person.id, form.get("old", ""), new, origin=_origin(request))
         except NexaError as refusal:
             return self._password_form(person, wanted, str(refusal), 400)
         return self._welcome(request, person, wanted)
@@ -230,6 +230,11 @@ async def _form(request: Request) -> Form:
         raise HTTPException(408, "The form came too slowly.") from None
     except (ClientDisconnect, ValueError):
         raise HTTPException(400, "That is no form of ours.") from None
+
+
+def _origin(request: Request) -> str:
+    """Where it came from, for the audit trail: the address as the server sees it, behind a proxy as that says."""
+    return f"{ORIGIN} {_address(request)}"
 
 
 def _address(request: Request) -> str:
