@@ -49,23 +49,6 @@ from tests.db.deciding import (
 )
 
 
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        server.ledger.include([PAYER.payment(PAYER.address, 1)])
-        yield server
-
-
-@pytest.fixture
-def horizon(settings: Settings, sandbox: SandboxServer) -> Settings:
-    return settings.model_copy(update={"horizon_urls": (sandbox.url,), "horizon_attempts": 1, "horizon_timeout_s": 2.0})
-
-
-@pytest.fixture
-def user(db: Database) -> UUID:
-    return add_user(db, USER.address)
-
-
 @pytest.fixture(autouse=True)
 def _the_books_are_proved(db: Database, horizon: Settings) -> Iterator[None]:
     """Whatever was decided, `verify-ledger` finds nothing that differs."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -40,23 +39,6 @@ from tests.db.books import (
 
 PAYER = Wallet.named("payer")
 USER = Wallet.named("user")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        server.ledger.include([PAYER.payment(PAYER.address, 1)])
-        yield server
-
-
-@pytest.fixture
-def horizon(settings: Settings, sandbox: SandboxServer) -> Settings:
-    return settings.model_copy(update={"horizon_urls": (sandbox.url,), "horizon_attempts": 1, "horizon_timeout_s": 2.0})
-
-
-@pytest.fixture
-def user(db: Database) -> UUID:
-    return add_user(db, USER.address)
 
 
 def test_each_way_of_paying_settles_its_row(

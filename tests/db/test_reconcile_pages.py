@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -19,7 +18,6 @@ from jobs.reconcile import reading
 from jobs.run.store import RunRow, list_logs
 from tests.db.books import (
     add_row,
-    add_user,
     assert_books_balance,
     balance_of,
     count,
@@ -33,23 +31,6 @@ from tests.db.books import (
 
 PAYER = Wallet.named("payer")
 CUSTODY, OTHER = Wallet.named("custody").address, Wallet.named("other custody").address
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        server.ledger.include([PAYER.payment(PAYER.address, 1)])
-        yield server
-
-
-@pytest.fixture
-def horizon(settings: Settings, sandbox: SandboxServer) -> Settings:
-    return settings.model_copy(update={"horizon_urls": (sandbox.url,), "horizon_attempts": 1, "horizon_timeout_s": 2.0})
-
-
-@pytest.fixture
-def user(db: Database) -> UUID:
-    return add_user(db)
 
 
 def pay(sandbox: SandboxServer, number: int, to: str = CUSTODY, amount: str = "10.5") -> list[TransactionEnvelope]:

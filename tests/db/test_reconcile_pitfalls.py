@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -20,7 +19,6 @@ from jobs.reconcile import reconcile as room
 from tests.db.books import (
     FAILED,
     add_row,
-    add_user,
     assert_books_balance,
     balance_of,
     count,
@@ -32,23 +30,6 @@ from tests.db.books import (
 
 PAYER = Wallet.named("payer")
 USER = Wallet.named("user")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        server.ledger.include([PAYER.payment(PAYER.address, 1)])
-        yield server
-
-
-@pytest.fixture
-def horizon(settings: Settings, sandbox: SandboxServer) -> Settings:
-    return settings.model_copy(update={"horizon_urls": (sandbox.url,), "horizon_attempts": 1, "horizon_timeout_s": 2.0})
-
-
-@pytest.fixture
-def user(db: Database) -> UUID:
-    return add_user(db, USER.address)
 
 
 def test_a_submission_that_timed_out_and_landed_later_is_paid_and_never_failed(
