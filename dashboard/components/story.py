@@ -41,7 +41,7 @@ _PROVED = {
     "linked": "Linked to another hash",
 }
 
-_HASH = re.compile(r"\b[0-9a-f]{64}\b")
+_HASH = re.compile(r"\b[0-9a-f]{64,72}\b")
 _UNITS = re.compile(r"\d+(?:\.\d+)?")
 
 

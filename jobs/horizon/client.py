@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -46,6 +47,8 @@ from jobs.horizon.transport import Body, HorizonError, Transport
 WATERMARK_S = 5.0
 """For how long a watermark is used again: an older one is only more careful."""
 PAGE_MAX = 200
+BALANCE_PAGE = 10
+"""A balance is created, claimed or taken back, and now and then its sponsor changes."""
 Order = Literal["asc", "desc"]
 
 
@@ -178,6 +181,24 @@ class Horizon:
     def found(self, asked: str, entry: Entry) -> Lookup:
         """What a page says about one of an entry's hashes (lower case), as if it had been asked for by this hash."""
         return self._read(asked, entry.record, 200)
+
+    async def transactions_of_balance(self, balance_id: str) -> list[Lookup]:
+        """What is listed beside a claimable balance (`model.Operation.balance_id`): who claimed it, if anybody did.
+
+        The newest few, of those that succeeded; none where the server does not know the balance. A record that cannot be
+        read is GARBLED.
+        """
+        pages = self._sdk.transactions().for_claimable_balance(balance_id).limit(BALANCE_PAGE).order(True)
+        try:
+            body = _body(await pages.call())
+        except HorizonError as error:
+            if error.answer is Answer.ABSENT:
+                return []
+            raise
+        with self._usable(body):
+            listed = [(read_hash(record), record) for record in read_records(body)[:BALANCE_PAGE]]
+        verb = f"GET /claimable_balances/{balance_id}/transactions → "
+        return [replace(self._read(hash_, record, body.status), verb=verb) for hash_, record in listed]
 
     async def account_sequence(self, account: str) -> tuple[int, int]:
         """An account's sequence number, and a ledger at or past the one at which it was read."""

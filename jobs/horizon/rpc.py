@@ -189,6 +189,10 @@ class Rpc:
         with self._usable(result):
             return read_account(result, account)
 
+    async def transactions_of_balance(self, balance_id: str) -> list[Lookup]:
+        """Nothing: it keeps no list of what happened to a claimable balance."""
+        return []
+
     async def _call(self, method: str, params: dict[str, object] | None = None) -> Body:
         """The result of one method, with the answer's headers."""
         # A method without parameters refuses even an empty object of them.

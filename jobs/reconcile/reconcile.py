@@ -20,7 +20,7 @@ from jobs.horizon.client import Horizon
 from jobs.horizon.model import Answer
 from jobs.horizon.provider import Provider
 from jobs.horizon.transport import HorizonError
-from jobs.reconcile.asking import decide_all, look_at
+from jobs.reconcile.asking import ask_about_balances, decide_all, look_at
 from jobs.reconcile.conclude import Judged, conclude
 from jobs.reconcile.failover import ask_or_change_server
 from jobs.reconcile.picture import Picture
@@ -188,11 +188,16 @@ class _Reconciliation:
         try:
             mark = await read_watermark(horizon)
 
+            findings = await asyncio.to_thread(look_at, horizon, mark, batch, entries, now)
+
             def judge() -> Judged:
-                findings = look_at(horizon, mark, batch, entries, now)
                 return decide_all(self._run, self._attempt.network, batch, findings)
 
-            return batch, await asyncio.to_thread(judge)
+            judged = await asyncio.to_thread(judge)
+            if claimable := [decision.ask for _, decision in judged if decision.ask.balances]:
+                await ask_about_balances(self._run, horizon, claimable, findings)
+                judged = await asyncio.to_thread(judge)
+            return batch, judged
         except BaseException:
             await asyncio.to_thread(_let_go, self._run, self._attempt, batch)
             raise

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from jobs.horizon.model import Answer, ChainTransaction, Watermark
+from jobs.reconcile.claiming import balances_to_ask, proof_of_claim, with_claimed
 from jobs.reconcile.matching import Difference, expected, found, match, relevant
 from jobs.reconcile.never import Doubt, prove_never
 from jobs.reconcile.oddity import mistimed, oddity
@@ -132,10 +133,14 @@ def _from_inclusion(picture: Picture, look: Look, transaction: ChainTransaction)
         codes = ", ".join(transaction.operation_codes)
         sentence = transaction.result_code + (f" ({codes})" if codes else "")
         return Decision(Verdict.FAILED, "included_failed", sentence, proof | {"result": sentence})
+    transaction = with_claimed(transaction, picture.claimings)
     outcome = match(row, transaction, picture.siblings, picture.claims)
     if isinstance(outcome, Difference):
-        details = proof | {"found": found(transaction, operations)}
-        return Decision(Verdict.CASE, outcome.reason, outcome.sentence, details)
+        details = proof | {"found": found(transaction, relevant(transaction))}
+        unclaimed = outcome.reason is CaseReason.CLAIMABLE_UNCLAIMED
+        ask = Ask(balances=balances_to_ask(row, transaction, picture.claimings)) if unclaimed else NOTHING
+        return Decision(Verdict.CASE, outcome.reason, outcome.sentence, details, ask=ask)
+    proof |= proof_of_claim(outcome.operation, picture.claimings)
     return Decision(
         Verdict.SUCCESS,
         "included",

@@ -33,7 +33,7 @@ from jobs.core.settings import Settings
 from jobs.horizon.sandbox.server import SandboxServer
 from jobs.horizon.sandbox.wallet import Wallet
 from tests.conftest import database_url
-from tests.db.books import add_user
+from tests.db.books import add_user, run_job
 from tests.ui import seed
 
 ROOT = Path(__file__).parents[2]
@@ -132,6 +132,20 @@ def horizon(settings: Settings, sandbox: SandboxServer) -> Settings:
 def user(db: Database) -> UUID:
     """Somebody who owns the wallet `user`."""
     return add_user(db, Wallet.named("user").address)
+
+
+@pytest.fixture
+def books_are_proved(db: Database, horizon: Settings) -> Iterator[None]:
+    """Whatever was decided, `verify-ledger` finds nothing that differs."""
+    yield
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.flags SET value = (name <> 'dryRun')"))
+    run = run_job(db, horizon, "verify-ledger")
+    with db.read() as conn:
+        found = list(
+            conn.execute(text("SELECT sentence FROM ops.integrity_findings WHERE resolved_at IS NULL")).scalars()
+        )
+    assert (run.state, found) == ("succeeded", [])
 
 
 @pytest.fixture(scope="module")

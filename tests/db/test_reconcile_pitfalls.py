@@ -89,23 +89,24 @@ def test_hash_and_return_memos_are_compared_in_base64(
     assert open_reasons(db, rows["hash", "return"]) == ["MEMO_MISMATCH"]
 
 
-def test_a_claimable_balance_pays_nobody_by_being_created_also_once_it_was_claimed(
+def test_a_claimable_balance_pays_once_it_was_claimed_and_nobody_by_being_created(
     db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
 ) -> None:
     created = PAYER.claimable_balance([USER.address], "10.5")
     (entry,) = sandbox.ledger.include([created])
     row = add_row(db, user, tx_hash=created.hash_hex())
     run_job(db, horizon)
+    assert (status_of(db, row), open_reasons(db, row)) == ("PENDING", ["CLAIMABLE_UNCLAIMED"])
     results = xdr.TransactionResult.from_xdr(entry.result_xdr).result.results or []
     balance_id = results[0].tr.create_claimable_balance_result.balance_id.to_xdr_bytes().hex()  # type: ignore[union-attr]
     claim = USER.claim(balance_id)
     sandbox.ledger.include([claim])
     run_job(db, horizon)
-    assert (status_of(db, row), open_reasons(db, row)) == ("PENDING", ["CLAIMABLE_UNCLAIMED"])
+    assert (status_of(db, row), open_reasons(db, row)) == ("SUCCESS", [])
     by_claim = add_row(db, user, tx_hash=claim.hash_hex())
     run_job(db, horizon)
     assert open_reasons(db, by_claim) == ["AMOUNT_MISMATCH"]
-    assert balance_of(db, user) == 0
+    assert balance_of(db, user) == Decimal("10.5")
 
 
 def test_failed_rows_are_read_a_batch_at_a_time(
