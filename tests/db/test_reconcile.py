@@ -67,7 +67,7 @@ def test_each_way_of_paying_settles_its_row(
     run = run_job(db, horizon)
     assert [status_of(db, row) for row in rows] == ["SUCCESS"] * len(rows)
     assert counters(run) == {"seen": 7, "settled": 7, "failed": 0, "pending": 0, "cases": 0}
-    assert run.counters["requests_estimated"] == 2, "the account's newest page, and the account that was created"
+    assert abs(run.counters["requests_estimated"] - run.counters["requests"]) <= 2
     assert_books_balance(db)
 
 
