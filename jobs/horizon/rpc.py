@@ -50,11 +50,11 @@ _REQUEST = "getTransaction "
 class Rpc:
     """One server, for one job; an async context manager, bound to one event loop.
 
-    Questions raise HorizonError when there is no usable answer, except `lookup`, `lookup_many` and `canary`, which
+    `urgent` may spend the reserve of the budget. Questions raise HorizonError when there is no usable answer, except `lookup`, `lookup_many` and `canary`, which
     never do.
     """
 
-    def __init__(self, settings: Settings, db: Database, *, job: str) -> None:
+    def __init__(self, settings: Settings, db: Database, *, job: str, urgent: bool = False) -> None:
         if settings.rpc_url is None:
             raise SettingsError("STELLAR_RPC_URL is not set: accepted is an address like https://rpc.example.org.")
         self._url = settings.rpc_url
@@ -63,7 +63,7 @@ class Rpc:
         """What the last root said; None as long as none was asked for."""
         self._settings = settings
         self._db = db
-        self._transport = Transport(settings, db, self._url, self.server, job, urgent=False)
+        self._transport = Transport(settings, db, self._url, self.server, job, urgent=urgent)
         self._mark: tuple[float, Watermark | Frozen] | None = None
         self._seen = 0
         """The newest ledger that the server has shown."""
