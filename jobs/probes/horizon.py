@@ -12,11 +12,12 @@ from datetime import timedelta
 
 from jobs.core.jobs import Every, Params, Run, job
 from jobs.core.settings import Settings
-from jobs.horizon.client import Horizon, thresholds_of
+from jobs.horizon.client import Horizon
 from jobs.horizon.health import Facts, Thresholds, Verdict, judge
 from jobs.horizon.model import Answer, FeeStats, Frozen, Health, Root
 from jobs.horizon.provider import Provider
 from jobs.horizon.rpc import Rpc
+from jobs.horizon.server import thresholds_of
 from jobs.horizon.servers import label_of, rpc_label
 from jobs.horizon.transport import HorizonError
 from jobs.probes.samples import Before, Sample, read_before, write_sample

@@ -17,10 +17,11 @@ from uuid import UUID
 from jobs.core.errors import NexaError
 from jobs.core.jobs import Asker
 from jobs.horizon.choice import ServerFrozen, read_watermark
-from jobs.horizon.client import WATERMARK_S, Horizon
+from jobs.horizon.client import Horizon
 from jobs.horizon.decode import Undecodable, decode_envelope
 from jobs.horizon.model import Answer, Entry, Lookup, SignedEnvelope, Watermark
 from jobs.horizon.provider import Provider
+from jobs.horizon.server import WATERMARK_S
 from jobs.horizon.transport import HorizonError
 from jobs.reconcile.picture import NOTHING, AccountState, Ask, Decision, Limits, Look, Picture, Row, Verdict
 from jobs.reconcile.rules import decide, hash_to_ask

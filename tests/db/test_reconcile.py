@@ -15,7 +15,7 @@ from stellar_sdk import Payment, TransactionEnvelope
 from jobs.core.db import Database
 from jobs.core.flags import Flag
 from jobs.core.settings import Settings
-from jobs.horizon import client
+from jobs.horizon import server
 from jobs.horizon.sandbox.server import SandboxServer
 from jobs.horizon.sandbox.wallet import XLM, Wallet, asset, memo, muxed
 from jobs.run.store import RunRow
@@ -230,7 +230,7 @@ def test_a_frozen_server_settles_nothing(
 def test_a_server_that_turns_out_to_be_another_during_a_batch_settles_nothing(
     db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "WATERMARK_S", 0.0)  # a batch that outlives a watermark, without its seconds
+    monkeypatch.setattr(server, "WATERMARK_S", 0.0)  # a batch that outlives a watermark, without its seconds
     envelope = PAYER.payment(USER.address, "10.5")
     row = add_row(db, user, tx_hash=envelope.hash_hex())
     sandbox.ledger.include([envelope])
