@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from stellar_sdk import Payment
 from streamlit.testing.v1 import AppTest
 
 from dashboard import queries_cases
@@ -24,7 +25,7 @@ from jobs.core.errors import UsageError
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
 from jobs.horizon.sandbox.server import SandboxServer
-from jobs.horizon.sandbox.wallet import Wallet
+from jobs.horizon.sandbox.wallet import XLM, Wallet
 from tests.db.books import add_row, assert_books_balance, balance_of, run_job, status_of
 from tests.ui import money, seed
 from tests.ui.desk import run_page, seen
@@ -266,6 +267,30 @@ def test_many_are_decided_each_on_its_own_and_what_is_refused_is_listed_with_its
         user = conn.execute(text("SELECT id FROM users")).scalar_one()
     assert balance_of(db, user) == 22
     assert_books_balance(db)
+
+
+def test_of_two_equal_payments_the_dialog_lets_the_person_choose(
+    db: Database, settings: Settings, sandbox: SandboxServer
+) -> None:
+    settings = settings.model_copy(update={"horizon_urls": (sandbox.url,)})
+    payer, user = Wallet.named("payer"), Wallet.named("user")
+    ada = money.add_user(db, wallet=user.address)
+    envelope = payer.transaction(*[Payment(user.address, XLM, "10.5")] * 2)
+    row = add_row(db, ada.id, tx_hash=envelope.hash_hex(), memo_type="text", memo="order 7")
+    sandbox.ledger.include([envelope])
+    run_job(db, settings)
+    devops = seed.person(db, Role.DEVOPS)
+    (number,) = listed(db, settings, devops, q=str(row))
+    page = run_page(db, settings, "cases", devops, case=str(number))
+    _press(page, "Accept as found")
+    which = next(box for box in page.selectbox if box.label == "Which of the equal payments")
+    assert which.options == ["Operation 1: 10.50 XLM", "Operation 2: 10.50 XLM"]
+    which.set_value(1)
+    page.text_area[0].set_value("The sender says it was the second.")
+    _press(page, "Accept what arrived")
+    assert "SUCCESS" in page.success[0].value
+    with db.read() as conn:
+        assert conn.execute(text("SELECT operation_index FROM ops.claims")).scalar_one() == 1
 
 
 def test_many_are_linked_each_to_its_own_hash_and_both_lists_say_what_became_of_them(
