@@ -65,7 +65,7 @@ def decide_many(fitting: Sequence[Case], person: Person, *, more: bool) -> None:
             for choice in rights:
                 able = together(choice, chosen)
                 label = f"{BUTTONS[choice][0]} ({len(able):,})"
-                if st.button(label, key=f"{choice}-many", disabled=not able):
+                if able and st.button(label, key=f"{choice}-many"):
                     _open(choice, BUTTONS[choice][1].format(counted(able)), several(choice, able), able)
 
 

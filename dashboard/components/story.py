@@ -164,9 +164,9 @@ def moments(story: Story, *, audit: bool) -> list[tuple[datetime, list[Said]]]:
             closed = join("by ", who(case.resolved_by), ": ", brief(case.resolution or "", 300))
             ended = f" waits until {both(case.quiet_until)}" if case.quiet_until is not None else " closed"
             found.append((case.resolved_at, Said("ok", join(number, ended), closed)))
-    found += [(look.first_at, _seen(look, "Look")) for look in story.looks]
+    found += [(look.first_at, _seen(look, last=False)) for look in story.looks]
     if story.check is not None and (story.settled is None or story.check.look.last_at != story.settled.at):
-        found.append((story.check.look.last_at, _seen(story.check.look, "Last look")))
+        found.append((story.check.look.last_at, _seen(story.check.look, last=True)))
     if audit:
         found += [(row.at, _audited(row)) for row in story.audit]
     order = sorted(found, key=lambda pair: pair[0])  # stable: within an instant as listed above
@@ -306,22 +306,19 @@ def _announced(event: Announced) -> tuple[datetime, Said]:
     return event.created_at, Said("warn", f"Event {event.kind} waits for the other system", coming)
 
 
-def _seen(look: Look, name: str) -> Said:
-    """What looks found, how often, and where the last of them asked for what."""
+def _seen(look: Look, *, last: bool) -> Said:
+    """What looks found, how often, and where the last of them asked for what; the line stands at the other end's time."""
     words = look_words(look.outcome, look.detail)
-    counted = (
-        "Seen once"
-        if look.times == 1
-        else f"Seen {look.times:,} times from {both(look.first_at)} to {both(look.last_at)}"
-    )
-    last = "" if look.times == 1 else "last "
-    by = join(f", {last}by ", who(f"run:{look.run_id}")) if look.run_id else ""
+    other = f"since {both(look.first_at)}" if last else f"until {both(look.last_at)}"
+    counted = "Seen once" if look.times == 1 else f"Seen {look.times:,} times {other}"
     place = f" on {brief(look.server).rpartition('://')[2]}" if look.server else ""
     place += f" at ledger {look.ledger:,}" if look.ledger else ""
+    newest = "" if look.times == 1 else "last "
+    by = join(f", {newest}by ", who(f"run:{look.run_id}")) if look.run_id else ""
     asked = tag("div", _short(look.request), class_="nx-mono") if look.request else ""
     return Said(
         "none",
-        f"{name}: {words[:1].lower()}{words[1:]}",
+        f"{'Last look' if last else 'Look'}: {words[:1].lower()}{words[1:]}",
         join(f"{brief(look.detail, 300).rstrip('.')}. {counted}", place, by, ".", asked),
     )
 

@@ -103,7 +103,7 @@ def test_earlier_looks_stand_in_the_story_with_server_ledger_and_request(
         )
     said = told(db, settings, viewer, row)
     assert said.index("Look: horizon did not answer in time") < said.index("Last look: horizon does not list it yet")
-    assert "No answer. Seen 40 times from " in said
+    assert "No answer. Seen 40 times until " in said
     assert " on one.example.org at ledger 4,711." in said
     assert "GET /transactions/ababab…ababab" in said
 
