@@ -135,17 +135,13 @@ def to_probe(groups: Iterable[Group], known: Mapping[str, Known], plan: Plan) ->
     """
     found: dict[str, int] = {}
     planned = {reading.scope: reading for reading in plan.readings}
-    for group in [*groups, *([Group(NETWORK, ())] if NETWORK in planned else [])]:
+    for group in [Group(NETWORK, ())] if NETWORK in planned else groups:
         reading, told = planned.get(group.scope), known.get(group.scope)
         if told is None:
             continue
-        if NETWORK in planned and group.scope != NETWORK:
-            continue
         if reading is None and len(told.stretches) == 1 and group.rows >= TRIAL_FROM:
-            reading = _cheapest(group, told, quiet=True)
-        if reading is None:
-            continue
-        ledger = _unsure(group, told, reading)
+            reading = _cheapest(group, told, quiet=True)  # a dense newest page may be only a burst
+        ledger = None if reading is None else _unsure(group, told, reading)
         if ledger is not None:
             found[group.scope] = ledger
     return found
