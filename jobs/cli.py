@@ -36,7 +36,7 @@ class _Commands(dict[str, Any]):
         return get_group(holder).commands[name]
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self else default
+        return self[name] if name in self else default  # noqa: SIM401 - dict.get asks no __getitem__
 
 
 class Gathered(TyperGroup):

@@ -45,6 +45,18 @@ class Right(StrEnum):
     VIEW_AUDIT = "read the audit trail"
 
 
+class Scope(StrEnum):
+    """What a token may be used for; several can be given to one token."""
+
+    READ = "read"
+    RUN_JOBS = "jobs:run"
+    STOP_RUNS = "jobs:stop"
+    PAUSE_JOBS = "jobs:pause"
+    SET_FLAGS = "flags:set"
+    START_CHECKLISTS = "checklists:start"
+    TICK = "checklists:tick"
+
+
 _OPERATE = {Right.RUN_JOBS, Right.PAUSE_JOBS, Right.STOP_RUNS, Right.SET_FLAGS, Right.WAIT_CASES}
 # What moves money, or what is looked for on the chain, by a person's word takes more than being on call.
 _DECIDE = {Right.LINK_CASES, Right.ACCEPT_CASES, Right.FAIL_CASES, Right.CANCEL_CASES}
@@ -61,11 +73,36 @@ GRANTS: Mapping[Role, frozenset[Right]] = {
 }
 
 
-class HasRoles(Protocol):
-    """Anybody with roles: a person, or a token that acts for one."""
+SCOPES: Mapping[Scope, Right] = {
+    Scope.READ: Right.VIEW,
+    Scope.RUN_JOBS: Right.RUN_JOBS,
+    Scope.STOP_RUNS: Right.STOP_RUNS,
+    Scope.PAUSE_JOBS: Right.PAUSE_JOBS,
+    Scope.SET_FLAGS: Right.SET_FLAGS,
+    Scope.START_CHECKLISTS: Right.START_CHECKLIST,
+    Scope.TICK: Right.TICK,
+}
+
+
+class Actor(Protocol):
+    """Whoever changes something: a person by their roles, or a token by its scopes."""
 
     @property
-    def roles(self) -> frozenset[Role]: ...
+    def email(self) -> str:
+        """How records name them: a person's address, `cli:<user>` or `token:<name>`."""
+        ...
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Whose lines of a checklist are theirs."""
+        ...
+
+    @property
+    def rights(self) -> frozenset[Right]: ...
+
+    def way_to(self, right: Right) -> str:
+        """What a right takes that they lack, to complete "that takes …"."""
+        ...
 
 
 def allowed(roles: Iterable[Role], right: Right) -> bool:
@@ -73,8 +110,7 @@ def allowed(roles: Iterable[Role], right: Right) -> bool:
     return any(right in GRANTS[role] for role in roles)
 
 
-def require(who: HasRoles, right: Right) -> None:
-    """Raises Forbidden, with the roles that could, unless one of theirs grants the right."""
-    if not allowed(who.roles, right):
-        able = ", ".join(role.value for role in Role if right in GRANTS[role])
-        raise Forbidden(f"You may not {right.value}: that takes one of the roles {able}.")
+def require(who: Actor, right: Right) -> None:
+    """Raises Forbidden, with what it takes, unless the right is theirs."""
+    if right not in who.rights:
+        raise Forbidden(f"You may not {right.value}: that takes {who.way_to(right)}.")
