@@ -81,7 +81,9 @@ def create_token(
     if Role.ADMINISTRATOR in given:
         raise UsageError("A token is never an administrator: give it the role whose lines it is to tick.")
     if Scope.TICK in chosen and not allowed(given, Right.TICK):
-        raise UsageError(f"To tick checklists a token needs a role whose lines are its own: say --role {Role.DEVELOPER}.")
+        raise UsageError(
+            f"To tick checklists a token needs a role whose lines are its own: say --role {Role.DEVELOPER}."
+        )
     if not timedelta(0) < lasts <= LONGEST:
         raise UsageError(f"A token lasts at most {LONGEST.days} days: say for example --expires 90d.")
     key, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
