@@ -10,10 +10,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from checklists.lines import Kind, Progress, Standing, TrackedItem, TrackedPhase
 from checklists.load import BrokenTemplate, find_template, load_templates
+from checklists.reads import ChecklistRun, RunState, list_runs, load_run
 from checklists.schema import Template
-from checklists.store import ChecklistRun, RunState, list_runs, load_run, start_run
-from checklists.tracker import Kind, Progress, TrackedItem, TrackedPhase
+from checklists.store import start_run
 from dashboard.api.endpoint import Answer, Before, Call, Endpoint, Given, Id, Name, Paged
 from jobs.core.permissions import Right
 
@@ -87,6 +88,16 @@ class Item(Answer):
     changed_by: str | None
     changed_at: datetime | None
     reason: str | None
+    choices: list[str] = Field(description="The ways that a decision can go; a tick names one as its `choice`.")
+    choice: str | None
+    performed_at: datetime | None = Field(description="On a late entry: when it was done.")
+    verified_by: str | None
+    assignee: str | None
+    opens_at: datetime | None
+    due_at: datetime | None
+    missing_evidence: list[str] = Field(description="The labels of what must be left on it before it is ticked.")
+    check: Standing | None = Field(description="What the last result of its check is worth now.")
+    holds: str | None = Field(description="Why it holds its phase although it is done.")
     comments: int
     items: list[Item]
 
@@ -98,6 +109,7 @@ class Phase(Answer):
     title: str
     mode: str
     waits_for: list[str]
+    gate: list[str] = Field(description="What its gate still wants, in words.")
     progress: Counts
     items: list[Item]
 
@@ -141,6 +153,8 @@ class ChecklistDetail(Answer):
     started_by: str
     closed_at: datetime | None
     closed_by: str | None
+    lead: str = Field(description="Who has it now.")
+    due_at: datetime | None
     progress: Counts
     phases: list[Phase]
 
@@ -209,6 +223,16 @@ def item_of(item: TrackedItem) -> Item:
         changed_by=mark.by,
         changed_at=mark.at,
         reason=mark.reason,
+        choices=[choice.id for choice in item.definition.decide],
+        choice=mark.choice,
+        performed_at=mark.performed_at,
+        verified_by=mark.verified_by,
+        assignee=mark.assignee,
+        opens_at=item.opens_at,
+        due_at=item.due_at,
+        missing_evidence=list(item.missing_evidence),
+        check=item.standing,
+        holds=item.holds,
         comments=mark.comments,
         items=[item_of(child) for child in item.children],
     )
@@ -237,6 +261,8 @@ def _detail(run: ChecklistRun) -> ChecklistDetail:
         started_by=run.started_by,
         closed_at=run.closed_at,
         closed_by=run.closed_by,
+        lead=run.lead,
+        due_at=run.due_at,
         progress=_counts(run.progress),
         phases=[_phase(phase) for phase in run.phases],
     )
@@ -248,6 +274,7 @@ def _phase(phase: TrackedPhase) -> Phase:
         title=phase.definition.title,
         mode=phase.definition.mode.value,
         waits_for=list(phase.waits_for),
+        gate=list(phase.gate),
         progress=_counts(phase.progress),
         items=[item_of(item) for item in phase.items],
     )

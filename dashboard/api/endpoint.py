@@ -1,6 +1,6 @@
 """What an endpoint is: one function, whose annotations are also its description.
 
-Its parameters are models by name: `place` reads the path, `query` the query and `body` the JSON body; what it returns is
+Its parameters are models by name: `place` reads the path, `query` the query and `body` the body; what it returns is
 the answer. The server parses requests with these models and the OpenAPI document is made from them, so that the two
 cannot differ.
 """
@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import CoreSchema, core_schema
 from sqlalchemy import Connection
 
-from checklists.schema import odd_character
+from checklists.grammar import odd_character
 from jobs.core.permissions import Right
 from jobs.core.settings import Settings
 from jobs.core.tokens import Token
 
 Method = Literal["GET", "POST", "PUT"]
+Medium = Literal["application/json", "multipart/form-data"]
 LARGEST_ID = 2**63 - 1
 MOST = 200
 
@@ -54,6 +56,22 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that was sent: its name, as the sender calls it, and its bytes. A model may have one as a field."""
+
+    name: str
+    content: bytes
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> CoreSchema:
+        return core_schema.is_instance_schema(cls, cls_repr="file, sent as `curl -F file=@report.pdf` does")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: object, _handler: object) -> dict[str, str]:
+        return {"type": "string", "contentMediaType": "application/octet-stream"}
+
+
 class Before(Given):
     """One page of a list, newest first."""
 
@@ -80,7 +98,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One method at one path; `location` is where what it made can be found, filled in from the answer."""
+    """One method at one path; `location` is where what it made can be found, filled in from the answer.
+
+    Two of one method at one path differ in the medium of the body that they take.
+    """
 
     method: Method
     path: str
@@ -88,6 +109,7 @@ class Endpoint:
     handle: Callable[..., Answer]
     status: int = 200
     location: str | None = None
+    takes: Medium = "application/json"
 
     @property
     def models(self) -> dict[str, type[BaseModel]]:

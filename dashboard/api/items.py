@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from checklists import store
-from checklists.store import load_run
-from checklists.tracker import Refused, leaves
+from checklists.lines import leaves
+from checklists.reads import load_run
+from checklists.tracker import Refused
 from dashboard.api.checklists import Item, item_of
-from dashboard.api.endpoint import Call, Endpoint, Given, Id, Plain
+from dashboard.api.endpoint import Call, Endpoint, Given, Id, Name, Plain
 from dashboard.api.errors import CONFLICT, REFUSED, Problem
 from jobs.core.errors import Conflict, NotFound
 from jobs.core.permissions import Right
@@ -34,6 +35,13 @@ class Mark(Given):
     note: Plain | None = Field(None, description="What there is to say about it.")
 
 
+class Tick(Mark):
+    """A line that is done."""
+
+    choice: Name | None = Field(None, description="How a decision goes, where the line is one.")
+    performed_at: AwareDatetime | None = Field(None, description="For a late entry: when it was done.")
+
+
 class NotApplicable(Given):
     """A line that does not apply, and why."""
 
@@ -47,13 +55,14 @@ class Comment(Given):
     text: Plain
 
 
-def tick(call: Call, place: ItemPlace, body: Mark) -> Item:
+def tick(call: Call, place: ItemPlace, body: Tick) -> Item:
     """Mark a line done."""
 
     def change() -> object:
         return store.tick(
-            call.conn, place.run, place.item, body.version, call.token, origin=call.origin, note=body.note
-        )
+            call.conn, place.run, place.item, body.version, call.token, origin=call.origin, note=body.note,
+            choice=body.choice, performed_at=body.performed_at,
+        )  # fmt: skip
 
     return _changed(call, place, change)
 

@@ -31,7 +31,10 @@ def describe(endpoints: Sequence[Endpoint], prefix: str) -> Json:
     refs, schemas = models_json_schema(list(dict.fromkeys(wanted)), ref_template=_REF)
     paths: Json = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, refs)
+        described = _operation(endpoint, refs)
+        there = paths.setdefault(endpoint.path, {}).setdefault(endpoint.method.lower(), described)
+        if there is not described:  # the same with a body in another medium
+            there["requestBody"]["content"] |= described["requestBody"]["content"]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -68,7 +71,7 @@ def _operation(endpoint: Endpoint, refs: Refs) -> Json:
     if "body" in models:
         schema = refs[models["body"], "validation"]
         needed = any(field.is_required() for field in models["body"].model_fields.values())
-        operation["requestBody"] = {"required": needed, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {"required": needed, "content": {endpoint.takes: {"schema": schema}}}
     return operation
 
 

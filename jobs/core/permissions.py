@@ -36,6 +36,7 @@ class Right(StrEnum):
     START_CHECKLIST = "start a checklist"
     TICK = "tick checklist items"
     KEEP_CONTACTS = "keep the emergency contacts"
+    EVIDENCE = "leave evidence on checklist items"
     WAIT_CASES = "let cases wait"
     LINK_CASES = "link a transaction to another hash"
     ACCEPT_CASES = "accept payments as they were found"
@@ -55,19 +56,21 @@ class Scope(StrEnum):
     SET_FLAGS = "flags:set"
     START_CHECKLISTS = "checklists:start"
     TICK = "checklists:tick"
+    EVIDENCE = "checklists:evidence"
 
 
 _OPERATE = {Right.RUN_JOBS, Right.PAUSE_JOBS, Right.STOP_RUNS, Right.SET_FLAGS, Right.WAIT_CASES}
 # What moves money, or what is looked for on the chain, by a person's word takes more than being on call.
 _DECIDE = {Right.LINK_CASES, Right.ACCEPT_CASES, Right.FAIL_CASES, Right.CANCEL_CASES}
-_RELEASE = {Right.START_CHECKLIST, Right.TICK, Right.KEEP_CONTACTS}
+_CHECK = {Right.TICK, Right.EVIDENCE}
+_RELEASE = {Right.START_CHECKLIST, Right.KEEP_CONTACTS, *_CHECK}
 GRANTS: Mapping[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.VIEW}),
     Role.ON_CALL: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_OPERATE, *_RELEASE}),
-    Role.DEVELOPER: frozenset({Right.VIEW, Right.TICK, Right.RUN_JOBS}),
-    Role.QA_LEAD: frozenset({Right.VIEW, Right.TICK}),
+    Role.DEVELOPER: frozenset({Right.VIEW, Right.RUN_JOBS, *_CHECK}),
+    Role.QA_LEAD: frozenset({Right.VIEW, *_CHECK}),
     Role.DEVOPS: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_OPERATE, *_DECIDE, *_RELEASE}),
-    Role.PROJECT_MANAGER: frozenset({Right.VIEW, Right.VIEW_AUDIT, Right.TICK, Right.KEEP_CONTACTS}),
+    Role.PROJECT_MANAGER: frozenset({Right.VIEW, Right.VIEW_AUDIT, Right.KEEP_CONTACTS, *_CHECK}),
     Role.RELEASE_MANAGER: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_RELEASE}),
     Role.ADMINISTRATOR: frozenset(Right),
 }
@@ -81,6 +84,7 @@ SCOPES: Mapping[Scope, Right] = {
     Scope.SET_FLAGS: Right.SET_FLAGS,
     Scope.START_CHECKLISTS: Right.START_CHECKLIST,
     Scope.TICK: Right.TICK,
+    Scope.EVIDENCE: Right.EVIDENCE,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -120,5 +122,55 @@ def test_the_lists_own_rules_hold_for_programs_too(site: Site, devops: httpx.Cli
     assert devops.post(f"{run}/{BACKUP}/tick", json={"version": "1"}).status_code == 422
 
 
-def test_no_address_signs() -> None:
-    assert not [endpoint.path for endpoint in ENDPOINTS if "sign" in endpoint.path]
+def test_evidence_is_left_as_text_link_or_file_and_listed(devops: httpx.Client, run: str) -> None:
+    for given in ({"text": "0 rows differ"}, {"link": "https://ci.example/512", "label": "build"}):
+        assert devops.post(f"{run}/{BACKUP}/evidence", json=given).status_code == 201
+    report = {"file": ("../../report.json", b'{"ok": true}')}
+    left = devops.post(f"{run}/{BACKUP}/evidence", data={"label": "report"}, files=report).json()
+    assert (left["name"], left["media_type"], left["size"]) == ("report.json", "application/json", 12)
+    assert left["sha256"] == hashlib.sha256(b'{"ok": true}').hexdigest()
+    listed = devops.get(f"{run}/evidence").json()["evidence"]
+    assert [(one["kind"], one["label"], one["added_by"]) for one in listed] == [
+        ("text", "note", "token:ci"),
+        ("link", "build", "token:ci"),
+        ("file", "report", "token:ci"),
+    ]
+
+
+def test_a_file_that_is_sent_again_with_its_key_is_kept_once(devops: httpx.Client, run: str) -> None:
+    def send(content: bytes) -> httpx.Response:  # each time with another boundary
+        files = {"file": ("report.txt", content)}
+        return devops.post(f"{run}/{BACKUP}/evidence", files=files, headers={"idempotency-key": "k"})
+
+    first, again = send(b"all well"), send(b"all well")
+    assert first.headers["content-length"] == again.headers["content-length"]
+    assert (first.json(), again.headers["idempotent-replayed"]) == (again.json(), "true")
+    assert send(b"all is well").json()["type"] == "urn:nexaops:problem:key-reused"
+    assert len(devops.get(f"{run}/evidence").json()["evidence"]) == 1
+
+
+def test_evidence_that_cannot_be_kept_is_refused_in_one_sentence(site: Site, devops: httpx.Client, run: str) -> None:
+    where = f"{run}/{BACKUP}/evidence"
+    form = {"content-type": "multipart/form-data"}
+    for answer, status, says in (
+        (devops.post(where, json={"label": "x"}), 422, "send one of text and link"),
+        (devops.post(where, json={"text": "x", "link": "y"}), 422, "send one of text and link"),
+        (devops.post(where, json={"link": "javascript:alert(1)"}), 422, "A link begins with https://"),
+        (devops.post(where, files={"file": ("x.png", b"GIF8")}), 422, "is not what its ending says"),
+        (devops.post(where, files={"file": ("x.exe", b"MZ")}), 422, "is of no kind that is kept"),
+        (devops.post(where, files={"other": ("x.txt", b"x")}), 422, "file: field required"),
+        (devops.post(where, data={"file": "x"}, files={"label": ("x.txt", b"x")}), 422, "file: input should be an instance of file"),
+        (devops.post(where, files=[("file", ("a.txt", b"a")), ("file", ("b.txt", b"b"))]), 400, "cannot be read"),
+        (devops.post(where, content=b"--x", headers=form), 400, "cannot be read"),
+        (devops.post(where, files={"file": ("x.txt", b"x" * 11_000_000)}), 413, "too long"),
+        (devops.post(f"{run}/items/first/nowhere/evidence", json={"text": "x"}), 404, "no item"),
+        (site.client(Scope.TICK, name="ticks").post(where, json={"text": "x"}), 403, "checklists:evidence"),
+    ):  # fmt: skip
+        assert (answer.status_code, says in answer.json()["detail"]) == (status, True), answer.text
+    evident = site.client(Scope.EVIDENCE, name="evident")
+    assert evident.post(where, json={"text": "x"}).status_code == 201
+    assert evident.post(f"{run}/{BACKUP}/tick", json={"version": 1}).status_code == 403
+
+
+def test_no_address_signs_or_stands_in_for_a_second_person() -> None:
+    assert not [one.path for one in ENDPOINTS if re.search("sign|verif", one.path)]

@@ -18,6 +18,7 @@ from tests.db.api import served
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_readme_do_what_they_say(db: Database, settings: Settings, tmp_path: Path) -> None:
     found = re.search(r"^## API$.*?^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert found is not None
@@ -33,7 +34,13 @@ def test_the_examples_of_the_readme_do_what_they_say(db: Database, settings: Set
         }
         try:
             done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", found[1].replace("\ncall ", "\necho; call ")],
+                [
+                    "bash",
+                    "-euo",
+                    "pipefail",
+                    "-c",
+                    re.sub(r"^(call|curl) ", r"echo; \1 ", found[1], flags=re.MULTILINE),
+                ],
                 env=environment,
                 cwd=tmp_path,
                 capture_output=True,
@@ -46,10 +53,13 @@ def test_the_examples_of_the_readme_do_what_they_say(db: Database, settings: Set
             if b"curl: command not found" in error.stderr:
                 pytest.skip("there is no curl here")
             raise AssertionError(error.stdout.decode() + error.stderr.decode()) from error
-    run, runs, flag, job, started, shown, ticked = (orjson.loads(line) for line in done.stdout.split(b"\n") if line)
+    run, runs, flag, job, started, shown, ticked, link, file = (
+        orjson.loads(line) for line in done.stdout.split(b"\n") if line
+    )
     assert (run["state"], run["dry_run"]) == ("queued", True)
     assert runs["runs"] == [run]
     assert (flag["name"], flag["value"]) == ("enableRetry", False)
     assert (job["name"], job["paused"]) == ("retry-failed", True)
     assert shown == started
     assert (ticked["state"], ticked["changed_by"]) == ("done", "token:ci")
+    assert (link["kind"], file["name"], file["size"]) == ("link", "report.json", 14)

@@ -37,7 +37,8 @@ def test_every_reference_leads_somewhere_and_every_schema_is_one() -> None:
 
 def test_every_endpoint_is_described_once_and_by_an_id_of_its_own() -> None:
     assert {(path, method) for path, method, _ in OPERATIONS} == {(one.path, one.method.lower()) for one in ENDPOINTS}
-    assert len(OPERATIONS) == len(ENDPOINTS)
+    bodies = [medium for _, _, one in OPERATIONS for medium in one.get("requestBody", {}).get("content", ())]
+    assert len(bodies) == sum("body" in endpoint.models for endpoint in ENDPOINTS)
     ids = [operation["operationId"] for _, _, operation in OPERATIONS]
     assert len(set(ids)) == len(ids)
 

@@ -5,7 +5,7 @@ from alembic import op
 from jobs.core.schema import run_sql
 
 revision = "0011"
-down_revision = "0008"
+down_revision = "0016"
 
 
 def upgrade() -> None:
