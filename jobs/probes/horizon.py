@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from jobs.core.db import Database
 from jobs.core.jobs import Every, Params, Run, job
+from jobs.core.settings import Settings
 from jobs.horizon.client import Horizon, thresholds_of
 from jobs.horizon.health import Facts, Verdict, judge
 from jobs.horizon.model import Answer, FeeStats, Frozen, Health, Root
@@ -60,18 +62,19 @@ def probe_horizon(run: Run, params: ProbeParams) -> None:
 
 
 async def _look_at_all(run: Run, urls: list[str]) -> list[Sample]:
-    return await asyncio.gather(*(_look_at(run, url) for url in urls))
+    return await asyncio.gather(*(look_at(run.db, run.settings, url, job=run.job) for url in urls))
 
 
-async def _look_at(run: Run, url: str) -> Sample:
-    settings = run.settings.model_copy(
-        update={"horizon_timeout_s": min(REQUEST_S, run.settings.horizon_timeout_s), "horizon_attempts": 1}
+async def look_at(db: Database, settings: Settings, url: str, *, job: str) -> Sample:
+    """One look at one server, judged and not kept; `job` is who spends the requests. Never raises for the server's sake."""
+    settings = settings.model_copy(
+        update={"horizon_timeout_s": min(REQUEST_S, settings.horizon_timeout_s), "horizon_attempts": 1}
     )
     server = label_of(url)
-    before = await asyncio.to_thread(_read_before, run, server)
+    before = await asyncio.to_thread(_read_before, db, server, settings.rate_limit_per_hour)
     seen = _Seen()
     try:
-        async with asyncio.timeout(LOOK_S), Horizon(settings, run.db, job=run.job, url=url, urgent=True) as horizon:
+        async with asyncio.timeout(LOOK_S), Horizon(settings, db, job=job, url=url, urgent=True) as horizon:
             await seen.look(horizon, ask_fees=before.fees_at is None or before.now - before.fees_at >= FEES_EVERY)
     except TimeoutError:
         seen.no_answer = seen.no_answer or f"{server} did not answer within {LOOK_S:g} s."
@@ -79,9 +82,9 @@ async def _look_at(run: Run, url: str) -> Sample:
     return Sample(server, judgement, before.now, seen.root, seen.health, seen.fees, seen.no_answer or seen.not_asked)
 
 
-def _read_before(run: Run, server: str) -> Before:
-    with run.db.read() as conn:
-        return read_before(conn, server, run.settings.rate_limit_per_hour)
+def _read_before(db: Database, server: str, per_hour: int) -> Before:
+    with db.read() as conn:
+        return read_before(conn, server, per_hour)
 
 
 class _Seen:
