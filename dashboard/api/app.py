@@ -107,7 +107,8 @@ class Api:
         """Whether somebody who is signed in reads the description, for which no token is needed."""
         if request.url.path != f"{PREFIX}{DESCRIPTION}" or request.method not in ("GET", "HEAD"):
             return False
-        return await self._book.find(doors.session_token(request.scope["headers"])) is not None
+        person = await self._book.find(doors.session_token(request.scope["headers"]))
+        return person is not None and not person.must_change
 
     def _admit(self, presented: str) -> Token:
         with self._db.begin() as conn:

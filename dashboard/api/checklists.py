@@ -11,11 +11,12 @@ from typing import Literal
 from pydantic import Field
 
 from checklists.lines import Kind, Progress, Standing, TrackedItem, TrackedPhase
-from checklists.load import BrokenTemplate, find_template, load_templates
+from checklists.load import BrokenTemplate, find_template
 from checklists.reads import ChecklistRun, RunState, list_runs, load_run
 from checklists.schema import Template
 from checklists.store import start_run
 from dashboard.api.endpoint import Answer, Before, Call, Endpoint, Given, Id, Name, Paged
+from dashboard.queries_checklists import templates
 from jobs.core.permissions import Right
 
 
@@ -162,7 +163,7 @@ class ChecklistDetail(Answer):
 def list_definitions(call: Call) -> DefinitionList:
     """Every definition that a run can be started from."""
     del call  # definitions are files
-    return DefinitionList(checklists=[_definition(found) for found in load_templates()])
+    return DefinitionList(checklists=[_definition(found) for found in templates()])
 
 
 def list_all(call: Call, query: ChecklistQuery) -> ChecklistPage:
