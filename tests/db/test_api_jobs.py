@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -202,8 +203,14 @@ def test_a_flag_is_switched_with_a_reason_and_stays_switched(ci: httpx.Client, d
 def test_a_token_that_is_revoked_while_a_body_is_on_its_way_does_nothing(site: Site, db: Database) -> None:
     ci = site.client(Scope.RUN_JOBS)
 
+    def used() -> bool:
+        with db.read() as conn:
+            return bool(conn.execute(text("SELECT last_used_at IS NOT NULL FROM ops.tokens")).scalar_one())
+
     def slowly() -> Iterator[bytes]:
         yield b'{"dry_run":'
+        while not used():  # it was let in
+            time.sleep(0.02)
         with db.begin() as conn:
             conn.execute(text("UPDATE ops.tokens SET revoked_at = now()"))
         yield b" true}"

@@ -42,7 +42,7 @@ def test_a_revoked_an_expired_and_an_unknown_token_cannot_be_told_apart(site: Si
     with site.db.begin() as conn:
         revoke_token(conn, "revoked", actor="cli:test", origin="test")
         conn.execute(text("UPDATE ops.tokens SET expires_at = now() WHERE name = 'expired'"))
-    wrong_secret = revoked[:-43] + "A" * 43
+    wrong_secret = site.token("open", Scope.READ)[:-43] + "A" * 43
     answers = [
         site.bearing(token).get("/jobs")
         for token in (None, "x", "nxo_000000000000_" + "A" * 43, wrong_secret, revoked, expired, expired + "=")
