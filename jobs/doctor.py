@@ -21,7 +21,7 @@ from jobs.core.cli import console, print_json
 from jobs.core.db import Database, open_database
 from jobs.core.errors import NexaError, SettingsError
 from jobs.core.logs import configure_logging
-from jobs.core.schema import head, revision
+from jobs.core.schema import head, revision, revisions
 from jobs.core.settings import Settings, load_settings, unknown_settings
 from jobs.horizon.health import age_s, ledger_lag
 from jobs.probes.diagnosis import (
@@ -120,7 +120,7 @@ def _database(settings: Settings, db: Database) -> Iterator[Line]:
     with db.read() as conn:
         version, user = conn.execute(text("SELECT current_setting('server_version'), current_user")).one()
         yield Line(Finding.OK, "database", f"PostgreSQL {version} answers")
-        migrations = judge_migrations(revision(conn), head())
+        migrations = judge_migrations(revision(conn), head(), revisions())
         yield migrations
         if migrations.finding is not Finding.OK:
             return

@@ -64,14 +64,14 @@ _MENDS: Mapping[str, str] = {
 _MEND_OTHERS = "Wait for it, or add another server to STELLAR_HORIZON_URL."
 
 
-def judge_migrations(found: str | None, needed: str) -> Line:
-    """Whether the database has the shape that this version needs; revisions are numbers of four digits."""
+def judge_migrations(found: str | None, needed: str, known: Collection[str]) -> Line:
+    """Whether the database has the shape that this version needs; `known` are the revisions that it has passed."""
     if found == needed:
         return Line(Finding.OK, "migrations", f"the database is at {found}")
     if found is None:
         return Line(Finding.FAIL, "migrations", "the database has no tables of nexaops yet", "Run `nexaops migrate`.")
-    if found > needed:
-        says = f"the database is at {found}, this version knows it up to {needed}"
+    if found not in known:
+        says = f"the database is at {found}, of which this version knows nothing: it needs {needed}"
         return Line(
             Finding.FAIL, "migrations", says, "Install the version of nexaops that migrated it, or a later one."
         )
