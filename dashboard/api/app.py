@@ -1,9 +1,10 @@
 """The API as one ASGI application behind the gate: who asks, how often, then the endpoint in a thread.
 
 Only a token is authority here: a cookie comes along with whatever page a browser shows, so it opens nothing but the
-description of the API. The token and its scopes are asked before a body is read, so that strangers cannot send one, and again in
-the transaction that does the work, so that what was revoked meanwhile does nothing. The database is synchronous: a request
-runs in one of a few threads of the API's own, and a crowd of programs never takes the threads that the pages need.
+description of the API. The token and its scopes are asked before a body is read, so that strangers cannot send one,
+and again in the transaction that does the work, so that what was revoked meanwhile does nothing. The database is
+synchronous: a request runs in one of a few threads of the API's own, and a crowd of programs never takes the threads
+that the pages need.
 """
 
 from __future__ import annotations
@@ -86,7 +87,6 @@ class Api:
         return [Route(f"/v1{DESCRIPTION}", self._describe, methods=["GET"]), *found]
 
     def _route(self, path: str, endpoints: list[Endpoint]) -> Route:
-
         async def answer(request: Request) -> Response:
             method = "GET" if request.method == "HEAD" else request.method
             fitting = [endpoint for endpoint in endpoints if endpoint.method == method]
@@ -105,7 +105,8 @@ class Api:
 
     async def _described_to_a_person(self, request: Request) -> bool:
         """Whether somebody who is signed in reads the description, for which no token is needed."""
-        if request.url.path != f"{PREFIX}{DESCRIPTION}" or request.method not in ("GET", "HEAD"):
+        # The path as it is routed: the one of `request.url` begins in the header Host, which anybody writes.
+        if request.scope["path"] != f"{PREFIX}{DESCRIPTION}" or request.method not in ("GET", "HEAD"):
             return False
         person = await self._book.find(doors.session_token(request.scope["headers"]))
         return person is not None and not person.must_change

@@ -67,6 +67,8 @@ def test_a_session_opens_nothing_but_the_description(site: Site) -> None:
     for endpoint in ENDPOINTS:
         path = f"{site.base}{PREFIX}{filled(endpoint)}"
         assert httpx.request(endpoint.method, path, headers=administrator, json={}).status_code == 401, path
+    disguised = {**administrator, "host": f"127.0.0.1{PREFIX}{DESCRIPTION}?"}
+    assert httpx.get(f"{site.base}{PREFIX}/flags", headers=disguised).status_code == 401
     described = httpx.get(f"{site.base}{PREFIX}{DESCRIPTION}", headers=administrator)
     assert described.json()["openapi"] == "3.1.0"
     assert site.client(Scope.READ).get(DESCRIPTION).json() == described.json()
