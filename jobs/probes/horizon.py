@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from jobs.core.db import Database
 from jobs.core.jobs import Every, Params, Run, job
 from jobs.core.settings import Settings
 from jobs.horizon.client import Horizon
@@ -65,16 +66,18 @@ def probe_horizon(run: Run, params: ProbeParams) -> None:
 
 
 async def _look_at_all(run: Run, urls: list[str]) -> list[Sample]:
-    samples = await asyncio.gather(*(_look_at(run, url) for url in urls), _look_at_stand_in(run))
+    looks = (look_at(run.db, run.settings, url, job=run.job) for url in urls)
+    samples = await asyncio.gather(*looks, _look_at_stand_in(run))
     return [sample for sample in samples if sample is not None]
 
 
-async def _look_at(run: Run, url: str) -> Sample:
-    settings, server = _impatient(run.settings), label_of(url)
-    before = await asyncio.to_thread(_read_before, run, server)
+async def look_at(db: Database, settings: Settings, url: str, *, job: str) -> Sample:
+    """One look at one server, judged and not kept; `job` is who spends the requests. Never raises for the server's sake."""
+    settings, server = _impatient(settings), label_of(url)
+    before = await asyncio.to_thread(_read_before, db, server, settings.rate_limit_per_hour)
     seen = _Seen()
     try:
-        async with asyncio.timeout(LOOK_S), Horizon(settings, run.db, job=run.job, url=url, urgent=True) as horizon:
+        async with asyncio.timeout(LOOK_S), Horizon(settings, db, job=job, url=url, urgent=True) as horizon:
             await seen.look(horizon, ask_fees=before.fees_at is None or before.now - before.fees_at >= FEES_EVERY)
     except TimeoutError:
         seen.no_answer = seen.no_answer or f"{server} did not answer within {LOOK_S:g} s."
@@ -86,7 +89,7 @@ async def _look_at_stand_in(run: Run) -> Sample | None:
     if run.settings.rpc_url is None:
         return None
     settings, server = _impatient(run.settings), rpc_label(run.settings.rpc_url)
-    before = await asyncio.to_thread(_read_before, run, server)
+    before = await asyncio.to_thread(_read_before, run.db, server, settings.rate_limit_per_hour)
     if before.sampled_at is not None and before.now - before.sampled_at < STAND_IN_EVERY:
         return None
     seen = _Seen()
@@ -103,9 +106,9 @@ def _impatient(settings: Settings) -> Settings:
     return settings.model_copy(update={"horizon_timeout_s": timeout_s, "horizon_attempts": 1})
 
 
-def _read_before(run: Run, server: str) -> Before:
-    with run.db.read() as conn:
-        return read_before(conn, server, run.settings.rate_limit_per_hour)
+def _read_before(db: Database, server: str, per_hour: int) -> Before:
+    with db.read() as conn:
+        return read_before(conn, server, per_hour)
 
 
 class _Seen:
