@@ -237,7 +237,8 @@ _UNDATED = """(t.created_at IS NULL OR t.created_at < '2014-01-01 00:00Z'
         OR t.created_at > now() + interval '10 minutes')"""
 
 # FAILED rows count for a day from when they failed, unless one is named; a look that is older than the row's last change does not count.
-# What this run has looked at stands in its looks, and of a dry run, which writes none, in its decisions.
+# What this run has looked at stands in its looks, and of a dry run, which writes none, in its decisions. The coalesce keeps
+# PostgreSQL from looking through all decisions of the run, which grow as it goes, for each row.
 _DUE = """
   FROM transactions t LEFT JOIN ops.checks c ON c.transaction_id = t.id
  WHERE t.status = :status AND t.type IS DISTINCT FROM 'SWAP'
@@ -248,7 +249,7 @@ _DUE = """
    AND (:everything OR c.transaction_id IS NULL OR c.next_at <= now()
         OR (c.last_at < t.updated_at AND t.updated_at <= now()))
    AND c.run_id IS DISTINCT FROM CAST(:run AS bigint)
-   AND NOT EXISTS (SELECT FROM ops.decisions d WHERE d.transaction_id = t.id AND d.run_id = :run)
+   AND NOT EXISTS (SELECT FROM ops.decisions d WHERE d.transaction_id = t.id AND coalesce(d.run_id, 0) = :run)
    AND (CAST(:waiting_since AS timestamptz) IS NULL OR t.created_at < :waiting_since OR c.attempts > 3)
    AND (t.processing_locked_by IS NULL OR t.processing_locked_at IS NULL
         OR t.processing_locked_at < now() - interval '5 minutes'
