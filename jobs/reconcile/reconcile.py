@@ -7,6 +7,7 @@ server that dies in the middle is left for the next one; without one, rows stay 
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
@@ -41,6 +42,8 @@ from jobs.reconcile.store import (
     release,
 )
 
+COLLECT_AFTER = 50_000
+"""New objects after which Python looks for cycles among them: a batch makes so many, none of them in one."""
 SAMPLE_MOST = 200
 """Accounts whose newest page one run looks at: those with the most rows."""
 
@@ -62,6 +65,7 @@ def reconcile(run: Run, task: Task) -> None:
     """
     for name in ("seen", "settled", "failed", "pending", "cases", "requests_estimated", "requests"):
         run.count(name, 0)
+    gc.set_threshold(max(COLLECT_AFTER, gc.get_threshold()[0]))  # for the process: whatever it does gains by it
     asyncio.run(_reconcile(run, task))
 
 

@@ -113,10 +113,10 @@ def database_now(conn: Connection) -> datetime:
     return now
 
 
-def siblings_of(conn: Connection, hashes: Sequence[str]) -> Mapping[str, list[Row]]:
-    """All rows that hold one of these hashes (lower case) and were paid, or may still be paid, by hash."""
+def siblings_of(conn: Connection, hashes: Sequence[str], without: Sequence[UUID]) -> Mapping[str, list[Row]]:
+    """All other rows that hold one of these hashes (lower case) and were paid, or may still be paid, by hash."""
     found: dict[str, list[Row]] = {}
-    for record in conn.execute(text(_SIBLINGS), {"hashes": list(hashes)}).mappings():
+    for record in conn.execute(text(_SIBLINGS), {"hashes": list(hashes), "without": list(without)}).mappings():
         row = _row(record)
         found.setdefault(row.hash or "", []).append(row)
     return found
@@ -304,7 +304,7 @@ SELECT {_COLUMNS} FROM transactions t LEFT JOIN users u ON u.id = t.user_id
 
 _SIBLINGS = f"""
 SELECT {_COLUMNS} FROM transactions t LEFT JOIN users u ON u.id = t.user_id
- WHERE lower(t.tx_hash) = ANY(CAST(:hashes AS text[]))
+ WHERE lower(t.tx_hash) = ANY(CAST(:hashes AS text[])) AND t.id <> ALL(CAST(:without AS uuid[]))
    AND (t.status IN ('PENDING', 'SUCCESS') OR (t.status = 'FAILED' AND t.updated_at > now() - interval '24 hours'))
 """  # noqa: S608 - a part of this file
 
