@@ -9,6 +9,7 @@ itself there, and then nothing of the batch is believed.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -152,9 +153,12 @@ def decide_all(run: Asker, network: str, batch: Iterable[Held], findings: Findin
 def pictures_of(run: Asker, network: str, batch: Iterable[Held], findings: Findings) -> list[Picture]:
     """The picture of each row, in their order, with what the books say about its hash."""
     seen = [(picture, _hashes_of(picture)) for picture in (picture_of(run, held, findings) for held in batch)]
-    hashes = sorted({hash_ for _, of_one in seen for hash_ in of_one})
+    times = Counter(hash_ for _, of_one in seen for hash_ in of_one)
+    hashes = sorted(times)
+    # Nearly every row has its hashes for itself: those need not be read again to be told so.
+    alone = [picture.row.id for picture, of_one in seen if all(times[hash_] == 1 for hash_ in of_one)]
     with run.db.read() as conn:
-        siblings, claims = siblings_of(conn, hashes), claims_on(conn, network, hashes)
+        siblings, claims = siblings_of(conn, hashes, alone), claims_on(conn, network, hashes)
     return [_with_books(picture, of_one, siblings, claims) for picture, of_one in seen]
 
 

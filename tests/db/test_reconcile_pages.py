@@ -14,7 +14,7 @@ from jobs.core.db import Database
 from jobs.core.settings import Settings
 from jobs.horizon.sandbox.server import SandboxServer
 from jobs.horizon.sandbox.wallet import Wallet, memo
-from jobs.reconcile import reading
+from jobs.reconcile import reading, reconcile
 from jobs.run.store import RunRow, list_logs
 from tests.db.books import (
     add_row,
@@ -58,6 +58,23 @@ def pages(db: Database) -> int:
     """Pages asked for so far, by the requests that were counted."""
     found = value(db, "SELECT coalesce(sum(count), 0) FROM ops.horizon_requests WHERE endpoint LIKE '%transactions'")
     return int(str(found))
+
+
+def between_look_and_settlement(
+    monkeypatch: pytest.MonkeyPatch, db: Database, statement: str, row: UUID | None = None
+) -> None:
+    """Something that happens once the first rows were judged, and before anything is written about them."""
+    judge, done = reconcile.decide_all, []
+
+    def then(*known: object) -> object:
+        judged = judge(*known)  # type: ignore[arg-type]
+        if judged and not done:
+            done.append(True)
+            with db.begin() as conn:
+                conn.execute(text(statement), {"id": row})
+        return judged
+
+    monkeypatch.setattr(reconcile, "decide_all", then)
 
 
 def said(db: Database, run: RunRow) -> str:
@@ -151,24 +168,51 @@ def test_a_cursor_does_not_pass_a_row_that_somebody_else_holds(
     db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expect(db, user, pay(sandbox, 900))
-    with db.begin() as conn:
-        # It is taken away between the look at it and its settlement.
-        conn.execute(
-            text(
-                "CREATE FUNCTION steal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-                " IF NEW.processing_locked_by IS NOT NULL AND NEW.id = (SELECT min(id::text)::uuid FROM transactions) THEN"
-                "   NEW.processing_locked_by := 'somebody else'; END IF; RETURN NEW; END $$;"
-                "CREATE TRIGGER steal BEFORE UPDATE ON transactions FOR EACH ROW EXECUTE FUNCTION steal()"
-            )
-        )
+    taken = add_row(db, user, destination=CUSTODY, tx_hash=pay(sandbox, 1)[0].hash_hex())
+    between_look_and_settlement(
+        monkeypatch,
+        db,
+        "UPDATE transactions SET processing_locked_by = 'somebody else', processing_locked_at = now() WHERE id = :id",
+        taken,
+    )
     run = run_job(db, horizon)
-    assert run.counters["settled"] == 899
-    assert run.counters["lost"] == 1
+    assert (run.counters["settled"], run.counters["lost"]) == (900, 1)
+    assert status_of(db, taken) == "PENDING"
+    monkeypatch.undo()
     with db.begin() as conn:
-        conn.execute(text("DROP TRIGGER steal ON transactions"))
         conn.execute(text("UPDATE transactions SET processing_locked_by = NULL"))
     assert run_job(db, horizon).counters["settled"] == 1
     assert_books_balance(db)
+
+
+def test_an_attempt_that_was_given_up_settles_nothing(
+    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expect(db, user, pay(sandbox, 20))
+    between_look_and_settlement(monkeypatch, db, "UPDATE ops.runs SET attempt_token = gen_random_uuid()")
+    run_job(db, horizon)
+    assert value(db, "SELECT count(*) FROM transactions WHERE status <> 'PENDING'") == 0
+    assert count(db, "ledger_entries") == count(db, "ops.claims") == 0
+
+
+def test_a_case_that_pages_show_is_not_opened_on_a_row_that_somebody_else_holds(
+    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expect(db, user, pay(sandbox, 20))
+    wrong, taken = (
+        add_row(db, user, destination=CUSTODY, tx_hash=pay(sandbox, 1, amount="3")[0].hash_hex()) for _ in range(2)
+    )
+    between_look_and_settlement(
+        monkeypatch,
+        db,
+        "UPDATE transactions SET processing_locked_by = 'somebody else', processing_locked_at = now() WHERE id = :id",
+        taken,
+    )
+    run = run_job(db, horizon)
+    assert (run.counters["settled"], run.counters["cases_opened"], run.counters["lost"]) == (20, 1, 1)
+    assert (open_reasons(db, wrong), open_reasons(db, taken)) == (["AMOUNT_MISMATCH"], [])
+    held = "SELECT processing_locked_by FROM transactions WHERE id = :id"
+    assert (value(db, held, id=wrong), value(db, held, id=taken)) == (None, "somebody else")
 
 
 def test_an_old_straggler_is_asked_by_hash_and_does_not_stretch_the_pages(
