@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import queries_cases
 from dashboard.components import case_orders
-from dashboard.components.csv_file import cell, csv_file
 from dashboard.desk import open_desk
+from jobs.core.csv_file import cell, csv_file
 from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
