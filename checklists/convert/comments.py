@@ -39,7 +39,8 @@ class Marked:
 
 def comment(kind: str, data: Mapping[str, object]) -> str:
     """The comment for one thing of a definition; `data` are plain JSON values."""
-    said = json.dumps(data, ensure_ascii=False)
+    pairs = (f'"{key}": {json.dumps(part, ensure_ascii=False, sort_keys=True)}' for key, part in data.items())
+    said = f"{{{', '.join(pairs)}}}"
     # A comment ends at the first `--`; a backtick would pair with one of the text's.
     said = re.sub(r"[<>&`\x7f-\x9f\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", said)
     said = visible(said).replace("--", "-\\u002d")

@@ -35,7 +35,9 @@ class Remark:
 
 def say(part: Draft, key: str, text: str) -> None:
     """Sets a line of a part; what is too long for a line is kept whole in its help."""
-    line = one_line(text)
+    line = visible(text)
+    if "\n" in line or len(line) > LONGEST_LINE:
+        line = one_line(text)
     if len(line) > LONGEST_LINE:
         add_help(part, line)
         line = line[: LONGEST_LINE - 1].rstrip() + "…"

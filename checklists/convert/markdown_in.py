@@ -39,6 +39,8 @@ from checklists.schema import Template
 from jobs.core.errors import UsageError
 
 _BOLD = re.compile(r"\*\*(?:[^*]|\*(?!\*))+\*\*:?|__[^_]+__:?")
+# What stands before a line's own words: quotes, bullets, numbers, and a table's column of numbers.
+_MARKER = re.compile(r"^[\s>|]*(?:(?:[-+*]|\d{1,9}[.)])(?:\s+|$)|\d+[.)]?\s*\|\s*)*")
 _UNDER_HEADINGS = 7
 _KINDS = (
     ("rollback", r"roll ?-?back"),
@@ -396,7 +398,7 @@ def _lost(source: str, parts: Iterable[_Part], said: Counter[str]) -> list[Remar
             continue
         if behind := unread(marked):
             lost.append(Remark(number, "stands behind a comment of ours, where nothing is read", behind))
-        here = Counter(words(unboxed(visible(marked.text).lstrip(" -+*>|0123456789.)"))))
+        here = Counter(words(unboxed(_MARKER.sub("", visible(marked.text), count=1))))
         if any(said[word] < times for word, times in here.items()):
             lost.append(Remark(number, "not all of this has a place", visible(marked.text)))
         else:

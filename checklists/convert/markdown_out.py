@@ -32,7 +32,9 @@ def template_markdown(template: Template) -> str:
 
 def run_markdown(record: RunRecord) -> str:
     """A run with everything that happened in it; read back, it is the definition that it was started from."""
-    return "\n".join((*_document(record.template.definition, record), *_record(record))) + "\n"
+    # By the schema's order of keys: in the database and in JSON they have another.
+    definition = Template.model_validate(record.template.definition).canonical()
+    return "\n".join((*_document(definition, record), *_record(record))) + "\n"
 
 
 def moment(at: datetime) -> str:
