@@ -9,9 +9,9 @@ read back. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from checklists.convert.blocks import Code, read_blocks
 from checklists.convert.comments import comment, shown
@@ -20,6 +20,8 @@ from checklists.convert.record import LineRecord, RunRecord, SignatureRecord
 from checklists.schema import Template
 from checklists.tracker import State
 
+Value: TypeAlias = Callable[[Mapping[str, Any]], str | None]
+_PARTS = {"fields", "contacts", "phases", "signoff", "reference"}
 _BLANK = "________________"
 _BOX = {State.OPEN: "[ ]", State.DONE: "[x]", State.NA: "[-]"}
 _SAID = {State.OPEN: "reopened", State.DONE: "done", State.NA: "N/A"}
@@ -76,9 +78,6 @@ def _document(definition: Mapping[str, Any], record: RunRecord | None) -> Iterat
         yield from _fence(code) if code else ()
 
 
-_PARTS = {"fields", "contacts", "phases", "signoff", "reference"}
-
-
 def _marked(
     kind: str,
     data: Mapping[str, Any],
@@ -99,7 +98,7 @@ def _marked(
     return f"{around}{text}{around} {comment(kind, rest)}"
 
 
-def _forms(title: str, part: str, kind: str, key: str, definition: Mapping[str, Any], value: Any) -> Iterator[str]:
+def _forms(title: str, part: str, kind: str, key: str, definition: Mapping[str, Any], value: Value) -> Iterator[str]:
     lines = definition.get(part, ())
     if lines:
         yield from ("", f"## {title} {comment(part, {})}", "")
@@ -133,7 +132,7 @@ def _items(
                 "",
             )
         if "snippet" in item:
-            yield from (f"{inner}{one}".rstrip(" ") if not one else f"{inner}{one}" for one in _fence(item["snippet"]))
+            yield from (f"{inner}{one}" if one else "" for one in _fence(item["snippet"]))
         yield from _items(item.get("items", ()), path, False, inner, record)
         if record is not None:
             yield from _beneath(path, item, inner, record)
@@ -146,6 +145,10 @@ def _terms(item: Mapping[str, Any]) -> str:
         said.append("optional")
     if "repeat" in item:
         said.append(f"{item['repeat']['times']} times, every {item['repeat']['every']}")
+    if "check" in item:
+        said.append(f"check {item['check']['use']}")
+    if "evidence" in item:
+        said.append("asks for evidence")
     if "verify_by" in item:
         said.append("verified by a second person")
     return f" *({'; '.join(said)})*" if said else ""
@@ -165,7 +168,7 @@ def _fence(code: Mapping[str, str]) -> Iterator[str]:
     kept = snippet(code["lang"], code["text"])
     if kept is None:
         return
-    fence = "`" * max(3, *(len(run) + 1 for run in re.findall(r"`+", kept["text"])), 3)
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall(r"`+", kept["text"]))])
     yield from (f"{fence}{kept['lang']}", *kept["text"].split("\n"), fence)
 
 
