@@ -13,10 +13,11 @@ from rich.text import Text
 from rich.tree import Tree
 
 from checklists import cli_convert
+from checklists.lines import Kind, Progress, State, TrackedItem, TrackedPhase
 from checklists.lint import lint
 from checklists.load import DEFINITIONS, BrokenTemplate, Fault, find_template, load_templates
-from checklists.store import ChecklistRun, RunState, list_runs, load_run, start_run
-from checklists.tracker import Kind, Progress, State, TrackedItem, TrackedPhase
+from checklists.reads import ChecklistRun, RunState, list_runs, load_run
+from checklists.store import start_run
 from jobs.core.cli import acting_user, command_context, console
 from jobs.core.errors import UsageError
 from jobs.core.people import Person

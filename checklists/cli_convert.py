@@ -14,7 +14,7 @@ from checklists.convert.comments import visible
 from checklists.convert.formats import EXPORTS, Format, file_name
 from checklists.convert.importing import import_file, write_new
 from checklists.convert.markdown_out import template_markdown
-from checklists.convert.pack import audit_rows, build_pack
+from checklists.convert.pack import audit_rows, build_pack, evidence_files
 from checklists.convert.record import read_record
 from checklists.convert.tables import record_digest
 from checklists.convert.verify import Verified, verify_audit, verify_file, verify_record
@@ -75,8 +75,9 @@ def export_command(
     with command_context("cli") as (_, db), db.read() as conn:
         record = read_record(conn, _number(run))
         audit = audit_rows(conn, record.run.id)
+        files = evidence_files(conn, record.run.id) if format_ is ExportFormat.PACK else {}
     if format_ is ExportFormat.PACK:
-        _deliver(build_pack(record, audit, {}), output, file_name(record, "zip"))
+        _deliver(build_pack(record, audit, files), output, file_name(record, "zip"))
     else:
         _deliver(EXPORTS[Format(format_.value)].render(record), output, file_name(record, format_.value))
 
@@ -94,6 +95,7 @@ def verify_command(
         with command_context("cli") as (_, db), db.read() as conn:
             record = read_record(conn, _number(run or ""))
             rows = audit_rows(conn, record.run.id)
+            evidence_files(conn, record.run.id)  # each is read against its SHA-256
         verify_record(record)
         verify_audit(record, rows)
         found = Verified(record, record_digest(record))

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from checklists.load import find_template
-from checklists.store import RunState, close_run, comment, list_runs, mark_na, start_run, tick, untick
+from checklists.reads import RunState, list_runs
+from checklists.store import close_run, comment, mark_na, start_run, tick, untick
 from jobs.core.db import Database
 from jobs.core.people import Person, add_person, list_people
 from jobs.core.permissions import Role

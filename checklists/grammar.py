@@ -353,8 +353,9 @@ class Schedule(Strict):
 
 def titled(value: object, source: str) -> object:
     """Gives what has no `title` its id in words: a validator for what may be named by its id alone."""
-    if isinstance(value, dict) and "title" not in value and isinstance(value.get(source), str):
-        words = _SPELLED.get(value[source], value[source]).replace("_", " ").replace("-", " ").strip()
+    name = value.get(source) if isinstance(value, dict) else None
+    if isinstance(value, dict) and "title" not in value and isinstance(name, str):
+        words = _SPELLED.get(name, name).replace("_", " ").replace("-", " ").strip()
         return {**value, "title": words[:1].upper() + words[1:]} if words else value
     return value
 

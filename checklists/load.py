@@ -290,13 +290,10 @@ def _contradictions(template: Template) -> Iterator[tuple[Place, str, str]]:
                 yield place, f"{phase.id!r} cannot come after {name!r}, which is not above it", "change their order"
     names = [field.id for field in template.fields]
     for index, phase in enumerate(template.phases):
-        for place, item in _all(phase.items, ("phases", index, "items")):
-            if item.when is not None and item.when.field not in names:
-                yield (
-                    (*place, "when"),
-                    f"there is no field {item.when.field!r} to look at",
-                    _meant(item.when.field, names),
-                )
+        for at, item in _all(phase.items, ("phases", index, "items")):
+            field = item.when.field if item.when is not None else None
+            if field is not None and field not in names:
+                yield (*at, "when"), f"there is no field {field!r} to look at", _meant(field, names)
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield ("fields",), f"two fields have the id {name!r}", "choose another"
 

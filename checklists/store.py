@@ -11,138 +11,51 @@ Every command here expects the caller's `begin()` block, and raises inside it, s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Literal
 
 from sqlalchemy import Connection, text
 
+from checklists.history import keep
+from checklists.lines import TrackedItem, build, leaves
+from checklists.load import find_template
+from checklists.mentions import remember_mentions
+from checklists.reads import ChecklistRun, RunState, load_run
 from checklists.schema import Template
 from checklists.summary import read_summary
-from checklists.tracker import (
-    Command,
-    Mark,
-    Progress,
-    Refused,
-    State,
-    TrackedPhase,
-    build,
-    clean,
-    count,
-    decide,
-    leaves,
-)
-from jobs.core import audit
+from checklists.tracker import Command, Hand, Refused, clean, decide, may_change
 from jobs.core.db import jsonb
 from jobs.core.errors import Conflict, Forbidden, NotFound, UsageError
 from jobs.core.people import Person, list_people
 from jobs.core.permissions import Right, Role, allowed, require
 
-_KINDS = {Command.TICK: "ticked", Command.UNTICK: "unticked", Command.MARK_NA: "na"}
+_KINDS = {Command.TICK: "ticked", Command.UNTICK: "unticked", Command.MARK_NA: "na", Command.VERIFY: "verified"}
+_MARK = (
+    "UPDATE ops.checklist_items SET version = version + 1, state = :state, reason = :reason, choice = :choice,"
+    " performed_at = :performed_at, changed_at = now(), changed_by = :actor, verified_by = NULL, verified_at = NULL"
+    " WHERE run_id = :run_id AND item_id = :item_id AND version = :seen"
+)
+_VERIFY = (
+    "UPDATE ops.checklist_items SET version = version + 1, verified_by = :actor, verified_at = clock_timestamp()"
+    " WHERE run_id = :run_id AND item_id = :item_id AND version = :seen"
+)
 
 
-class RunState(StrEnum):
-    """Of a whole run."""
-
-    OPEN = "open"
-    DONE = "done"
-    ABANDONED = "abandoned"
-
-
-@dataclass(frozen=True, slots=True)
-class ChecklistRun:
-    """One run as it is now, by the definition that it was started from; times are UTC.
-
-    `fields` has the summary by field id, in the definition's order; `*_by` is an e-mail (or `cli:<user>`), `starter`
-    and `closer` the name to show.
-    """
-
-    id: int
-    template: Template
-    template_version: str
-    state: RunState
-    fields: Mapping[str, str]
-    started_at: datetime
-    started_by: str
-    starter: str
-    closed_at: datetime | None
-    closed_by: str | None
-    closer: str | None
-    phases: tuple[TrackedPhase, ...]
-    progress: Progress
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """One run in a list: its lines counted, and when it changed last."""
-
-    id: int
-    template_id: str
-    title: str
-    kind: str
-    state: RunState
-    fields: Mapping[str, str]
-    started_at: datetime
-    starter: str
-    closed_at: datetime | None
-    closer: str | None
-    total: int
-    done: int
-    na: int
-    changed_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened in a run: `kind` is started, ticked, unticked, na, comment, closed or abandoned."""
-
-    id: int
-    item_id: str | None
-    at: datetime
-    actor: str
-    name: str
-    kind: str
-    old: str | None
-    new: str | None
-    note: str | None
-
-
-def start_run(conn: Connection, template: Template, fields: Mapping[str, str], actor: Person, *, origin: str) -> int:
+def start_run(
+    conn: Connection,
+    template: Template,
+    fields: Mapping[str, str],
+    actor: Person,
+    *,
+    origin: str,
+    due_at: datetime | None = None,
+) -> int:
     """A new run, pinned to the definition as it is now; returns its id.
 
     `fields` are the summary's values by field id. Raises Forbidden, or UsageError with every field that is wrong.
     """
     require(actor, Right.START_CHECKLIST)
-    values = read_summary(template, fields, {person.email for person in list_people(conn) if not person.disabled_at})
-    run_id: int = conn.execute(
-        text(
-            "INSERT INTO ops.checklist_runs"
-            " (template_id, template_version, title, kind, definition, fields, started_by)"
-            " VALUES (:template_id, :version, :title, :kind, :definition, :fields, :actor) RETURNING id"
-        ),
-        {
-            "template_id": template.id,
-            "version": template.version,
-            "title": template.title,
-            "kind": template.kind,
-            "definition": jsonb(template.canonical()),
-            "fields": jsonb(values),
-            "actor": actor.email,
-        },
-    ).scalar_one()
-    conn.execute(
-        text(
-            "INSERT INTO ops.checklist_items (run_id, item_id, position)"
-            " SELECT :run_id, item_id, position FROM unnest(CAST(:items AS text[]))"
-            " WITH ORDINALITY AS line (item_id, position)"
-        ),
-        {"run_id": run_id, "items": [leaf.id for leaf in leaves(build(template, {}))]},
-    )
-    _keep(conn, run_id, None, actor, "started", new=template.version)
-    new = {"template": template.id, "version": template.version, "fields": values}
-    _audit(conn, run_id, actor, "checklist.started", origin, new=new)
-    return run_id
+    return _start(conn, template, fields, actor, origin, due_at=due_at)
 
 
 def tick(
@@ -154,9 +67,14 @@ def tick(
     *,
     origin: str,
     note: str | None = None,
+    choice: str | None = None,
+    performed_at: datetime | None = None,
 ) -> int:
-    """Marks an open item done; returns its new version. Raises as `tracker.decide` does, Refused on a closed run."""
-    return _change(conn, run_id, item_id, Command.TICK, seen_version, actor, note, origin)
+    """Marks an open item done; returns its new version. Raises as `tracker.decide` does, Refused on a closed run.
+
+    `choice` is how a decision goes: one that leads to another list starts it, by right of the decision.
+    """
+    return _change(conn, run_id, item_id, Command.TICK, seen_version, actor, origin, note, choice, performed_at)
 
 
 def untick(
@@ -170,27 +88,137 @@ def untick(
     note: str | None = None,
 ) -> int:
     """Reopens an item that is done or N/A, and keeps that it was; returns its new version. Raises as `tick`."""
-    return _change(conn, run_id, item_id, Command.UNTICK, seen_version, actor, note, origin)
+    return _change(conn, run_id, item_id, Command.UNTICK, seen_version, actor, origin, note)
 
 
 def mark_na(
     conn: Connection, run_id: int, item_id: str, seen_version: int, actor: Person, reason: str, *, origin: str
 ) -> int:
     """Says that an open item does not apply, and why; returns its new version. Raises as `tick`."""
-    return _change(conn, run_id, item_id, Command.MARK_NA, seen_version, actor, reason, origin)
+    return _change(conn, run_id, item_id, Command.MARK_NA, seen_version, actor, origin, reason)
+
+
+def verify(
+    conn: Connection,
+    run_id: int,
+    item_id: str,
+    seen_version: int,
+    actor: Person,
+    *,
+    origin: str,
+    note: str | None = None,
+) -> int:
+    """Confirms as a second person what somebody else ticked; returns its new version. Raises as `tick`."""
+    return _change(conn, run_id, item_id, Command.VERIFY, seen_version, actor, origin, note)
+
+
+def tick_proven(conn: Connection, run: ChecklistRun, line: TrackedItem, actor: Person, words: str, origin: str) -> None:
+    """The tick of a check that has passed, in the transaction of its result; Refused if it is not its turn yet."""
+    _write(conn, run, line.id, Command.TICK, line.mark.version, origin, actor, _hand(run, actor, words, proven=True))
 
 
 def comment(conn: Connection, run_id: int, item_id: str | None, body: str, actor: Person, *, origin: str) -> None:
-    """Adds a comment to a line, or to the run when `item_id` is None; nobody's version changes."""
+    """Adds a comment to a line, or to the run when `item_id` is None; nobody's version changes.
+
+    Whoever is named as `@` and an address (or what stands before its @) finds it among their mentions.
+    """
     require(actor, Right.TICK)
-    run = _open_run(conn, run_id)
-    if item_id is not None and item_id not in {leaf.id for leaf in leaves(run.phases)}:
-        raise NotFound(f"There is no item {item_id!r} in run {run_id}: open the run again.")
+    run = open_run(conn, run_id)
+    if item_id is not None:
+        line_of(run, item_id)
     kept = clean(body, "The comment")
     if kept is None:
         raise UsageError("The comment is empty: write something first.")
-    _keep(conn, run_id, item_id, actor, "comment", note=kept)
-    _audit(conn, run_id, actor, "item.commented", origin, new={"item": item_id, "comment": kept})
+    event = keep(conn, run_id, actor, "comment", origin, item_id=item_id, note=kept)
+    remember_mentions(conn, event, kept, actor)
+
+
+def assign(
+    conn: Connection,
+    run_id: int,
+    item_id: str,
+    actor: Person,
+    *,
+    origin: str,
+    assignee: str | None,
+    due_at: datetime | None = None,
+) -> None:
+    """Gives a line to somebody (their e-mail), or to nobody, and says until when; nobody's version changes."""
+    require(actor, Right.TICK)
+    line = line_of(open_run(conn, run_id), item_id)
+    if assignee is not None:
+        assignee = assignee.strip().lower()
+        named = next((person for person in list_people(conn) if person.email == assignee), None)
+        if named is None or named.disabled_at is not None:
+            raise UsageError(f"{assignee} has no open account: choose somebody who has one.")
+        if not may_change(line, named.roles):
+            raise UsageError(f"{named.name} could not tick “{line.label}”: it takes the role {line.role}.")
+    conn.execute(
+        text(
+            "UPDATE ops.checklist_items SET assignee = :assignee, due_at = :due_at"
+            " WHERE run_id = :run_id AND item_id = :item_id"
+        ),
+        {"run_id": run_id, "item_id": item_id, "assignee": assignee, "due_at": due_at},
+    )
+    old = {"assignee": line.mark.assignee, "due_at": _iso(line.mark.due_at)}
+    new = {"assignee": assignee, "due_at": _iso(due_at)}
+    keep(conn, run_id, actor, "assigned", origin, item_id=item_id, old=old, new=new, became=assignee)
+
+
+def hand_over(conn: Connection, run_id: int, to: str, actor: Person, note: str, *, origin: str) -> None:
+    """Makes somebody else the one who has the run now, with what they need to know."""
+    require(actor, Right.TICK)
+    run = open_run(conn, run_id)
+    to = to.strip().lower()
+    named = next((person for person in list_people(conn) if person.email == to), None)
+    if named is None or named.disabled_at is not None or not allowed(named.roles, Right.TICK):
+        raise UsageError(f"{to} cannot take the run: choose somebody with an open account who ticks checklists.")
+    if to == run.lead:
+        raise Refused(f"{named.name} has run {run_id} already.")
+    kept = clean(note, "The hand-over")
+    if kept is None:
+        raise UsageError(f"Say what {named.name} needs to know: what is done, what is under way, what to watch.")
+    conn.execute(text("UPDATE ops.checklist_runs SET lead = :to WHERE id = :id"), {"id": run_id, "to": to})
+    event = keep(
+        conn, run_id, actor, "handed over", origin, old={"lead": run.lead}, new={"lead": to}, note=kept,
+        was=run.lead, became=to,
+    )  # fmt: skip
+    remember_mentions(conn, event, f"@{to} {kept}", actor)
+
+
+def set_field(
+    conn: Connection,
+    run_id: int,
+    field_id: str,
+    value: str,
+    seen_version: int,
+    actor: Person,
+    reason: str,
+    *,
+    origin: str,
+) -> int:
+    """Corrects one line of the summary; returns the summary's new version. Conflict if somebody changed it since."""
+    require(actor, Right.START_CHECKLIST)
+    run = open_run(conn, run_id)
+    kept = clean(reason, "The reason")
+    if kept is None:
+        raise UsageError("A correction of the summary needs a reason: say what was wrong.")
+    fields = read_summary(run.template, {**run.fields, field_id: value}, _addresses(conn))
+    changed = conn.execute(
+        text(
+            "UPDATE ops.checklist_runs SET fields = :fields, fields_version = fields_version + 1"
+            " WHERE id = :id AND fields_version = :seen"
+        ),
+        {"id": run_id, "fields": jsonb(fields), "seen": seen_version},
+    ).rowcount
+    if changed != 1:
+        raise Conflict("The summary changed after you saw it: look again first.")
+    old, new = {field_id: run.fields.get(field_id)}, {field_id: fields.get(field_id)}
+    keep(
+        conn, run_id, actor, "corrected", origin, old=old, new=new, note=kept,
+        was=run.fields.get(field_id), became=fields.get(field_id),
+    )  # fmt: skip
+    return seen_version + 1
 
 
 def close_run(
@@ -211,11 +239,12 @@ def close_run(
         raise Forbidden(f"You may not close a run: that takes one of the roles {able}.")
     # Taken before the items are read: ticks that are on their way finish first, later ones find the run closed.
     conn.execute(text("SELECT 1 FROM ops.checklist_runs WHERE id = :id FOR NO KEY UPDATE"), {"id": run_id})
-    run = _open_run(conn, run_id)
-    still = [line.label for phase in run.phases for item in phase.items for line in item.open_required]
+    run = open_run(conn, run_id)
+    still = [line for phase in run.phases for item in phase.items for line in item.open_required]
     if outcome is RunState.DONE and still:
         more = f" and {len(still) - 3} more" if len(still) > 3 else ""
-        raise Refused(f"Run {run_id} is not complete: “{'”, “'.join(still[:3])}”{more} must be done or N/A first.")
+        named = ", ".join(f"“{line.label}”{f' ({line.holds})' if line.holds else ''}" for line in still[:3])
+        raise Refused(f"Run {run_id} is not complete: {named}{more} must be done or N/A first.")
     kept = clean(reason, "The reason")
     if outcome is RunState.ABANDONED and kept is None:
         raise UsageError("A run can only be abandoned with a reason: say why it ends here.")
@@ -227,111 +256,79 @@ def close_run(
         {"id": run_id, "state": outcome.value, "actor": actor.email},
     )
     kind = "closed" if outcome is RunState.DONE else "abandoned"
-    _keep(conn, run_id, None, actor, kind, old=RunState.OPEN.value, new=outcome.value, note=kept)
-    old, new = {"state": RunState.OPEN.value}, {"state": outcome.value}
-    _audit(conn, run_id, actor, f"checklist.{kind}", origin, old=old, new=new, reason=kept)
+    keep(
+        conn, run_id, actor, kind, origin, old={"state": RunState.OPEN.value}, new={"state": outcome.value}, note=kept,
+        was=RunState.OPEN.value, became=outcome.value,
+    )  # fmt: skip
 
 
-def load_run(conn: Connection, run_id: int) -> ChecklistRun:
-    """One run with phases, lines, states, who and when; NotFound."""
-    row = conn.execute(
+def open_run(conn: Connection, run_id: int) -> ChecklistRun:
+    """The run, locked against closing until the caller's transaction ends; Refused if it is closed."""
+    conn.execute(text("SELECT 1 FROM ops.checklist_runs WHERE id = :id FOR SHARE"), {"id": run_id})
+    run = load_run(conn, run_id)
+    if run.state is not RunState.OPEN:
+        raise Refused(f"Run {run_id} was {_ended(run)}: it can no longer be changed.")
+    return run
+
+
+def line_of(run: ChecklistRun, item_id: str) -> TrackedItem:
+    """The line of a run with this id; NotFound if there is none that is ticked."""
+    for line in leaves(run.phases):
+        if line.id == item_id:
+            return line
+    raise NotFound(f"There is no item {item_id!r} in run {run.id}: open the run again.")
+
+
+def _start(
+    conn: Connection,
+    template: Template,
+    fields: Mapping[str, str],
+    actor: Person,
+    origin: str,
+    *,
+    due_at: datetime | None = None,
+    parent: tuple[int, str] | None = None,
+) -> int:
+    values = read_summary(template, fields, _addresses(conn))
+    parent_run, parent_item = parent or (None, None)
+    run_id: int = conn.execute(
         text(
-            "SELECT r.*, coalesce(s.name, r.started_by) AS starter, coalesce(c.name, r.closed_by) AS closer"
-            " FROM ops.checklist_runs r LEFT JOIN ops.people s ON s.email = r.started_by"
-            " LEFT JOIN ops.people c ON c.email = r.closed_by WHERE r.id = :id"
+            "INSERT INTO ops.checklist_runs"
+            " (template_id, template_version, title, kind, definition, fields, started_by, lead, due_at, parent_run,"
+            "  parent_item)"
+            " VALUES (:template_id, :version, :title, :kind, :definition, :fields, :actor, :actor, :due_at, :parent_run,"
+            "  :parent_item) RETURNING id"
         ),
-        {"id": run_id},
-    ).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no checklist run {run_id}: `nexaops checklists list` shows those there are.")
-    marks = conn.execute(
-        text(
-            "SELECT i.item_id, i.state, i.version, i.changed_by, coalesce(p.name, i.changed_by) AS name, i.changed_at,"
-            " i.reason, coalesce(e.comments, 0) AS comments"
-            " FROM ops.checklist_items i LEFT JOIN ops.people p ON p.email = i.changed_by"
-            " LEFT JOIN (SELECT item_id, count(*) AS comments FROM ops.checklist_events"
-            "   WHERE run_id = :id AND kind = 'comment' GROUP BY item_id) e ON e.item_id = i.item_id"
-            " WHERE i.run_id = :id"
-        ),
-        {"id": run_id},
-    )
-    template = Template.model_validate(row.definition)
-    phases = build(
-        template,
         {
-            mark.item_id: Mark(
-                State(mark.state),
-                mark.version,
-                mark.changed_by,
-                mark.name,
-                mark.changed_at,
-                mark.reason,
-                mark.comments,
-            )
-            for mark in marks
+            "template_id": template.id,
+            "version": template.version,
+            "title": template.title,
+            "kind": template.kind,
+            "definition": jsonb(template.canonical()),
+            "fields": jsonb(values),
+            "actor": actor.email,
+            "due_at": due_at,
+            "parent_run": parent_run,
+            "parent_item": parent_item,
+        },
+    ).scalar_one()
+    lines = list(leaves(build(template, {})))
+    conn.execute(
+        text(
+            "INSERT INTO ops.checklist_items (run_id, item_id, position, assignee)"
+            " SELECT :run_id, item_id, position, nullif(assignee, '')"
+            " FROM unnest(CAST(:items AS text[]), CAST(:assignees AS text[]))"
+            " WITH ORDINALITY AS line (item_id, assignee, position)"
+        ),
+        {
+            "run_id": run_id,
+            "items": [line.id for line in lines],
+            "assignees": [(line.definition.assignee or "").lower() for line in lines],
         },
     )
-    return ChecklistRun(
-        id=row.id,
-        template=template,
-        template_version=row.template_version,
-        state=RunState(row.state),
-        fields={field.id: row.fields[field.id] for field in template.fields if field.id in row.fields},
-        started_at=row.started_at,
-        started_by=row.started_by,
-        starter=row.starter,
-        closed_at=row.closed_at,
-        closed_by=row.closed_by,
-        closer=row.closer,
-        phases=phases,
-        progress=count(item for phase in phases for item in phase.items),
-    )
-
-
-def list_runs(
-    conn: Connection,
-    *,
-    state: RunState | None = None,
-    template_id: str | None = None,
-    before_id: int | None = None,
-    limit: int = 50,
-) -> list[RunSummary]:
-    """Runs, the newest first; the next page starts with `before_id` set to the last id of this one."""
-    rows = conn.execute(
-        text(
-            "SELECT r.id, r.template_id, r.title, r.kind, r.state, r.fields, r.started_at, r.closed_at,"
-            " coalesce(s.name, r.started_by) AS starter, coalesce(c.name, r.closed_by) AS closer,"
-            " i.total, i.done, i.na, greatest(r.started_at, r.closed_at, i.changed_at) AS changed_at"
-            " FROM (SELECT * FROM ops.checklist_runs"
-            "   WHERE (CAST(:state AS text) IS NULL OR state = :state)"
-            "   AND (CAST(:template_id AS text) IS NULL OR template_id = :template_id)"
-            "   AND (CAST(:before_id AS bigint) IS NULL OR id < :before_id)"
-            "   ORDER BY id DESC LIMIT :limit) r"
-            " LEFT JOIN ops.people s ON s.email = r.started_by LEFT JOIN ops.people c ON c.email = r.closed_by"
-            " CROSS JOIN LATERAL (SELECT count(*) AS total, count(*) FILTER (WHERE state = 'done') AS done,"
-            "   count(*) FILTER (WHERE state = 'na') AS na, max(changed_at) AS changed_at"
-            "   FROM ops.checklist_items WHERE run_id = r.id) i"
-            " ORDER BY r.id DESC"
-        ),
-        {"state": state, "template_id": template_id, "before_id": before_id, "limit": limit},
-    )
-    return [RunSummary(**{**row._asdict(), "state": RunState(row.state)}) for row in rows]
-
-
-def list_events(
-    conn: Connection, run_id: int, *, item_id: str | None = None, before_id: int | None = None, limit: int = 100
-) -> list[Event]:
-    """What happened in a run, or to one line of it, the newest first."""
-    rows = conn.execute(
-        text(
-            "SELECT e.id, e.item_id, e.at, e.actor, coalesce(p.name, e.actor) AS name, e.kind, e.old, e.new, e.note"
-            " FROM ops.checklist_events e LEFT JOIN ops.people p ON p.email = e.actor WHERE e.run_id = :run_id"
-            " AND (CAST(:item_id AS text) IS NULL OR e.item_id = :item_id)"
-            " AND (CAST(:before_id AS bigint) IS NULL OR e.id < :before_id) ORDER BY e.id DESC LIMIT :limit"
-        ),
-        {"run_id": run_id, "item_id": item_id, "before_id": before_id, "limit": limit},
-    )
-    return [Event(**row._asdict()) for row in rows]
+    new = {"template": template.id, "version": template.version, "fields": values, "parent": parent_run}
+    keep(conn, run_id, actor, "started", origin, new=new, became=template.version)
+    return run_id
 
 
 def _change(
@@ -341,90 +338,89 @@ def _change(
     command: Command,
     seen_version: int,
     actor: Person,
-    reason: str | None,
     origin: str,
+    reason: str | None = None,
+    choice: str | None = None,
+    performed_at: datetime | None = None,
 ) -> int:
-    run = _open_run(conn, run_id)
-    change = decide(run.phases, item_id, command, seen_version=seen_version, roles=actor.roles, reason=reason)
+    run = open_run(conn, run_id)
+    hand = _hand(run, actor, reason, choice=choice, performed_at=performed_at)
+    return _write(conn, run, item_id, command, seen_version, origin, actor, hand)
+
+
+def _write(
+    conn: Connection,
+    run: ChecklistRun,
+    item_id: str,
+    command: Command,
+    seen_version: int,
+    origin: str,
+    actor: Person,
+    hand: Hand,
+) -> int:
+    change = decide(run.phases, item_id, command, seen_version=seen_version, hand=hand)
+    verified = command is Command.VERIFY
     changed = conn.execute(
-        text(
-            "UPDATE ops.checklist_items SET state = :state, reason = :reason, version = version + 1,"
-            " changed_at = now(), changed_by = :actor"
-            " WHERE run_id = :run_id AND item_id = :item_id AND version = :seen"
-        ),
+        text(_VERIFY if verified else _MARK),
         {
-            "run_id": run_id,
+            "run_id": run.id,
             "item_id": item_id,
             "seen": seen_version,
             "state": change.new.value,
             "reason": change.reason,
+            "choice": change.choice,
+            "performed_at": change.performed_at,
             "actor": actor.email,
         },
     ).rowcount
     if changed != 1:
         # Somebody committed between our look and our update: look again, and the rules say who it was.
-        decide(load_run(conn, run_id).phases, item_id, command, seen_version=seen_version, roles=actor.roles)
+        decide(load_run(conn, run.id).phases, item_id, command, seen_version=seen_version, hand=hand)
         raise Conflict(f"“{change.item.label}” changed at the same moment: look again first.")
-    old, new = change.old.value, change.new.value
-    _keep(conn, run_id, item_id, actor, _KINDS[command], old=old, new=new, note=change.reason)
-    before = {"item": item_id, "state": old, "version": seen_version}
-    after = {"item": item_id, "state": new, "version": seen_version + 1}
-    _audit(conn, run_id, actor, f"item.{_KINDS[command]}", origin, old=before, new=after, reason=change.reason)
+    old, new = change.old.value, change.choice or change.new.value
+    before: dict[str, object] = {"state": old, "version": seen_version}
+    after: dict[str, object] = {"state": change.new.value, "version": seen_version + 1}
+    after |= {"choice": change.choice} if change.choice else {}
+    after |= {"performed_at": _iso(change.performed_at)} if change.performed_at else {}
+    keep(
+        conn, run.id, actor, _KINDS[command], origin, item_id=item_id, old=before, new=after, note=change.reason,
+        was=old, became=new,
+    )  # fmt: skip
+    if change.choice is not None:
+        _follow(conn, run, change.item, change.choice, actor, origin)
     return seen_version + 1
 
 
-def _open_run(conn: Connection, run_id: int) -> ChecklistRun:
-    """The run, locked against closing until the caller's transaction ends; Refused if it is closed."""
-    conn.execute(text("SELECT 1 FROM ops.checklist_runs WHERE id = :id FOR SHARE"), {"id": run_id})
-    run = load_run(conn, run_id)
-    if run.state is not RunState.OPEN:
-        raise Refused(f"Run {run_id} was {_ended(run)}: it can no longer be changed.")
-    return run
+def _follow(conn: Connection, run: ChecklistRun, item: TrackedItem, chosen: str, actor: Person, origin: str) -> None:
+    """Starts the list that a decision leads to, with what both summaries have in common."""
+    choice = next(choice for choice in item.definition.decide if choice.id == chosen)
+    if choice.start is not None:
+        template = find_template(choice.start)
+        known = {field.id for field in template.fields}
+        fields = {name: value for name, value in run.fields.items() if name in known}
+        _start(conn, template, fields, actor, origin, parent=(run.id, item.id))
+
+
+def _hand(
+    run: ChecklistRun,
+    actor: Person,
+    reason: str | None,
+    *,
+    choice: str | None = None,
+    performed_at: datetime | None = None,
+    proven: bool = False,
+) -> Hand:
+    return Hand(actor.email, actor.roles, run.read_at, reason, choice, performed_at, proven)
+
+
+def _addresses(conn: Connection) -> set[str]:
+    return {person.email for person in list_people(conn) if not person.disabled_at}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None
 
 
 def _ended(run: ChecklistRun) -> str:
     when = f" on {run.closed_at:%-d %B %Y at %H:%M} UTC" if run.closed_at is not None else ""
     return f"{'closed' if run.state is RunState.DONE else 'abandoned'} by {run.closer}{when}"
-
-
-def _keep(
-    conn: Connection,
-    run_id: int,
-    item_id: str | None,
-    actor: Person,
-    kind: str,
-    *,
-    old: str | None = None,
-    new: str | None = None,
-    note: str | None = None,
-) -> None:
-    conn.execute(
-        text(
-            "INSERT INTO ops.checklist_events (run_id, item_id, actor, kind, old, new, note)"
-            " VALUES (:run_id, :item_id, :actor, :kind, :old, :new, :note)"
-        ),
-        {
-            "run_id": run_id,
-            "item_id": item_id,
-            "actor": actor.email,
-            "kind": kind,
-            "old": old,
-            "new": new,
-            "note": note,
-        },
-    )
-
-
-def _audit(
-    conn: Connection,
-    run_id: int,
-    actor: Person,
-    action: str,
-    origin: str,
-    *,
-    old: Mapping[str, object] | None = None,
-    new: Mapping[str, object] | None = None,
-    reason: str | None = None,
-) -> None:
-    row = audit.AuditRow(actor.email, action, "checklist_run", str(run_id), origin, old=old, new=new, reason=reason)
-    audit.record(conn, row)

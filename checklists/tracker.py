@@ -1,26 +1,27 @@
-"""What a run of a checklist is, and what may happen to it next.
+"""What may happen to an item next.
 
-Pure: a definition and the marks of its items go in, phases with progress come out, and a command is either a change or
-a refusal with one sentence. The rules:
+Pure: a run as it stands (`lines.py`) and a command go in, and a change or a refusal with one sentence comes out:
 
-- An item is open, done, or marked N/A with a reason; from done and N/A the only way leads back to open.
-- A repeated item is a group of its occurrences (1 to n), each with a mark of its own, so that the ninth hour of
-  twenty-four has its own who and when.
-- A group is not marked itself. `all`: closed when no required child is open. `any`: closed when one child is done.
-- Ticks follow the order: phases named in `after` are complete first, and in a read-do phase every required item above
-  is closed. N/A may be said ahead of time. Reopening is always possible, keeps later ticks, and stops further ones.
+- From done and N/A the only way leads back to open. Reopening is always possible, keeps later ticks, and stops further
+  ones.
+- Ticks follow the order: phases named in `after` are complete first, the phase's gate is met, and in a read-do phase
+  every required item above is closed. N/A may be said ahead of time.
+- A tick takes the evidence that the item asks for, the end of its wait, a choice where it decides, and a passing check
+  where one must pass (`block`). Against a failing check, or entered afterwards, it takes a reason as well.
+- A second person is somebody else than whoever ticked.
 - The role of the item, else of what it stands in, may change it; administrators and release managers may change all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from checklists.grammar import odd_character
-from checklists.schema import Item, Mode, Phase, Template
+from checklists.grammar import Effect, odd_character
+from checklists.lines import Standing, State, TrackedItem, TrackedPhase, leaves, open_above
+from checklists.schema import Mode
 from jobs.core.errors import Conflict, Forbidden, NexaError, NotFound, UsageError
 from jobs.core.permissions import Right, Role, allowed
 
@@ -33,198 +34,87 @@ MAY_CHANGE_ALL = frozenset({Role.ADMINISTRATOR, Role.RELEASE_MANAGER})
 LONGEST_NOTE = 2000
 
 
-class State(StrEnum):
-    """Of one item; a note and an untouched group are open."""
-
-    OPEN = "open"
-    DONE = "done"
-    NA = "na"
-
-
 class Command(StrEnum):
     """What a person does to one item."""
 
     TICK = "tick"
     UNTICK = "untick"
     MARK_NA = "mark as N/A"
+    VERIFY = "verify"
 
     @property
     def target(self) -> State:
         """The state that it leads to."""
-        return {Command.TICK: State.DONE, Command.UNTICK: State.OPEN, Command.MARK_NA: State.NA}[self]
-
-
-class Kind(StrEnum):
-    """What stands on a line: something to tick, a group of such things, or a note."""
-
-    ITEM = "item"
-    GROUP = "group"
-    REPEAT = "repeat"
-    NOTE = "note"
+        return {Command.UNTICK: State.OPEN, Command.MARK_NA: State.NA}.get(self, State.DONE)
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """The last change of one item: `by` is a person's e-mail, `name` their name, `at` is UTC."""
+class Hand:
+    """Who asks for a change, and with which words; `actor` is an e-mail, times are UTC.
 
-    state: State = State.OPEN
-    version: int = 1
-    by: str | None = None
-    name: str | None = None
-    at: datetime | None = None
+    `performed_at` makes a tick a late entry: it was done then. `proven` is a tick that a passing check makes.
+    """
+
+    actor: str
+    roles: frozenset[Role]
+    now: datetime | None = None
     reason: str | None = None
-    comments: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TrackedItem:
-    """One line of a run; `definition` has its snippet, help and need, `occurrence` counts a repeat from 1."""
-
-    id: str
-    kind: Kind
-    definition: Item
-    role: Role | None
-    mark: Mark
-    children: tuple[TrackedItem, ...] = ()
-    occurrence: int | None = None
-
-    @property
-    def text(self) -> str:
-        return self.definition.text
-
-    @property
-    def label(self) -> str:
-        """The text, with its place in a repeat."""
-        repeat = self.definition.repeat
-        return f"{self.text} ({self.occurrence} of {repeat.times})" if repeat and self.occurrence else self.text
-
-    @property
-    def state(self) -> State:
-        """Its mark's, or what its children roll up to."""
-        if self.kind is Kind.ITEM:
-            return self.mark.state
-        states = {child.state for child in self.children if child.kind is not Kind.NOTE}
-        if State.DONE in states and not self._holding:
-            return State.DONE
-        return State.NA if states == {State.NA} else State.OPEN
-
-    @property
-    def leaves(self) -> Iterator[TrackedItem]:
-        """The lines that have a mark, in order."""
-        if self.kind is Kind.ITEM:
-            yield self
-        for child in self.children:
-            yield from child.leaves
-
-    @property
-    def open_required(self) -> tuple[TrackedItem, ...]:
-        """The lines that must still be closed for the phase's sake."""
-        return () if self.definition.need == "optional" else self._holding
-
-    @property
-    def _holding(self) -> tuple[TrackedItem, ...]:
-        """The lines that keep this line from being closed."""
-        open_leaves = tuple(line for line in self.leaves if line.mark.state is State.OPEN)
-        if self.kind is not Kind.GROUP:
-            return open_leaves
-        if self.definition.rollup == "all":
-            return tuple(line for child in self.children for line in child.open_required)
-        return () if any(child.state is State.DONE for child in self.children) else open_leaves
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Lines with a mark, counted; `required_open` is what keeps it from being complete."""
-
-    total: int
-    done: int
-    na: int
-    required_open: int
-
-    @property
-    def closed(self) -> int:
-        return self.done + self.na
-
-    @property
-    def complete(self) -> bool:
-        return self.required_open == 0
-
-
-@dataclass(frozen=True, slots=True)
-class TrackedPhase:
-    """One phase of a run; `waits_for` has the titles of the phases that must be complete before a tick here."""
-
-    definition: Phase
-    items: tuple[TrackedItem, ...]
-    progress: Progress
-    waits_for: tuple[str, ...]
+    choice: str | None = None
+    performed_at: datetime | None = None
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An accepted command: the line it changes, from what and to what, and the reason as it is kept."""
+    """An accepted command: the line it changes, from what and to what, and the words as they are kept."""
 
     item: TrackedItem
     old: State
     new: State
     reason: str | None
+    choice: str | None = None
+    performed_at: datetime | None = None
 
 
-def build(template: Template, marks: Mapping[str, Mark]) -> tuple[TrackedPhase, ...]:
-    """The phases of a run; without marks, those of a run that nobody has touched."""
-    phases: dict[str, TrackedPhase] = {}
-    for phase in template.phases:
-        items = tuple(_line(item, phase.id, phase.role, marks) for item in phase.items)
-        waits_for = tuple(phases[name].definition.title for name in phase.after if not phases[name].progress.complete)
-        phases[phase.id] = TrackedPhase(phase, items, count(items), waits_for)
-    return tuple(phases.values())
-
-
-def count(items: Iterable[TrackedItem]) -> Progress:
-    """The progress of some lines together."""
-    items = tuple(items)
-    states = [leaf.mark.state for item in items for leaf in item.leaves]
-    required_open = sum(len(item.open_required) for item in items)
-    return Progress(len(states), states.count(State.DONE), states.count(State.NA), required_open)
-
-
-def leaves(phases: Iterable[TrackedPhase]) -> Iterator[TrackedItem]:
-    """Every line that has a mark, in the order of the list."""
-    for phase in phases:
-        for item in phase.items:
-            yield from item.leaves
-
-
-def decide(
-    phases: Iterable[TrackedPhase],
-    item_id: str,
-    command: Command,
-    *,
-    seen_version: int,
-    roles: frozenset[Role],
-    reason: str | None = None,
-) -> Change:
+def decide(phases: Iterable[TrackedPhase], item_id: str, command: Command, *, seen_version: int, hand: Hand) -> Change:
     """What a command changes.
 
-    Raises NotFound, Conflict (somebody was faster), Forbidden (role), Refused (the list's rules) or UsageError (no
-    reason, or one that cannot be kept), each with one sentence.
+    Raises NotFound, Conflict (somebody was faster), Forbidden (role), Refused (the list's rules) or UsageError (what is
+    missing, or cannot be kept), each with one sentence.
     """
     phase, item = _find(phases, item_id)
     if item.mark.version != seen_version:
         raise Conflict(_faster(item))
-    refusal = _refusal(phase, item, command, roles)
+    refusal = _refusal(phase, item, command, hand)
     if refusal is not None:
         raise refusal
-    kept = clean(reason, "The reason")
+    kept = clean(hand.reason, "The reason")
     if command is Command.MARK_NA and kept is None:
         raise UsageError(f"“{item.label}” can only be marked N/A with a reason: say why it does not apply.")
+    if command is Command.TICK:
+        if kept is None and (wanted := wants_reason(item, hand)) is not None:
+            raise UsageError(wanted)
+        return Change(item, item.mark.state, State.DONE, kept, _choice(item, hand), _performed(item, hand))
     return Change(item, item.mark.state, command.target, kept)
 
 
-def why_not(phase: TrackedPhase, item: TrackedItem, command: Command, roles: frozenset[Role]) -> str | None:
+def why_not(phase: TrackedPhase, item: TrackedItem, command: Command, hand: Hand) -> str | None:
     """For a page: why this person cannot do this to the line now, in one sentence; None if they can."""
-    refusal = _refusal(phase, item, command, roles)
+    refusal = _refusal(phase, item, command, hand)
     return None if refusal is None else str(refusal)
+
+
+def wants_reason(item: TrackedItem, hand: Hand) -> str | None:
+    """Why a tick takes a reason, in one sentence that asks for it; None if it takes none."""
+    if hand.proven:
+        return None
+    if hand.performed_at is not None:
+        return f"“{item.label}” is entered late: say why."
+    check = item.definition.check
+    if check is not None and check.effect is Effect.TICK and item.standing is Standing.FAILED:
+        said = item.check.summary if item.check is not None else ""
+        return f"The check of “{item.label}” fails ({said}): say why you tick it all the same."
+    return None
 
 
 def may_change(item: TrackedItem, roles: frozenset[Role]) -> bool:
@@ -245,62 +135,96 @@ def clean(value: str | None, what: str) -> str | None:
     return kept or None
 
 
-def _line(item: Item, above: str, role: Role | None, marks: Mapping[str, Mark]) -> TrackedItem:
-    path = f"{above}/{item.id}"
-    role = item.role or role
-    if item.note is not None:
-        return TrackedItem(path, Kind.NOTE, item, role, Mark())
-    if item.items:
-        children = tuple(_line(child, path, role, marks) for child in item.items)
-        return TrackedItem(path, Kind.GROUP, item, role, Mark(), children)
-    if item.repeat is not None:
-        occurrences = tuple(
-            TrackedItem(f"{path}/{n}", Kind.ITEM, item, role, marks.get(f"{path}/{n}", Mark()), occurrence=n)
-            for n in range(1, item.repeat.times + 1)
-        )
-        return TrackedItem(path, Kind.REPEAT, item, role, Mark(), occurrences)
-    return TrackedItem(path, Kind.ITEM, item, role, marks.get(path, Mark()))
-
-
 def _find(phases: Iterable[TrackedPhase], item_id: str) -> tuple[TrackedPhase, TrackedItem]:
     for phase in phases:
-        for item in phase.items:
-            for leaf in item.leaves:
-                if leaf.id == item_id:
-                    return phase, leaf
+        for line in leaves([phase]):
+            if line.id == item_id:
+                return phase, line
     raise NotFound(f"There is nothing to tick with the id {item_id!r} in this run: open the run again.")
 
 
-def _refusal(phase: TrackedPhase, item: TrackedItem, command: Command, roles: frozenset[Role]) -> NexaError | None:
-    if not may_change(item, roles):
+def _refusal(phase: TrackedPhase, item: TrackedItem, command: Command, hand: Hand) -> NexaError | None:
+    if command is Command.VERIFY:
+        return _no_second_person(item, hand)
+    if not may_change(item, hand.roles):
         needed = f"the role {item.role}" if item.role is not None else "a role that ticks checklists"
         return Forbidden(f"“{item.label}” is not yours to {command}: it takes {needed}, or a release manager.")
+    if item.applies_not is not None and item.mark.state is State.NA:
+        return Refused(f"“{item.label}” does not apply here: {item.applies_not[0].lower()}{item.applies_not[1:]}")
     if (item.mark.state is State.OPEN) == (command is Command.UNTICK):
         now = {State.OPEN: "is open already", State.DONE: "is done already", State.NA: "is marked N/A: reopen it first"}
         return Refused(f"“{item.label}” {now[item.mark.state]}.")
     if command is Command.MARK_NA and item.definition.na == "never":
         return Refused(f"“{item.label}” always applies: it cannot be marked N/A.")
-    if command is not Command.TICK:
-        return None
+    return _too_soon(phase, item, hand) if command is Command.TICK else None
+
+
+def _too_soon(phase: TrackedPhase, item: TrackedItem, hand: Hand) -> Refused | None:
+    """What must come before a tick of this line."""
+    name = phase.definition.title
     if phase.waits_for:
-        return Refused(f"“{phase.definition.title}” waits until this is complete: {', '.join(phase.waits_for)}.")
-    first = next(iter(_open_above(phase.items, item)), None) if phase.definition.mode is Mode.READ_DO else None
+        return Refused(f"“{name}” waits until this is complete: {', '.join(phase.waits_for)}.")
+    if phase.gate:
+        more = f" and {len(phase.gate) - 2} more" if len(phase.gate) > 2 else ""
+        return Refused(f"The gate of “{name}” is closed: it takes {', '.join(phase.gate[:2])}{more}.")
+    first = next(iter(open_above(phase.items, item.id)), None) if phase.definition.mode is Mode.READ_DO else None
+    if first is not None and first.holds:
+        return Refused(f"“{name}” goes in order: “{first.label}” comes first, {first.holds}.")
     if first is not None:
-        return Refused(f"“{phase.definition.title}” goes in order: “{first.label}” comes first.")
+        return Refused(f"“{name}” goes in order: “{first.label}” comes first.")
+    if item.definition.wait is not None and (item.opens_at is None or (hand.now or item.opens_at) < item.opens_at):
+        if item.opens_at is None:
+            return Refused(f"“{item.label}” waits: its time begins when what stands above it is done.")
+        return Refused(f"“{item.label}” waits until {item.opens_at:%H:%M} UTC on {item.opens_at:%-d %B}.")
+    if item.missing_evidence:
+        return Refused(f"“{item.label}” takes evidence first: {', '.join(item.missing_evidence)}.")
+    check = item.definition.check
+    if check is not None and check.effect is Effect.BLOCK and not hand.proven and item.standing is not Standing.PASSED:
+        return Refused(f"“{item.label}” takes a passing check: {_last_said(item)}.")
     return None
 
 
-def _open_above(items: Iterable[TrackedItem], target: TrackedItem) -> list[TrackedItem]:
-    """The required lines above the target that are open; children of an `any` group do not wait for each other."""
-    above: list[TrackedItem] = []
-    for item in items:
-        if item.id == target.id:
-            break
-        if target.id.startswith(f"{item.id}/"):
-            within = [] if item.definition.rollup == "any" else _open_above(item.children, target)
-            return above + within
-        above += item.open_required
-    return above
+def _last_said(item: TrackedItem) -> str:
+    if item.check is None:
+        return "run it first"
+    if item.standing is Standing.STALE:
+        return f"the last result is of {item.check.at:%H:%M} UTC on {item.check.at:%-d %B}, run it again"
+    return f"it said “{item.check.summary}”"
+
+
+def _no_second_person(item: TrackedItem, hand: Hand) -> NexaError | None:
+    if not allowed(hand.roles, Right.TICK):
+        return Forbidden(f"“{item.label}” is not yours to verify: it takes a role that ticks checklists.")
+    if item.definition.verify_by is None:
+        return Refused(f"“{item.label}” asks for no second person.")
+    if item.mark.state is not State.DONE:
+        return Refused(f"“{item.label}” is not done: there is nothing to verify yet.")
+    if item.mark.verified_by is not None:
+        return Refused(f"“{item.label}” was verified by {item.mark.verifier or item.mark.verified_by} already.")
+    if item.mark.by == hand.actor:
+        return Forbidden(f"You ticked “{item.label}” yourself: somebody else verifies it.")
+    return None
+
+
+def _choice(item: TrackedItem, hand: Hand) -> str | None:
+    ways = [choice.id for choice in item.definition.decide]
+    if not ways and hand.choice is None:
+        return None
+    if hand.choice not in ways:
+        given = f", not {hand.choice!r}" if hand.choice else ""
+        known = f"choose one of {', '.join(ways)}{given}" if ways else "it is no decision, take the choice out"
+        raise UsageError(f"“{item.label}”: {known}.")
+    return hand.choice
+
+
+def _performed(item: TrackedItem, hand: Hand) -> datetime | None:
+    if hand.performed_at is None:
+        return None
+    if hand.performed_at.tzinfo is None:
+        raise UsageError(f"“{item.label}”: the time of a late entry needs its zone, such as 2026-11-30T14:05Z.")
+    if hand.now is not None and hand.performed_at > hand.now:
+        raise UsageError(f"“{item.label}” cannot have been done in the future: leave the time out to tick it now.")
+    return hand.performed_at
 
 
 def _faster(item: TrackedItem) -> str:

@@ -33,8 +33,11 @@ PAGES: tuple[Entry, ...] = (
     Entry("Engine", "runs", "Runs", ":material/history:"),
     Entry("Engine", "run", "Run", ":material/play_circle:", hidden=True),
     Entry("Engine", "horizon", "Horizon", ":material/satellite_alt:"),
+    Entry("Release", "releases", "Releases", ":material/rocket_launch:"),
     Entry("Release", "checklists", "Checklists", ":material/checklist:"),
     Entry("Release", "checklist", "Checklist", ":material/fact_check:", hidden=True),
+    Entry("Release", "calendar", "Calendar", ":material/calendar_month:"),
+    Entry("Release", "contacts", "Contacts", ":material/contact_phone:"),
 )
 START = PAGES[0]
 PATHS = frozenset(entry.name for entry in PAGES)

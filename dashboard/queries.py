@@ -16,7 +16,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import streamlit as st
 from sqlalchemy import Connection, text
 
-from checklists.store import RunState, RunSummary, list_runs
+from checklists.reads import RunState, RunSummary, list_runs
 from dashboard.components.strips import Bar
 from dashboard.desk import desk
 from jobs.probes.attention import Facts, Problem, Severity, find_problems, worst

@@ -9,8 +9,8 @@ import streamlit as st
 from sqlalchemy import Connection, text
 
 from checklists.load import BrokenTemplate, definition_files, load_templates
+from checklists.reads import ChecklistRun, Event, RunState, RunSummary, list_events, list_runs, load_run
 from checklists.schema import Template
-from checklists.store import ChecklistRun, Event, RunState, RunSummary, list_events, list_runs, load_run
 from dashboard.desk import desk
 from dashboard.queries import cached
 from jobs.core.people import list_people

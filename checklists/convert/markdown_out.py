@@ -17,8 +17,8 @@ from checklists.convert.blocks import Code, read_blocks
 from checklists.convert.comments import comment, shown
 from checklists.convert.draft import Draft, snippet
 from checklists.convert.record import LineRecord, RunRecord, SignatureRecord
+from checklists.lines import State
 from checklists.schema import Template
-from checklists.tracker import State
 
 Value: TypeAlias = Callable[[Mapping[str, Any]], str | None]
 _PARTS = {"fields", "contacts", "phases", "signoff", "reference"}
@@ -176,8 +176,10 @@ def _did(line: LineRecord | None) -> str:
     if line is None or line.at is None:
         return ""
     reason = f": {shown(line.reason)}" if line.reason else ""
+    chosen = f" ({shown(line.choice)})" if line.choice else ""
+    late = f" (late entry: done {moment(line.performed_at)})" if line.performed_at else ""
     verified = f" – verified by {shown(line.verified_by)}" if line.verified_by else ""
-    return f" – {_SAID[line.state]} by {shown(line.name or line.by or '?')}, {moment(line.at)}{reason}{verified}"
+    return f" – {_SAID[line.state]} by {shown(line.name or line.by or '?')}, {moment(line.at)}{chosen}{late}{reason}{verified}"
 
 
 def _beneath(path: str, item: Mapping[str, Any], indent: str, record: RunRecord) -> Iterator[str]:
@@ -206,10 +208,11 @@ def _record(record: RunRecord) -> Iterator[str]:
     ]
     evidence = [
         f"- {shown(one.label)}: {one.kind}, {shown(one.name, first=True)}, {moment(one.at)}, SHA-256 `{one.sha256}`"
+        + (f" (WITHDRAWN: {shown(one.withdrawn)})" if one.withdrawn else "")
         for one in record.evidence
     ]
     checks = [
-        f"- {shown(one.check)} on {one.item}: {one.outcome}, {moment(one.at)}, SHA-256 `{one.sha256}`"
+        f"- {shown(one.check)} on {one.item}: {one.outcome}: {shown(one.summary)}, {moment(one.at)}, SHA-256 `{one.sha256}`"
         for one in record.checks
     ]
     signatures = [f"- {shown(signed(one))}, digest `{one.digest}`" for one in record.signatures]

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, text
 
 from checklists.convert.formats import EXPORTS
 from checklists.convert.record import EvidenceRecord, RunRecord
+from checklists.evidence import list_evidence, read_file
 from jobs.core.errors import NexaError
 
 MANIFEST = "MANIFEST.sha256"
@@ -63,6 +64,12 @@ def member_name(evidence: EvidenceRecord) -> str:
     """Where an evidence file stands in a pack: its hash, with an ending to open it by; never a name from outside."""
     ending = re.search(r"\.[A-Za-z0-9]{1,8}$", evidence.file or "")
     return f"evidence/{evidence.sha256}{ending[0].lower() if ending else ''}"
+
+
+def evidence_files(conn: Connection, run_id: int) -> dict[str, bytes]:
+    """The files that were left in a run by their SHA-256, the withdrawn ones too; NotFound if one was changed."""
+    files = (one for one in list_evidence(conn, run_id) if one.name is not None)
+    return {one.sha256: read_file(conn, run_id, one.id)[2] for one in files}
 
 
 def audit_rows(conn: Connection, run_id: int) -> list[dict[str, Any]]:

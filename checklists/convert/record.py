@@ -7,16 +7,31 @@ was printed. Kinds of things that a run may lack are empty tuples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
 from pydantic import AwareDatetime, JsonValue
 from sqlalchemy import Connection, text
 
+from checklists.evidence import Evidence, list_evidence
 from checklists.grammar import Strict
-from checklists.store import ChecklistRun, Event, RunState, list_events, load_run
-from checklists.tracker import Kind, State, TrackedItem, TrackedPhase
+from checklists.lines import (
+    CheckState,
+    Facts,
+    Kind,
+    Mark,
+    Standing,
+    State,
+    TrackedItem,
+    TrackedPhase,
+    build,
+    count,
+    leaves,
+)
+from checklists.reads import ChecklistRun, Event, RunState, list_events, load_run
+from checklists.schema import Template
 
 _PAGE = 1000
 
@@ -53,7 +68,10 @@ class FieldRecord(Strict):
 
 
 class ProgressRecord(Strict):
-    """Lines that are ticked one by one, counted; `required_open` keeps the run from being complete."""
+    """Lines that are ticked one by one, counted; `required_open` keeps the run from being complete.
+
+    A check counts as it was said when it ran, also when it has grown old since: a record does not change by itself.
+    """
 
     total: int
     done: int
@@ -62,7 +80,10 @@ class ProgressRecord(Strict):
 
 
 class LineRecord(Strict):
-    """One line as it stands; `depth` counts what it stands under, `flags` say what is special about its last change."""
+    """One line as it stands; `depth` counts what it stands under, `flags` say what is special about its last change.
+
+    `choice` is how a decision went, `performed_at` when a late entry was done, `verified_by` the second person's name.
+    """
 
     id: str
     phase: str
@@ -78,7 +99,10 @@ class LineRecord(Strict):
     at: AwareDatetime | None = None
     reason: str | None = None
     flags: tuple[str, ...] = ()
+    choice: str | None = None
+    performed_at: AwareDatetime | None = None
     verified_by: str | None = None
+    verified_at: AwareDatetime | None = None
 
 
 class CommentRecord(Strict):
@@ -108,11 +132,11 @@ class EventRecord(Strict):
 class EvidenceRecord(Strict):
     """Something left on a line: `text` is a text's or link's own words, a file stands beside the record.
 
-    `sha256` is that of the file, or of the text in UTF-8; `size` in bytes.
+    `sha256` is that of the file, or of the text in UTF-8; `size` in bytes. `withdrawn` says why it counts no longer.
     """
 
     item: str
-    kind: Literal["text", "link", "file", "check", "run"]
+    kind: Literal["text", "link", "file", "run"]
     label: str
     sha256: str
     size: int
@@ -121,17 +145,21 @@ class EvidenceRecord(Strict):
     name: str
     text: str | None = None
     file: str | None = None
+    withdrawn: str | None = None
 
 
 class CheckRecord(Strict):
-    """The result of a check on a line, and the SHA-256 of its output."""
+    """The last result of a line's check: what it said, until when that counts, and the SHA-256 of its output."""
 
     item: str
     check: str
-    outcome: str
+    outcome: Standing
+    summary: str
+    mend: str | None = None
     at: AwareDatetime
+    expires_at: AwareDatetime
+    by: str
     sha256: str
-    output: str | None = None
 
 
 class SignatureRecord(Strict):
@@ -177,12 +205,18 @@ def read_record(conn: Connection, run_id: int) -> RunRecord:
     # All of it from one snapshot: a tick between two readings would make the record contradict its own history.
     conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
     run = load_run(conn, run_id)
-    return build_record(run, list(_events(conn, run_id)))
+    return build_record(run, _events(conn, run_id), list_evidence(conn, run_id), _checks(conn, run_id))
 
 
-def build_record(run: ChecklistRun, events: Sequence[Event]) -> RunRecord:
+def build_record(
+    run: ChecklistRun, events: Sequence[Event], evidence: Iterable[Evidence] = (), checks: Iterable[CheckRecord] = ()
+) -> RunRecord:
     """The record of a run from what its room keeps; events in the order in which they happened."""
-    said = [event for event in events if event.kind == "comment"]
+    checks = tuple(checks)
+    phases = rebuild(
+        run.template, run.fields, run.started_at, {leaf.id: leaf.mark for leaf in leaves(run.phases)}, checks
+    )
+    progress = count(item for phase in phases for item in phase.items)
     return RunRecord(
         run=RunHead(
             id=run.id,
@@ -207,14 +241,13 @@ def build_record(run: ChecklistRun, events: Sequence[Event]) -> RunRecord:
             if field.id in run.fields
         ),
         progress=ProgressRecord(
-            total=run.progress.total,
-            done=run.progress.done,
-            na=run.progress.na,
-            required_open=run.progress.required_open,
+            total=progress.total, done=progress.done, na=progress.na, required_open=progress.required_open
         ),
-        lines=tuple(line for phase in run.phases for item in phase.items for line in line_records(item, phase)),
+        lines=tuple(line for phase in phases for item in phase.items for line in line_records(item, phase)),
         comments=tuple(
-            CommentRecord(item=one.item_id, at=one.at, by=one.actor, name=one.name, text=one.note or "") for one in said
+            CommentRecord(item=one.item_id, at=one.at, by=one.actor, name=one.name, text=one.note or "")
+            for one in events
+            if one.kind == "comment"
         ),
         history=tuple(
             EventRecord(
@@ -230,7 +263,23 @@ def build_record(run: ChecklistRun, events: Sequence[Event]) -> RunRecord:
             )
             for one in events
         ),
+        evidence=tuple(_evidence(one) for one in evidence),
+        checks=checks,
     )
+
+
+def rebuild(
+    template: Template,
+    fields: Mapping[str, str],
+    started_at: datetime,
+    marks: Mapping[str, Mark],
+    checks: Iterable[CheckRecord],
+) -> tuple[TrackedPhase, ...]:
+    """The phases of a run by what is recorded of it alone, without a clock."""
+    # What is N/A by itself has no mark of its own: it follows from the summary again.
+    own = {item: mark for item, mark in marks.items() if mark.at is not None}
+    said = {one.item: CheckState(one.outcome, one.summary, one.at, one.expires_at, one.mend) for one in checks}
+    return build(template, own, Facts(fields, started_at, None, said))
 
 
 def line_records(item: TrackedItem, phase: TrackedPhase, depth: int = 0) -> Iterator[LineRecord]:
@@ -250,9 +299,65 @@ def line_records(item: TrackedItem, phase: TrackedPhase, depth: int = 0) -> Iter
         name=mark.name,
         at=mark.at,
         reason=mark.reason,
+        flags=tuple(_flags(item)),
+        choice=mark.choice,
+        performed_at=mark.performed_at,
+        verified_by=mark.verifier or mark.verified_by,
+        verified_at=mark.verified_at,
     )
     for child in item.children:
         yield from line_records(child, phase, depth + 1)
+
+
+def _flags(item: TrackedItem) -> Iterator[str]:
+    if item.early:
+        yield "before its time"
+    if item.mark.performed_at is not None:
+        yield "late entry"
+    if item.holds:
+        yield item.holds
+
+
+def _evidence(one: Evidence) -> EvidenceRecord:
+    return EvidenceRecord.model_validate(
+        {
+            "item": one.item_id,
+            "kind": one.kind,
+            "label": one.label,
+            "sha256": one.sha256,
+            "size": one.size,
+            "at": one.added_at,
+            "by": one.added_by,
+            "name": one.adder,
+            "text": one.body,
+            "file": one.name,
+            "withdrawn": one.withdrawn_why,
+        }
+    )
+
+
+def _checks(conn: Connection, run_id: int) -> list[CheckRecord]:
+    rows = conn.execute(
+        text(
+            "SELECT DISTINCT ON (item_id) item_id, name, verdict, summary, mend, ran_at, expires_at, ran_by, sha256"
+            " FROM ops.checklist_checks WHERE run_id = :id ORDER BY item_id, id DESC"
+        ),
+        {"id": run_id},
+    )
+    return [
+        CheckRecord(
+            item=row.item_id,
+            check=row.name,
+            outcome=Standing(row.verdict),
+            summary=row.summary,
+            mend=row.mend,
+            at=row.ran_at,
+            expires_at=row.expires_at,
+            by=row.ran_by,
+            sha256=row.sha256,
+        )
+        for row in rows
+    ]
 
 
 def _events(conn: Connection, run_id: int) -> list[Event]:

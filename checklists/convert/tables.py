@@ -43,7 +43,7 @@ def record_csv(record: RunRecord) -> bytes:
     rows += [("field", *head, None, field.title, field.id, field.value) for field in record.fields]
     rows += [
         (
-            *("evidence", *head, None, one.kind, one.item, one.label, None, None),
+            *("evidence", *head, None, one.kind, one.item, one.label, "withdrawn" if one.withdrawn else "left", None),
             *_who(one.by, one.name, one.at, one.sha256),
         )
         for one in record.evidence

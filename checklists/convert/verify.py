@@ -23,10 +23,10 @@ import orjson
 from pydantic import ValidationError
 
 from checklists.convert.pack import AUDIT, MANIFEST, RECORD, manifest, member_name
-from checklists.convert.record import LineRecord, ProgressRecord, RunRecord, line_records
+from checklists.convert.record import EventRecord, LineRecord, ProgressRecord, RunRecord, line_records, rebuild
+from checklists.lines import Kind, Mark, State, count
+from checklists.reads import RunState
 from checklists.schema import Template
-from checklists.store import RunState
-from checklists.tracker import Kind, Mark, State, build, count
 from jobs.core.errors import NexaError, NotFound, UsageError
 
 LARGEST_RECORD = 64 << 20
@@ -190,21 +190,32 @@ def _faults(record: RunRecord) -> Iterator[str]:
 
 
 def _line_faults(record: RunRecord, template: Template) -> Iterator[str]:
-    history = {event.item: event for event in record.history if event.item and event.new in set(State)}
+    history = {event.item: event for event in record.history if event.item and _led_to(event) is not None}
     for line in record.lines:
         last = history.get(line.id)
         if line.kind is not Kind.ITEM:
             continue
         stands = (line.state.value, line.by, line.at) if line.at else (line.state.value, None, None)
-        led = (last.new, last.by, last.at) if last is not None else (State.OPEN.value, None, None)
+        led = (_led_to(last), last.by, last.at) if last is not None else (line.state.value, None, None)
         if stands != led:
             yield f"{line.id} is {line.state}, which is not what its history leads to"
         if line.state is State.NA and not line.reason:
             yield f"{line.id} is N/A without a reason"
     marks = {
-        line.id: Mark(line.state, by=line.by, name=line.name, at=line.at, reason=line.reason) for line in record.lines
+        line.id: Mark(
+            line.state,
+            by=line.by,
+            name=line.name,
+            at=line.at,
+            reason=line.reason,
+            choice=line.choice,
+            performed_at=line.performed_at,
+            verified_by=line.verified_by,
+        )
+        for line in record.lines
     }
-    phases = build(template, marks)
+    fields = {field.id: field.value for field in record.fields}
+    phases = rebuild(template, fields, record.run.started_at, marks, record.checks)
     expected = [_shape(line) for phase in phases for item in phase.items for line in line_records(item, phase)]
     for ours, theirs in zip(expected, map(_shape, record.lines), strict=False):
         if ours != theirs:
@@ -218,8 +229,14 @@ def _line_faults(record: RunRecord, template: Template) -> Iterator[str]:
         yield "the progress is not what the lines come to"
 
 
-def _shape(line: LineRecord) -> tuple[str, str, str, str, State, int]:
-    return line.id, line.text, line.phase, line.kind.value, line.state, line.depth
+def _shape(line: LineRecord) -> tuple[object, ...]:
+    return line.id, line.text, line.phase, line.section, line.kind, line.role, line.required, line.state, line.depth
+
+
+def _led_to(event: EventRecord) -> str | None:
+    """The state that an event left its line in; None if it is about something else."""
+    states = {"ticked": State.DONE.value, "unticked": State.OPEN.value, "na": State.NA.value, "verified": None}
+    return states.get(event.kind, event.new if event.new in set(State) else None)
 
 
 def _event_faults(record: RunRecord) -> Iterator[str]:
@@ -243,8 +260,8 @@ def _proof_faults(record: RunRecord) -> Iterator[str]:
         if one.text is not None and hashlib.sha256(one.text.encode()).hexdigest() != one.sha256:
             yield f"the evidence “{one.label}” on {one.item} is not the text that was left there"
     for check in record.checks:
-        if check.output is not None and hashlib.sha256(check.output.encode()).hexdigest() != check.sha256:
-            yield f"the output of {check.check} on {check.item} is not what the check said"
+        if check.item not in lines:
+            yield f"the result of {check.check} is on a line that is not there"
 
 
 def _when(value: object) -> datetime:

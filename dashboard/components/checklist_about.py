@@ -8,11 +8,14 @@ import streamlit as st
 from sqlalchemy import Connection
 
 from checklists.grammar import FieldKind
+from checklists.lines import Progress
+from checklists.reads import ChecklistRun, RunState
 from checklists.schema import Template
-from checklists.store import ChecklistRun, RunState, close_run
-from checklists.tracker import Progress
+from checklists.store import close_run
+from dashboard import queries_releases as reads
 from dashboard.actions import ORIGIN, Command, ReasonedCommand, act, ask
 from dashboard.components.checklist_words import rich, role_word
+from dashboard.components.contacts import whom_to_call
 from dashboard.components.layout import section
 from dashboard.components.markup import Html, join, show, tag
 from dashboard.components.states import chip
@@ -70,7 +73,8 @@ def contacts(template: Template) -> None:
     """Whom to call."""
     if template.contacts:
         section("Whom to call")
-        show(tag("ul", *(tag("li", contact.role) for contact in template.contacts), class_="nx-cl-plain"))
+        wanted = {contact.role for contact in template.contacts}
+        show(whom_to_call([contact for contact in reads.contacts() if contact.role in wanted]))
 
 
 def reference(template: Template) -> None:

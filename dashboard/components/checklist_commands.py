@@ -19,8 +19,8 @@ from typing import TypeVar
 import streamlit as st
 from sqlalchemy import Connection
 
+from checklists.lines import State, TrackedItem
 from checklists.store import tick, untick
-from checklists.tracker import State, TrackedItem
 from dashboard import actions
 from dashboard.actions import ORIGIN
 from dashboard.components.markup import Html, tag

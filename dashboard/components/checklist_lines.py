@@ -9,16 +9,17 @@ from dataclasses import dataclass
 import streamlit as st
 
 from checklists.grammar import duration_text
+from checklists.lines import Kind, State, TrackedItem, TrackedPhase
+from checklists.reads import ChecklistRun, RunState
 from checklists.schema import Mode
-from checklists.store import ChecklistRun, RunState
-from checklists.tracker import Command, Kind, State, TrackedItem, TrackedPhase, why_not
+from checklists.tracker import Command, Hand, why_not
 from dashboard.components.checklist_commands import place_of, refusal, tick_box
 from dashboard.components.checklist_panel import panel
 from dashboard.components.checklist_words import counted, plain, rich, role_word, who
 from dashboard.components.instants import instant
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.states import chip, shape
-from jobs.core.permissions import Role
+from jobs.core.people import Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class View:
     run: ChecklistRun
     phase: TrackedPhase
     open_item: str | None
-    roles: frozenset[Role]
+    person: Person
 
     @property
     def next_id(self) -> str | None:
@@ -39,7 +40,12 @@ class View:
 
     def may(self, command: Command, item: TrackedItem) -> bool:
         """Whether this person can do this to the line now."""
-        return self.run.state is RunState.OPEN and why_not(self.phase, item, command, self.roles) is None
+        return self.run.state is RunState.OPEN and why_not(self.phase, item, command, self.hand) is None
+
+    @property
+    def hand(self) -> Hand:
+        """This person, now."""
+        return Hand(self.person.email, self.person.roles, self.run.read_at)
 
     def address(self, item: TrackedItem | None) -> str:
         """Of this phase with the line opened, or with none."""
@@ -184,7 +190,7 @@ def _opened(view: View, item: TrackedItem) -> None:
                 item,
                 can={command for command in Command if view.may(command, item)},
                 open_run=view.run.state is RunState.OPEN,
-                roles=view.roles,
+                roles=view.person.roles,
             )
 
 

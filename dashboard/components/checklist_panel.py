@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection
 import streamlit as st
 from sqlalchemy import Connection
 
+from checklists.lines import State, TrackedItem
 from checklists.store import comment, mark_na, untick
-from checklists.tracker import LONGEST_NOTE, Command, State, TrackedItem
+from checklists.tracker import LONGEST_NOTE, Command
 from dashboard import queries_checklists as reads
 from dashboard.actions import ORIGIN
 from dashboard.components.checklist_commands import attempt, one_at_a_time, place_of

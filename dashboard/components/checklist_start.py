@@ -8,9 +8,10 @@ import streamlit as st
 from sqlalchemy import Connection
 
 from checklists.grammar import FieldKind, SummaryField
+from checklists.lines import Kind, TrackedItem, build, count
 from checklists.schema import Template
 from checklists.store import start_run
-from checklists.tracker import LONGEST_NOTE, Kind, TrackedItem, build, count
+from checklists.tracker import LONGEST_NOTE
 from dashboard import queries_checklists as reads
 from dashboard.actions import ORIGIN
 from dashboard.components.checklist_commands import attempt, one_at_a_time, refusal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from checklists.tracker import TrackedPhase
+from checklists.lines import TrackedPhase
 from dashboard.components.checklist_words import bar, step_state
 from dashboard.components.markup import Html, join, link, tag, url
 from dashboard.components.states import shape

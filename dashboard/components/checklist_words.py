@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from checklists.store import ChecklistRun, Event, RunState
-from checklists.tracker import Progress, State, TrackedItem, TrackedPhase
+from checklists.lines import Progress, State, TrackedItem, TrackedPhase
+from checklists.reads import ChecklistRun, Event, RunState
 from dashboard.components.instants import instant
 from dashboard.components.markup import Html, esc, join, tag
 from dashboard.components.states import chip, shape

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from checklists.store import ChecklistRun, RunState
-from checklists.tracker import TrackedPhase, may_change
+from checklists.lines import TrackedPhase
+from checklists.reads import ChecklistRun, RunState
+from checklists.tracker import may_change
 from dashboard import queries_checklists as reads
 from dashboard.access import guarded_fragment, may, require, signed_in
 from dashboard.components import checklist_about as about
@@ -74,7 +75,7 @@ def work(run_id: int, phase_id: str, item_id: str | None, seen: tuple[RunState, 
     section(phase.definition.title, phase.definition.section or "")
     show(tag("p", phase_words(phase), class_="nx-quiet"), blockers(run.id, phase, run.phases), not_yours(run, phase))
     with st.container(key="nx-cl-lines", gap=None):
-        draw_lines(View(run, phase, item_id, signed_in().roles))
+        draw_lines(View(run, phase, item_id, signed_in()))
     if len(run.phases) > 1:
         show(onward(run.id, run.phases, phase))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from checklists.lines import Progress, build, count
 from checklists.load import BrokenTemplate
+from checklists.reads import RunState
 from checklists.schema import Template
-from checklists.store import RunState
-from checklists.tracker import Progress, build, count
 from dashboard import queries_checklists as reads
 from dashboard.access import guarded_fragment, may, require
 from dashboard.components.checklist_about import review

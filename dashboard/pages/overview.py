@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checklists.tracker import Progress
+from checklists.lines import Progress
 from dashboard import queries
 from dashboard.access import guarded_fragment, may, require
 from dashboard.components.actors import who

@@ -35,6 +35,7 @@ class Right(StrEnum):
     SET_FLAGS = "switch feature flags"
     START_CHECKLIST = "start a checklist"
     TICK = "tick checklist items"
+    KEEP_CONTACTS = "keep the emergency contacts"
     WAIT_CASES = "let cases wait"
     LINK_CASES = "link a transaction to another hash"
     ACCEPT_CASES = "accept payments as they were found"
@@ -47,14 +48,14 @@ class Right(StrEnum):
 _OPERATE = {Right.RUN_JOBS, Right.PAUSE_JOBS, Right.STOP_RUNS, Right.SET_FLAGS, Right.WAIT_CASES}
 # What moves money, or what is looked for on the chain, by a person's word takes more than being on call.
 _DECIDE = {Right.LINK_CASES, Right.ACCEPT_CASES, Right.FAIL_CASES, Right.CANCEL_CASES}
-_RELEASE = {Right.START_CHECKLIST, Right.TICK}
+_RELEASE = {Right.START_CHECKLIST, Right.TICK, Right.KEEP_CONTACTS}
 GRANTS: Mapping[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.VIEW}),
     Role.ON_CALL: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_OPERATE, *_RELEASE}),
     Role.DEVELOPER: frozenset({Right.VIEW, Right.TICK, Right.RUN_JOBS}),
     Role.QA_LEAD: frozenset({Right.VIEW, Right.TICK}),
     Role.DEVOPS: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_OPERATE, *_DECIDE, *_RELEASE}),
-    Role.PROJECT_MANAGER: frozenset({Right.VIEW, Right.VIEW_AUDIT, Right.TICK}),
+    Role.PROJECT_MANAGER: frozenset({Right.VIEW, Right.VIEW_AUDIT, Right.TICK, Right.KEEP_CONTACTS}),
     Role.RELEASE_MANAGER: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_RELEASE}),
     Role.ADMINISTRATOR: frozenset(Right),
 }

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from checklists.cli import app
-from checklists.store import load_run, tick
+from checklists.reads import load_run
+from checklists.store import tick
 from jobs.core.db import Database
 from jobs.core.errors import NexaError, NotFound, UsageError
 from jobs.core.people import add_person, list_people

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from checklists.demo import seed
-from checklists.store import RunState, list_events, list_runs, load_run
+from checklists.reads import RunState, list_events, list_runs, load_run
 from jobs.core.db import Database
 
 

@@ -10,22 +10,12 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from checklists.lines import State, TrackedItem, leaves
 from checklists.load import find_template
+from checklists.reads import ChecklistRun, RunState, list_events, list_runs, load_run
 from checklists.schema import Template
-from checklists.store import (
-    ChecklistRun,
-    RunState,
-    close_run,
-    comment,
-    list_events,
-    list_runs,
-    load_run,
-    mark_na,
-    start_run,
-    tick,
-    untick,
-)
-from checklists.tracker import Refused, State, TrackedItem, leaves
+from checklists.store import close_run, comment, mark_na, start_run, tick, untick
+from checklists.tracker import Refused
 from jobs.core.db import Database
 from jobs.core.errors import Conflict, Forbidden, NexaError, NotFound, UsageError
 from jobs.core.people import Person, add_person, disable_person

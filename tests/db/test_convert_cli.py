@@ -12,7 +12,8 @@ from checklists.convert.record import read_record
 from checklists.convert.tables import record_digest
 from checklists.convert.verify import DoesNotFit
 from checklists.load import find_template, read_definition
-from checklists.store import RunState, close_run, comment, mark_na, start_run, tick, untick
+from checklists.reads import RunState
+from checklists.store import close_run, comment, mark_na, start_run, tick, untick
 from jobs.core.db import Database
 from jobs.core.errors import NexaError, NotFound, UsageError
 from jobs.core.people import add_person, list_people

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from checklists.lines import TrackedItem, leaves
 from checklists.load import find_template
+from checklists.reads import load_run
 from checklists.schema import Template
-from checklists.store import load_run, start_run
-from checklists.tracker import TrackedItem, leaves
+from checklists.store import start_run
 from jobs.core.db import Database
 from jobs.core.people import Person, person_from
 from jobs.core.permissions import Role

@@ -9,8 +9,9 @@ from sqlalchemy import event, text
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Checkbox, TextArea
 
-from checklists.store import RunState, close_run, comment, load_run, mark_na, tick, untick
-from checklists.tracker import State
+from checklists.lines import State
+from checklists.reads import RunState, load_run
+from checklists.store import close_run, comment, mark_na, tick, untick
 from jobs.core.db import Database
 from jobs.core.permissions import Right, Role, allowed
 from jobs.core.settings import Settings

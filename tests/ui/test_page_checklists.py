@@ -9,7 +9,8 @@ from sqlalchemy import event
 from streamlit.testing.v1 import AppTest
 
 from checklists import load
-from checklists.store import RunState, close_run, list_runs, load_run, start_run, tick
+from checklists.reads import RunState, list_runs, load_run
+from checklists.store import close_run, start_run, tick
 from jobs.core.db import Database
 from jobs.core.permissions import Right, Role, allowed
 from jobs.core.settings import Settings

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from checklists.convert.record import RunRecord, build_record
+from checklists.lines import Mark, State, build, count, leaves
+from checklists.reads import ChecklistRun, Event, RunState
 from checklists.schema import Template
-from checklists.store import ChecklistRun, Event, RunState
-from checklists.tracker import Mark, State, build, count, leaves
 
 STARTED = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 
@@ -35,6 +35,14 @@ def record_of(template: Template, marks: Mapping[str, Mark]) -> RunRecord:
         closer=None,
         phases=phases,
         progress=count(item for phase in phases for item in phase.items),
+        fields_version=1,
+        lead="ana@nexafx.com",
+        leader="Ana",
+        due_at=None,
+        read_at=STARTED,
+        parent=None,
+        children={},
+        signed=frozenset(),
     )
     events = [Event(1, None, STARTED, "ana@nexafx.com", "Ana", "started", None, template.version, None)]
     for number, (item, mark) in enumerate(marks.items(), 2):

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 from ruamel.yaml import YAML
 
+from checklists.lines import Kind, TrackedItem, build, leaves
 from checklists.lint import lint
 from checklists.load import DEFINITIONS, load_templates
 from checklists.schema import Item, Mode, Template
-from checklists.tracker import Kind, TrackedItem, build, leaves
 
 SOURCE = """
 # deployment: Code Review

@@ -21,8 +21,8 @@ from checklists.convert.pack import MANIFEST, build_pack, member_name
 from checklists.convert.record import CommentRecord, EvidenceRecord, RunRecord, SignatureRecord
 from checklists.convert.tables import record_csv, record_digest, record_json
 from checklists.convert.verify import DoesNotFit, verify_audit, verify_file, verify_record
+from checklists.lines import State
 from checklists.load import find_template
-from checklists.tracker import State
 from jobs.core.errors import NexaError, NotFound
 from tests.unit.runs import record_of, ticked
 
@@ -150,7 +150,10 @@ def untick(record: dict[str, Any]) -> None:
 
 
 TAMPERED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "a tick nobody made": (lambda r: line(r, 5).update(state="done"), "types is done, which is not what its history"),
+    "a tick nobody made": (
+        lambda r: line(r, 5).update(state="done"),
+        "code-review/types is not the line that the definition has there, or its state",
+    ),
     "a tick taken back": (untick, "code-review/service is open, which is not what its history leads to"),
     "another person's tick": (lambda r: line(r).update(by="x@x"), "which is not what its history leads to"),
     "other words": (

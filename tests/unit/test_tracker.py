@@ -6,27 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checklists.lines import Kind, Mark, State, TrackedItem, TrackedPhase, build, count, leaves
 from checklists.schema import Template
 from checklists.summary import read_summary
-from checklists.tracker import (
-    Command,
-    Kind,
-    Mark,
-    Refused,
-    State,
-    TrackedItem,
-    TrackedPhase,
-    build,
-    clean,
-    count,
-    decide,
-    leaves,
-    may_change,
-    why_not,
-)
+from checklists.tracker import Command, Hand, Refused, clean, decide, may_change, why_not
 from jobs.core.errors import Conflict, Forbidden, NexaError, NotFound, UsageError
 from jobs.core.permissions import Role
 
+ADA = "ada@nexafx.com"
 ADMIN = frozenset({Role.ADMINISTRATOR})
 DEVOPS = frozenset({Role.DEVOPS})
 RELEASE = Template.model_validate(
@@ -99,7 +86,7 @@ def refusal(
     reason: str | None = None,
 ) -> tuple[type[NexaError], str]:
     with pytest.raises(NexaError) as error:
-        decide(run(marks), item_id, command, seen_version=1, roles=roles, reason=reason)
+        decide(run(marks), item_id, command, seen_version=1, hand=Hand(ADA, roles, reason=reason))
     return type(error.value), str(error.value)
 
 
@@ -114,7 +101,7 @@ def refusal(
 )
 def test_an_item_goes_from_open_to_done_or_na_and_back(before: State, command: Command, after: State) -> None:
     phases = run({"plan/write-it-down": Mark(before)})
-    change = decide(phases, "plan/write-it-down", command, seen_version=1, roles=ADMIN, reason=" because ")
+    change = decide(phases, "plan/write-it-down", command, seen_version=1, hand=Hand(ADA, ADMIN, reason=" because "))
     assert (change.old, change.new, change.reason) == (before, after, "because")
 
 
@@ -188,26 +175,26 @@ def test_a_phase_waits_for_the_phases_before_it() -> None:
     assert run()[1].waits_for == ("Plan",)
     assert refusal({}, "steps/one") == (Refused, "“Steps” waits until this is complete: Plan.")
     assert run(PLAN)[1].waits_for == ()
-    assert decide(run(PLAN), "steps/one", Command.TICK, seen_version=1, roles=ADMIN).new is State.DONE
+    assert decide(run(PLAN), "steps/one", Command.TICK, seen_version=1, hand=Hand(ADA, ADMIN)).new is State.DONE
 
 
 def test_na_may_be_said_ahead_of_time() -> None:
-    change = decide(run(), "steps/last", Command.MARK_NA, seen_version=1, roles=ADMIN, reason="not this time")
+    change = decide(run(), "steps/last", Command.MARK_NA, seen_version=1, hand=Hand(ADA, ADMIN, reason="not this time"))
     assert change.new is State.NA
 
 
 def test_a_read_do_phase_goes_in_order_and_optional_items_may_be_left_out() -> None:
     assert refusal(PLAN, "steps/watch/1") == (Refused, "“Steps” goes in order: “One” comes first.")
     marks = PLAN | {"steps/one": Mark(State.DONE)}
-    assert decide(run(marks), "steps/watch/1", Command.TICK, seen_version=1, roles=ADMIN)
+    assert decide(run(marks), "steps/watch/1", Command.TICK, seen_version=1, hand=Hand(ADA, ADMIN))
     assert refusal(marks, "steps/watch/2") == (Refused, "“Steps” goes in order: “Watch (1 of 3)” comes first.")
     marks |= {f"steps/watch/{n}": Mark(State.NA) for n in (1, 2, 3)}
-    assert decide(run(marks), "steps/last", Command.TICK, seen_version=1, roles=ADMIN)
+    assert decide(run(marks), "steps/last", Command.TICK, seen_version=1, hand=Hand(ADA, ADMIN))
 
 
 def test_reopening_keeps_later_ticks_and_stops_further_ones() -> None:
     marks = PLAN | {"steps/one": Mark(State.DONE), "steps/watch/1": Mark(State.DONE)}
-    assert decide(run(marks), "steps/one", Command.UNTICK, seen_version=1, roles=ADMIN).new is State.OPEN
+    assert decide(run(marks), "steps/one", Command.UNTICK, seen_version=1, hand=Hand(ADA, ADMIN)).new is State.OPEN
     marks["steps/one"] = Mark(State.OPEN)
     assert line(run(marks), "steps/watch/1").state is State.DONE
     assert refusal(marks, "steps/watch/2")[1] == "“Steps” goes in order: “One” comes first."
@@ -264,8 +251,10 @@ def test_progress_counts_lines_and_what_is_still_required() -> None:
 
 def test_a_page_can_ask_why_not_before_anybody_tries() -> None:
     plan, steps = run()
-    assert why_not(plan, plan.items[0], Command.TICK, DEVOPS) is None
-    assert why_not(steps, steps.items[0], Command.TICK, DEVOPS) == "“Steps” waits until this is complete: Plan."
+    assert why_not(plan, plan.items[0], Command.TICK, Hand(ADA, DEVOPS)) is None
+    assert (
+        why_not(steps, steps.items[0], Command.TICK, Hand(ADA, DEVOPS)) == "“Steps” waits until this is complete: Plan."
+    )
 
 
 @pytest.mark.parametrize("text", ["a\x1b[31mb", "a\x00b", "a\u202eb", "a\ud800b", "a\rb"])
@@ -319,7 +308,9 @@ def test_whatever_many_people_try_an_accepted_tick_was_its_turn_and_a_refused_on
         phases = run(marks)
         mark = marks[item_id]
         try:
-            change = decide(phases, item_id, command, seen_version=mark.version - behind, roles=roles, reason=reason)
+            change = decide(
+                phases, item_id, command, seen_version=mark.version - behind, hand=Hand(ADA, roles, reason=reason)
+            )
         except NexaError:
             continue
         assert behind == 0
@@ -355,6 +346,6 @@ def test_whatever_the_states_closing_what_is_required_completes_the_run(states: 
         assert count(item for phase in phases for item in phase.items).required_open == len(still)
         if not still:
             break
-        change = decide(phases, still[0].id, Command.TICK, seen_version=1, roles=ADMIN)
+        change = decide(phases, still[0].id, Command.TICK, seen_version=1, hand=Hand(ADA, ADMIN))
         marks[still[0].id] = Mark(change.new)
     assert all(phase.progress.complete and not phase.waits_for for phase in run(marks))
