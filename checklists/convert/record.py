@@ -213,9 +213,9 @@ def build_record(
 ) -> RunRecord:
     """The record of a run from what its room keeps; events in the order in which they happened."""
     checks = tuple(checks)
-    phases = rebuild(
-        run.template, run.fields, run.started_at, {leaf.id: leaf.mark for leaf in leaves(run.phases)}, checks
-    )
+    # What is N/A by itself follows from the summary again; every other mark counts as it stands in the database.
+    marks = {leaf.id: leaf.mark for leaf in leaves(run.phases) if leaf.applies_not is None or leaf.mark.at is not None}
+    phases = rebuild(run.template, run.fields, run.started_at, marks, checks)
     progress = count(item for phase in phases for item in phase.items)
     return RunRecord(
         run=RunHead(
@@ -276,10 +276,8 @@ def rebuild(
     checks: Iterable[CheckRecord],
 ) -> tuple[TrackedPhase, ...]:
     """The phases of a run by what is recorded of it alone, without a clock."""
-    # What is N/A by itself has no mark of its own: it follows from the summary again.
-    own = {item: mark for item, mark in marks.items() if mark.at is not None}
     said = {one.item: CheckState(one.outcome, one.summary, one.at, one.expires_at, one.mend) for one in checks}
-    return build(template, own, Facts(fields, started_at, None, said))
+    return build(template, marks, Facts(fields, started_at, None, said))
 
 
 def line_records(item: TrackedItem, phase: TrackedPhase, depth: int = 0) -> Iterator[LineRecord]:

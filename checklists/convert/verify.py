@@ -196,7 +196,9 @@ def _line_faults(record: RunRecord, template: Template) -> Iterator[str]:
         if line.kind is not Kind.ITEM:
             continue
         stands = (line.state.value, line.by, line.at) if line.at else (line.state.value, None, None)
-        led = (_led_to(last), last.by, last.at) if last is not None else (line.state.value, None, None)
+        # A line may be N/A by itself, without history: whether it is, the definition says below.
+        untouched = State.NA if line.state is State.NA else State.OPEN
+        led = (_led_to(last), last.by, last.at) if last is not None else (untouched.value, None, None)
         if stands != led:
             yield f"{line.id} is {line.state}, which is not what its history leads to"
         if line.state is State.NA and not line.reason:
@@ -213,6 +215,7 @@ def _line_faults(record: RunRecord, template: Template) -> Iterator[str]:
             verified_by=line.verified_by,
         )
         for line in record.lines
+        if line.at is not None or line.state is not State.NA
     }
     fields = {field.id: field.value for field in record.fields}
     phases = rebuild(template, fields, record.run.started_at, marks, record.checks)

@@ -11,6 +11,7 @@ from checklists.convert.markdown_in import read_markdown
 from checklists.convert.record import read_record
 from checklists.convert.tables import record_digest
 from checklists.convert.verify import DoesNotFit
+from checklists.evidence import add_file, add_text
 from checklists.load import find_template, read_definition
 from checklists.reads import RunState
 from checklists.store import close_run, comment, mark_na, start_run, tick, untick
@@ -26,7 +27,7 @@ LIST = "# Ship\n\n## Build\n\n1. [ ] Compile\n2. [x] Pack\n\n## Ask\n\n"
 
 @pytest.fixture
 def run(shell: Database) -> int:
-    """A run of the rollback with a tick, a tick taken back, an N/A and comments."""
+    """A run of the rollback with a tick, a tick taken back, an N/A, comments, and a text and a file as evidence."""
     with shell.begin() as conn:
         add_person(conn, "rita@nexafx.com", [Role.RELEASE_MANAGER], actor="system", origin="test", name="Rita")
         rita = next(person for person in list_people(conn) if person.name == "Rita")
@@ -39,6 +40,8 @@ def run(shell: Database) -> int:
         lambda conn: mark_na(conn, run_id, second, 1, rita, "No data was lost.", origin="test"),
         lambda conn: comment(conn, run_id, first, "It took\ntwo minutes.", rita, origin="test"),
         lambda conn: comment(conn, run_id, None, "All well.", rita, origin="test"),
+        lambda conn: add_text(conn, run_id, first, "ticket", "OPS-12", rita, origin="test"),
+        lambda conn: add_file(conn, run_id, first, "log", "stop.log", b"stopped\n", rita, origin="test"),
     ):
         with shell.begin() as conn:
             act(conn)
@@ -70,8 +73,9 @@ def test_a_run_is_exported_in_every_format_and_verifies(shell: Database, run: in
         assert pack.read("record.json") == (tmp_path / "run.json").read_bytes()
         assert [row["action"] for row in orjson.loads(pack.read("audit.json"))] == [
             *("checklist.started", "item.ticked", "item.unticked", "item.ticked", "item.na"),
-            *("item.commented", "item.commented"),
+            *("item.comment", "checklist.comment", "item.evidence", "item.evidence"),
         ]
+        assert [pack.read(name) for name in pack.namelist() if name.startswith("evidence/")] == [b"stopped\n"]
     with shell.read() as conn:
         digest = record_digest(read_record(conn, run))
     for what in ((str(run),), ("--file", str(tmp_path / "run.pack")), ("--file", str(tmp_path / "run.json"))):
@@ -91,6 +95,14 @@ def test_a_closed_run_verifies_too(shell: Database, run: int) -> None:
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
+        (
+            "SET LOCAL session_replication_role = replica; UPDATE ops.checklist_evidence SET body = 'OPS-13' WHERE id = 1",
+            "the evidence “ticket” on data-inconsistency/stop is not the text that was left there",
+        ),
+        (
+            "UPDATE ops.checklist_items SET state = 'na', reason = 'x' WHERE position = 5",
+            "or its state does not follow",
+        ),
         ("UPDATE ops.checklist_items SET state = 'done' WHERE position = 4", "which is not what its history leads to"),
         (
             "UPDATE ops.checklist_items SET changed_by = 'x@nexafx.com' WHERE position = 1",

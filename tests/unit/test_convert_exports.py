@@ -152,7 +152,7 @@ def untick(record: dict[str, Any]) -> None:
 TAMPERED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a tick nobody made": (
         lambda r: line(r, 5).update(state="done"),
-        "code-review/types is not the line that the definition has there, or its state",
+        "types is done, which is not what its history",
     ),
     "a tick taken back": (untick, "code-review/service is open, which is not what its history leads to"),
     "another person's tick": (lambda r: line(r).update(by="x@x"), "which is not what its history leads to"),
