@@ -8,12 +8,14 @@ import pytest
 from sqlalchemy import text
 
 from checklists.convert.markdown_in import read_markdown
+from checklists.convert.pack import audit_rows
 from checklists.convert.record import read_record
 from checklists.convert.tables import record_digest
-from checklists.convert.verify import DoesNotFit
+from checklists.convert.verify import DoesNotFit, verify_audit, verify_record
+from checklists.demo import seed
 from checklists.evidence import add_file, add_text
 from checklists.load import find_template, read_definition
-from checklists.reads import RunState
+from checklists.reads import RunState, list_runs
 from checklists.store import close_run, comment, mark_na, start_run, tick, untick
 from jobs.core.db import Database
 from jobs.core.errors import NexaError, NotFound, UsageError
@@ -90,6 +92,18 @@ def test_a_closed_run_verifies_too(shell: Database, run: int) -> None:
         rita = next(person for person in list_people(conn) if person.name == "Rita")
         close_run(conn, run, rita, outcome=RunState.ABANDONED, reason="A drill.", origin="test")
     assert type_in("verify", str(run)).exit_code == 0
+
+
+def test_every_run_of_the_demo_verifies(db: Database) -> None:
+    seed(db)
+    with db.read() as conn:
+        numbers = [run.id for run in list_runs(conn)]
+    assert len(numbers) >= 3
+    for number in numbers:
+        with db.read() as conn:
+            record = read_record(conn, number)
+            verify_audit(record, audit_rows(conn, number))
+        verify_record(record)
 
 
 @pytest.mark.parametrize(

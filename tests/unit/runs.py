@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from checklists.convert.record import RunRecord, build_record
-from checklists.lines import Mark, State, build, count, leaves
+from checklists.lines import Facts, Mark, State, build, count, leaves
 from checklists.reads import ChecklistRun, Event, RunState
 from checklists.schema import Template
 
@@ -20,13 +20,14 @@ def ticked(template: Template, number: int, *, name: str, at: datetime, reason: 
 
 
 def record_of(template: Template, marks: Mapping[str, Mark]) -> RunRecord:
-    phases = build(template, marks)
+    fields = {"version": "1.10"} if any(field.id == "version" for field in template.fields) else {}
+    phases = build(template, marks, Facts(fields, STARTED))
     run = ChecklistRun(
         id=12,
         template=template,
         template_version=template.version,
         state=RunState.OPEN,
-        fields={"version": "1.10"} if any(field.id == "version" for field in template.fields) else {},
+        fields=fields,
         started_at=STARTED,
         started_by="ana@nexafx.com",
         starter="Ana",

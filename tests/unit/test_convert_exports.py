@@ -23,6 +23,7 @@ from checklists.convert.tables import record_csv, record_digest, record_json
 from checklists.convert.verify import DoesNotFit, verify_audit, verify_file, verify_record
 from checklists.lines import State
 from checklists.load import find_template
+from checklists.schema import Template
 from jobs.core.errors import NexaError, NotFound
 from tests.unit.runs import record_of, ticked
 
@@ -212,6 +213,19 @@ def test_an_n_a_without_a_reason_does_not_verify() -> None:
     )
     with pytest.raises(DoesNotFit, match=f"{first} is N/A without a reason"):
         verify_record(silent)
+
+
+def test_a_line_that_is_n_a_by_itself_verifies_only_while_the_summary_says_so() -> None:
+    definition = find_template("rollback-critical").canonical()
+    phases = definition["phases"]
+    assert isinstance(phases, list)
+    phases[0]["items"][0]["when"] = {"field": "version", "is": "2"}
+    record = record_of(Template.model_validate({**definition, "fields": {"version": {}}}), {})
+    assert (record.lines[0].state, record.lines[0].reason) == (State.NA, "It is only for runs whose Version is 2.")
+    verify_record(record)
+    other = record.model_copy(update={"fields": (record.fields[0].model_copy(update={"value": "2"}),)})
+    with pytest.raises(DoesNotFit, match="or its state does not follow"):
+        verify_record(other)
 
 
 def test_what_happened_must_stand_in_the_audit_trail(record: RunRecord) -> None:
