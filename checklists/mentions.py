@@ -9,8 +9,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from jobs.core.people import Person, list_people
-from jobs.core.permissions import Role
+from jobs.core.people import list_people
+from jobs.core.permissions import Actor, Role
 
 _NAMED = re.compile(r"(?<![\w@.])@([\w.+-]*\w(?:@[\w.-]*\w)?)")
 
@@ -38,7 +38,7 @@ def mentioned(words: str, addresses: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({addresses[0] for addresses in found if len(addresses) == 1}))
 
 
-def remember_mentions(conn: Connection, event_id: int, words: str, actor: Person) -> None:
+def remember_mentions(conn: Connection, event_id: int, words: str, actor: Actor) -> None:
     """Keeps for everybody whom a comment names, but its writer, that it does."""
     open_accounts = [person.email for person in list_people(conn) if person.disabled_at is None]
     named = [address for address in mentioned(words, open_accounts) if address != actor.email]

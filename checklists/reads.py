@@ -28,7 +28,7 @@ class ChecklistRun:
     """One run as it is now, by the definition that it was started from; times are UTC.
 
     `fields` has the summary by field id, in the definition's order; `*_by` and `lead` (who has it now) are e-mails (or
-    `cli:<user>`), `starter`, `closer` and `leader` the names to show. `read_at` is the database's clock. `parent` is the
+    `cli:<user>`, `token:<name>`), `starter`, `closer` and `leader` the names to show. `read_at` is the database's clock. `parent` is the
     run and the decision that started this one, `children` the runs that this one's decisions started, by item.
     """
 

@@ -27,7 +27,7 @@ from checklists.tracker import Command, Hand, Refused, clean, decide, may_change
 from jobs.core.db import jsonb
 from jobs.core.errors import Conflict, Forbidden, NotFound, UsageError
 from jobs.core.people import Person, list_people
-from jobs.core.permissions import Right, Role, allowed, require
+from jobs.core.permissions import Actor, Right, Role, allowed, require
 
 _KINDS = {Command.TICK: "ticked", Command.UNTICK: "unticked", Command.MARK_NA: "na", Command.VERIFY: "verified"}
 _MARK = (
@@ -45,7 +45,7 @@ def start_run(
     conn: Connection,
     template: Template,
     fields: Mapping[str, str],
-    actor: Person,
+    actor: Actor,
     *,
     origin: str,
     due_at: datetime | None = None,
@@ -63,7 +63,7 @@ def tick(
     run_id: int,
     item_id: str,
     seen_version: int,
-    actor: Person,
+    actor: Actor,
     *,
     origin: str,
     note: str | None = None,
@@ -82,7 +82,7 @@ def untick(
     run_id: int,
     item_id: str,
     seen_version: int,
-    actor: Person,
+    actor: Actor,
     *,
     origin: str,
     note: str | None = None,
@@ -92,7 +92,7 @@ def untick(
 
 
 def mark_na(
-    conn: Connection, run_id: int, item_id: str, seen_version: int, actor: Person, reason: str, *, origin: str
+    conn: Connection, run_id: int, item_id: str, seen_version: int, actor: Actor, reason: str, *, origin: str
 ) -> int:
     """Says that an open item does not apply, and why; returns its new version. Raises as `tick`."""
     return _change(conn, run_id, item_id, Command.MARK_NA, seen_version, actor, origin, reason)
@@ -112,12 +112,12 @@ def verify(
     return _change(conn, run_id, item_id, Command.VERIFY, seen_version, actor, origin, note)
 
 
-def tick_proven(conn: Connection, run: ChecklistRun, line: TrackedItem, actor: Person, words: str, origin: str) -> None:
+def tick_proven(conn: Connection, run: ChecklistRun, line: TrackedItem, actor: Actor, words: str, origin: str) -> None:
     """The tick of a check that has passed, in the transaction of its result; Refused if it is not its turn yet."""
     _write(conn, run, line.id, Command.TICK, line.mark.version, origin, actor, _hand(run, actor, words, proven=True))
 
 
-def comment(conn: Connection, run_id: int, item_id: str | None, body: str, actor: Person, *, origin: str) -> None:
+def comment(conn: Connection, run_id: int, item_id: str | None, body: str, actor: Actor, *, origin: str) -> None:
     """Adds a comment to a line, or to the run when `item_id` is None; nobody's version changes.
 
     Whoever is named as `@` and an address (or what stands before its @) finds it among their mentions.
@@ -283,7 +283,7 @@ def _start(
     conn: Connection,
     template: Template,
     fields: Mapping[str, str],
-    actor: Person,
+    actor: Actor,
     origin: str,
     *,
     due_at: datetime | None = None,
@@ -337,7 +337,7 @@ def _change(
     item_id: str,
     command: Command,
     seen_version: int,
-    actor: Person,
+    actor: Actor,
     origin: str,
     reason: str | None = None,
     choice: str | None = None,
@@ -355,7 +355,7 @@ def _write(
     command: Command,
     seen_version: int,
     origin: str,
-    actor: Person,
+    actor: Actor,
     hand: Hand,
 ) -> int:
     change = decide(run.phases, item_id, command, seen_version=seen_version, hand=hand)
@@ -391,7 +391,7 @@ def _write(
     return seen_version + 1
 
 
-def _follow(conn: Connection, run: ChecklistRun, item: TrackedItem, chosen: str, actor: Person, origin: str) -> None:
+def _follow(conn: Connection, run: ChecklistRun, item: TrackedItem, chosen: str, actor: Actor, origin: str) -> None:
     """Starts the list that a decision leads to, with what both summaries have in common."""
     choice = next(choice for choice in item.definition.decide if choice.id == chosen)
     if choice.start is not None:
@@ -403,7 +403,7 @@ def _follow(conn: Connection, run: ChecklistRun, item: TrackedItem, chosen: str,
 
 def _hand(
     run: ChecklistRun,
-    actor: Person,
+    actor: Actor,
     reason: str | None,
     *,
     choice: str | None = None,

@@ -16,6 +16,7 @@ COOKIE = "nexaops_session"
 PERSON_HEADER = b"x-nexaops-person"
 HEALTH = frozenset({"/health", "/health/scheduled-jobs"})
 METRICS = "/metrics"
+API = "/api"
 LOGIN, LOGOUT, PASSWORD = "/login", "/logout", "/password"
 # What the login page itself needs; nothing in it tells anything about the desk.
 OPEN_ASSETS = frozenset({"/assets/login.css", "/assets/text.woff2", "/assets/icon-ok.svg", "/favicon.png"})
@@ -48,6 +49,11 @@ def is_open(path: str, *, public_metrics: bool) -> bool:
 def is_shut(path: str) -> bool:
     """Whether a path answers nobody."""
     return any(path == door.rstrip("/") or (door.endswith("/") and path.startswith(door)) for door in SHUT)
+
+
+def is_api(path: str) -> bool:
+    """Whether a path belongs to the API, which asks for a token itself and takes no session for one."""
+    return path.startswith(f"{API}/")
 
 
 def without_identity(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

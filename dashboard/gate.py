@@ -1,4 +1,4 @@
-"""The gate in front of everything: no page, file, upload or WebSocket without a session.
+"""The gate in front of everything: no page, file, upload or WebSocket without a session; the API asks for tokens itself.
 
 Streamlit takes whoever connects, so the session is checked before a request reaches it, on HTTP and on WebSockets, and
 again while a WebSocket lives: signing out or disabling an account cuts it within seconds. The person's id goes on in a
@@ -109,6 +109,8 @@ class Gate:
             return None
         if not self._host_allowed(headers):
             return PlainTextResponse("This server does not answer to that name: set NEXAOPS_DASHBOARD_HOSTS.", 421)
+        if doors.is_api(path):
+            return None
         if method not in ("GET", "HEAD", "OPTIONS") and not doors.is_same_site(headers, needs_proof=True):
             return PlainTextResponse("This request did not come from our own pages.", 403)
         if doors.is_shut(path):

@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.core.permissions import Right
+
 FOLDER = Path(__file__).parent / "pages"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A page: its file's name without the ending is its address. A hidden one is reached by links only."""
+    """A page: its file's name without the ending is its address. A hidden one is reached by links only.
+
+    Whoever has not its `right` does not see it.
+    """
 
     group: str
     name: str
     title: str
     icon: str
     hidden: bool = False
+    right: Right = Right.VIEW
 
     @property
     def file(self) -> str:
@@ -38,6 +44,7 @@ PAGES: tuple[Entry, ...] = (
     Entry("Release", "checklist", "Checklist", ":material/fact_check:", hidden=True),
     Entry("Release", "calendar", "Calendar", ":material/calendar_month:"),
     Entry("Release", "contacts", "Contacts", ":material/contact_phone:"),
+    Entry("Admin", "audit", "Audit", ":material/policy:", right=Right.VIEW_AUDIT),
 )
 START = PAGES[0]
 PATHS = frozenset(entry.name for entry in PAGES)

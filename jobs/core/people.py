@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Row, text
 from jobs.core import audit
 from jobs.core.db import Database
 from jobs.core.errors import Conflict, Forbidden, NotFound, UsageError
-from jobs.core.permissions import Role
+from jobs.core.permissions import GRANTS, Right, Role
 
 LOCK_AFTER = 5
 LOCK_MINUTES = 15
@@ -40,6 +40,14 @@ class Person:
     roles: frozenset[Role]
     must_change: bool = False
     disabled_at: datetime | None = None
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """What their roles grant together."""
+        return frozenset[Right]().union(*(GRANTS[role] for role in self.roles))
+
+    def way_to(self, right: Right) -> str:
+        return "one of the roles " + ", ".join(role.value for role in Role if right in GRANTS[role])
 
 
 def person_from(row: Row[tuple[object, ...]]) -> Person:

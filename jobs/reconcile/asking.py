@@ -17,10 +17,11 @@ from uuid import UUID
 from jobs.core.errors import NexaError
 from jobs.core.jobs import Asker
 from jobs.horizon.choice import ServerFrozen, read_watermark
-from jobs.horizon.client import WATERMARK_S, Horizon
+from jobs.horizon.client import Horizon
 from jobs.horizon.decode import Undecodable, decode_envelope
-from jobs.horizon.model import Answer, Entry, SignedEnvelope, Watermark
+from jobs.horizon.model import Answer, Entry, Lookup, SignedEnvelope, Watermark
 from jobs.horizon.provider import Provider
+from jobs.horizon.server import WATERMARK_S
 from jobs.horizon.transport import HorizonError
 from jobs.reconcile.picture import NOTHING, AccountState, Ask, Decision, Limits, Look, Picture, Row, Verdict
 from jobs.reconcile.rules import decide, hash_to_ask
@@ -43,6 +44,8 @@ class Findings:
     unreadable: set[UUID] = field(default_factory=set)
     """Rows whose envelope is needed and does not decode."""
     accounts: dict[str, AccountState | None] = field(default_factory=dict)
+    claimings: dict[str, list[Lookup]] = field(default_factory=dict)
+    """By the id of a claimable balance: what the server lists beside it."""
     canary: bool | None = None
     lists_nothing: bool = False
     frozen: str | None = None
@@ -75,6 +78,7 @@ async def ask_about(run: Asker, horizon: Provider, batch: Iterable[Held], now: d
         if not wanted:
             break
         try:
+            await ask_about_balances(run, horizon, wanted, findings)
             await _ask_more(run, horizon, wanted, findings)
         except ServerFrozen as error:
             findings.frozen, findings.gave_up = str(error), True
@@ -84,6 +88,23 @@ async def ask_about(run: Asker, horizon: Provider, batch: Iterable[Held], now: d
     if not findings.gave_up:
         await _look_back(horizon, findings)
     return findings
+
+
+async def ask_about_balances(run: Asker, horizon: Provider, wanted: Iterable[Ask], findings: Findings) -> None:
+    """Asks what happened to claimable balances; where the server does not say, nothing did as far as anybody knows."""
+    balances = sorted({balance for ask in wanted for balance in ask.balances} - findings.claimings.keys())
+    places = asyncio.Semaphore(run.settings.horizon_parallel)
+
+    async def read(balance: str) -> list[Lookup]:
+        async with places:
+            if run.should_stop():
+                return []
+            try:
+                return await horizon.transactions_of_balance(balance)
+            except NexaError:
+                return []
+
+    findings.claimings |= dict(zip(balances, await asyncio.gather(*map(read, balances)), strict=True))
 
 
 def look_at(
@@ -116,6 +137,7 @@ def picture_of(run: Asker, held: Held, findings: Findings) -> Picture:
         unreadable=held.row.id in findings.unreadable,
         account=account,
         account_asked=envelope is not None and envelope.source in findings.accounts,
+        claimings=findings.claimings,
         limits=Limits(
             timedelta(minutes=run.settings.no_hash_after_min), timedelta(hours=run.settings.expire_unproven_after_h)
         ),
@@ -209,6 +231,9 @@ async def _look_up(run: Asker, horizon: Provider, mark: Watermark, hashes: Itera
 
 async def _ask_more(run: Asker, horizon: Provider, wanted: list[Ask], findings: Findings) -> None:
     """One more round: accounts first, so that the watermark that follows is at or past what they showed."""
+    wanted = [ask for ask in wanted if ask.hashes or ask.account is not None]
+    if not wanted:
+        return
     accounts = sorted({ask.account for ask in wanted if ask.account is not None})
     places = asyncio.Semaphore(run.settings.horizon_parallel)
     states = await asyncio.gather(*(_read_account(run, horizon, account, places) for account in accounts))

@@ -142,12 +142,13 @@ def _tell(run: Run, judged: Judged) -> None:
 
 def _check(row: Row, decision: Decision) -> Check:
     proof = decision.proof
-    server, ledger = proof.get("server"), proof.get("ledger")
+    server, ledger, request = proof.get("server"), proof.get("ledger"), proof.get("request")
     return Check(
         transaction_id=row.id,
         outcome=decision.reason,
         detail=decision.sentence,
         server=server if isinstance(server, str) else None,
         ledger=ledger if isinstance(ledger, int) else None,
+        request=request if isinstance(request, str) else None,
         hopeless=decision.verdict is Verdict.CASE or decision.reason in _HOPELESS,
     )

@@ -20,12 +20,13 @@ from jobs.horizon.client import Horizon
 from jobs.horizon.model import Answer
 from jobs.horizon.provider import Provider
 from jobs.horizon.transport import HorizonError
-from jobs.reconcile.asking import decide_all, look_at
+from jobs.reconcile.asking import ask_about_balances, decide_all, look_at
 from jobs.reconcile.conclude import Judged, conclude
+from jobs.reconcile.density import Known
 from jobs.reconcile.failover import ask_or_change_server
 from jobs.reconcile.picture import Picture
-from jobs.reconcile.plan import NETWORK, NETWORK_FROM, Sample, make_plan, to_sample
-from jobs.reconcile.reading import Chunk, newest_pages, planned_pages, scope_name
+from jobs.reconcile.plan import NETWORK, NETWORK_FROM, PROBES, make_plan, to_probe, to_sample
+from jobs.reconcile.reading import Chunk, newest_pages, planned_pages, probed_pages, scope_name
 from jobs.reconcile.rules import decide
 from jobs.reconcile.scopes import Due, Move, read_due
 from jobs.reconcile.settle import Attempt
@@ -124,20 +125,27 @@ class _Reconciliation:
         self._run.count("requests_estimated", due.others + sum(group.rows for group in due.groups))
 
     async def _plan_and_read(self, horizon: Horizon) -> None:
-        """First what the newest pages show, then what the plan names; in turns with what waits in vain."""
+        """First what the newest pages and probes show, then what the plan names; in turns with what waits in vain.
+
+        The estimate is what was asked until then, and what the plan still takes.
+        """
         run = self._run
         due = await self._due(horizon)
-        samples: dict[str, Sample] = {}
+        known: dict[str, Known] = {}
         if scopes := to_sample(due.groups)[:SAMPLE_MOST]:
-            mark = await read_watermark(horizon)
-            await self._settle_pages(horizon, newest_pages(run, horizon, scopes, mark.ledger, samples), None)
+            await self._settle_pages(horizon, newest_pages(run, horizon, scopes, known), None)
             due = await self._due(horizon)
-        plan = make_plan(due.groups, samples, others=due.others)
+        plan = make_plan(due.groups, known, others=due.others)
         if plan.requests >= NETWORK_FROM:
-            mark = await read_watermark(horizon)
-            await self._settle_pages(horizon, newest_pages(run, horizon, [NETWORK], mark.ledger, samples), None)
-            plan = make_plan(due.groups, samples, others=due.others)
-        run.count("requests_estimated", plan.requests + len(samples))
+            await self._settle_pages(horizon, newest_pages(run, horizon, [NETWORK], known), None)
+            plan = make_plan(due.groups, known, others=due.others)
+        for _ in range(PROBES):
+            places = to_probe(due.groups, known, plan)
+            if not places or self._over or run.should_stop():
+                break
+            await self._settle_pages(horizon, probed_pages(run, horizon, places, known), None)
+            plan = make_plan(due.groups, known, others=due.others)
+        run.count("requests_estimated", horizon.requests + plan.requests)
         for reading in plan.readings[:20]:
             where = {"scope": scope_name(reading.scope), "from_ledger": reading.since}
             run.info(f"plan: about {reading.pages:,} pages for {reading.rows:,} rows", **where)
@@ -188,11 +196,16 @@ class _Reconciliation:
         try:
             mark = await read_watermark(horizon)
 
+            findings = await asyncio.to_thread(look_at, horizon, mark, batch, entries, now)
+
             def judge() -> Judged:
-                findings = look_at(horizon, mark, batch, entries, now)
                 return decide_all(self._run, self._attempt.network, batch, findings)
 
-            return batch, await asyncio.to_thread(judge)
+            judged = await asyncio.to_thread(judge)
+            if claimable := [decision.ask for _, decision in judged if decision.ask.balances]:
+                await ask_about_balances(self._run, horizon, claimable, findings)
+                judged = await asyncio.to_thread(judge)
+            return batch, judged
         except BaseException:
             await asyncio.to_thread(_let_go, self._run, self._attempt, batch)
             raise

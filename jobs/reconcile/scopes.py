@@ -56,12 +56,8 @@ def read_due(conn: Connection, wanted: Wanted, mark: Watermark, passphrase: str,
             others += record.rows
             continue
         ages = found.setdefault(scope, {})
-        same = ages.get(record.age)
-        ages[record.age] = (
-            Age(record.since, record.rows, record.oldest)
-            if same is None
-            else Age(min(same.since, record.since), same.rows + record.rows, min(same.oldest, record.oldest))
-        )
+        age = Age(record.since, record.rows, record.oldest, record.middle)
+        ages[record.age] = age if record.age not in ages else ages[record.age].add(age)
     groups = tuple(
         Group(scope, tuple(sorted(ages.values(), key=lambda age: age.since))) for scope, ages in sorted(found.items())
     )
@@ -126,7 +122,7 @@ WITH due AS (
 SELECT askable,
        CASE WHEN askable THEN floor(ln(CAST(greatest(:latest - since, 1) AS double precision)) / ln(CAST(2 AS double precision)))
             END AS age,
-       CAST(min(since) AS bigint) AS since, count(*) AS rows, min(created_at) AS oldest,
+       CAST(min(since) AS bigint) AS since, CAST(avg(since) AS bigint) AS middle, count(*) AS rows, min(created_at) AS oldest,
        min(envelope) AS envelope, min(receiver) AS receiver
   FROM due
  GROUP BY askable, age, left(CASE WHEN askable THEN envelope END, 52),

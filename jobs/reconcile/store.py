@@ -55,6 +55,7 @@ class Check:
     detail: str
     server: str | None
     ledger: int | None
+    request: str | None
     hopeless: bool
 
 
@@ -136,7 +137,7 @@ def claims_on(conn: Connection, network: str, hashes: Sequence[str]) -> Mapping[
 
 
 def record_checks(conn: Connection, run_id: int, checks: Sequence[Check]) -> None:
-    """Remembers the looks and when each row is worth the next one."""
+    """Remembers the looks and when each row is worth the next one; what a look before found otherwise is kept, counted."""
     if checks:
         document = [
             {
@@ -145,6 +146,7 @@ def record_checks(conn: Connection, run_id: int, checks: Sequence[Check]) -> Non
                 "detail": check.detail,
                 "server": check.server,
                 "ledger": check.ledger,
+                "request": check.request,
                 "hopeless": check.hopeless,
             }
             for check in sorted(checks, key=lambda check: check.transaction_id)
@@ -309,17 +311,34 @@ SELECT {_COLUMNS} FROM transactions t LEFT JOIN users u ON u.id = t.user_id
 """  # noqa: S608 - a part of this file
 
 # Backoff: 30 s, doubling to 30 min, while the answer stays the same; a young row is looked at by every run.
+# A row's lock keeps its look from changing between the statement's snapshot, which `left_behind` reads, and its update.
 _CHECK = """
-INSERT INTO ops.checks AS c (transaction_id, outcome, detail, server, ledger, run_id, next_at)
-SELECT a.id, a.outcome, a.detail, a.server, a.ledger, :run_id,
-       now() + CASE WHEN a.hopeless AND coalesce(t.created_at NOT BETWEEN now() - interval '15 minutes' AND now(), true)
-                    THEN interval '30 seconds' ELSE interval '0' END
-  FROM jsonb_to_recordset(:rows) AS a(id uuid, outcome text, detail text, server text, ledger bigint, hopeless boolean)
-  JOIN transactions t ON t.id = a.id
+WITH asked AS MATERIALIZED (
+    SELECT a.*, now() + CASE WHEN a.hopeless
+                              AND coalesce(t.created_at NOT BETWEEN now() - interval '15 minutes' AND now(), true)
+                             THEN interval '30 seconds' ELSE interval '0' END AS next_at
+      FROM jsonb_to_recordset(:rows) AS a(id uuid, outcome text, detail text, server text, ledger bigint, request text,
+                                          hopeless boolean)
+      JOIN transactions t ON t.id = a.id
+), left_behind AS (
+    INSERT INTO ops.looks AS l (transaction_id, outcome, server, times, first_at, last_at, detail, request, ledger, run_id)
+    SELECT c.transaction_id, c.outcome, coalesce(c.server, ''), c.times, c.first_at, c.last_at, c.detail, c.request,
+           c.ledger, c.run_id
+      FROM asked a JOIN ops.checks c ON c.transaction_id = a.id
+     WHERE (c.outcome, c.server) IS DISTINCT FROM (a.outcome, a.server)
+        ON CONFLICT (transaction_id, outcome, server) DO UPDATE
+       SET times = l.times + EXCLUDED.times, last_at = EXCLUDED.last_at, detail = EXCLUDED.detail,
+           request = EXCLUDED.request, ledger = EXCLUDED.ledger, run_id = EXCLUDED.run_id
+)
+INSERT INTO ops.checks AS c (transaction_id, outcome, detail, server, ledger, request, run_id, next_at)
+SELECT id, outcome, detail, server, ledger, request, :run_id, next_at FROM asked
     ON CONFLICT (transaction_id) DO UPDATE
    SET attempts = CASE WHEN c.outcome = EXCLUDED.outcome THEN c.attempts + 1 ELSE 1 END,
+       (times, first_at) = (SELECT CASE WHEN same THEN c.times + 1 ELSE 1 END, CASE WHEN same THEN c.first_at ELSE now() END
+                              FROM (SELECT (c.outcome, c.server) IS NOT DISTINCT FROM (EXCLUDED.outcome, EXCLUDED.server)
+                                           AS same) AS compared),
        last_at = now(), outcome = EXCLUDED.outcome, detail = EXCLUDED.detail, server = EXCLUDED.server,
-       ledger = EXCLUDED.ledger, run_id = EXCLUDED.run_id,
+       ledger = EXCLUDED.ledger, request = EXCLUDED.request, run_id = EXCLUDED.run_id,
        next_at = CASE WHEN EXCLUDED.next_at <= now() THEN EXCLUDED.next_at
                       WHEN c.outcome <> EXCLUDED.outcome THEN EXCLUDED.next_at
                       ELSE now() + least(interval '30 minutes', interval '30 seconds' * power(2, least(c.attempts, 10)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -19,7 +18,6 @@ from jobs.reconcile import reading
 from jobs.run.store import RunRow, list_logs
 from tests.db.books import (
     add_row,
-    add_user,
     assert_books_balance,
     balance_of,
     count,
@@ -33,23 +31,6 @@ from tests.db.books import (
 
 PAYER = Wallet.named("payer")
 CUSTODY, OTHER = Wallet.named("custody").address, Wallet.named("other custody").address
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        server.ledger.include([PAYER.payment(PAYER.address, 1)])
-        yield server
-
-
-@pytest.fixture
-def horizon(settings: Settings, sandbox: SandboxServer) -> Settings:
-    return settings.model_copy(update={"horizon_urls": (sandbox.url,), "horizon_attempts": 1, "horizon_timeout_s": 2.0})
-
-
-@pytest.fixture
-def user(db: Database) -> UUID:
-    return add_user(db)
 
 
 def pay(sandbox: SandboxServer, number: int, to: str = CUSTODY, amount: str = "10.5") -> list[TransactionEnvelope]:
@@ -92,7 +73,7 @@ def test_rows_on_custody_accounts_cost_a_request_for_two_hundred(
     run = run_job(db, horizon)
     assert counters(run) == {"seen": 1150, "settled": 1150, "failed": 0, "pending": 0, "cases": 0}
     assert run.counters["requests"] <= 14
-    assert run.counters["requests_estimated"] <= 100
+    assert run.counters["requests"] / 1.5 <= run.counters["requests_estimated"] <= run.counters["requests"] * 1.5
     assert "plan: about" in said(db, run)
     assert balance_of(db, user) == Decimal("10.5") * 1150
     assert count(db, "ops.page_cursors") == 0
@@ -155,13 +136,13 @@ def test_a_reading_that_was_cut_short_goes_on_where_its_effects_end(
         )
     assert run_job(db, horizon).state == "failed"
     settled = value(db, "SELECT count(*) FROM transactions WHERE status = 'SUCCESS'")
-    assert settled == 600
+    assert settled == 700
     with db.begin() as conn:
         conn.execute(text("DROP TRIGGER give_up ON ops.claims"))
     before = pages(db)
     run = run_job(db, horizon)
-    assert counters(run)["settled"] == 1000
-    assert pages(db) - before <= 8  # from the start again it would be ten
+    assert counters(run)["settled"] == 900
+    assert pages(db) - before <= 9  # from the start again it would be eleven
     assert count(db, "ops.page_cursors") == 0
     assert_books_balance(db)
 
