@@ -1,4 +1,4 @@
-"""The commands of the checklists: `nexaops checklists lint | start | list | show`."""
+"""The commands of the checklists: `nexaops checklists lint | start | list | show`, and those of `cli_convert`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from checklists import cli_convert
 from checklists.lines import Kind, Progress, State, TrackedItem, TrackedPhase
 from checklists.lint import lint
 from checklists.load import DEFINITIONS, BrokenTemplate, Fault, find_template, load_templates
@@ -23,6 +24,7 @@ from jobs.core.people import Person
 from jobs.core.permissions import Role
 
 app = typer.Typer(help="Checklists: their definitions, and runs of them.", no_args_is_help=True)
+cli_convert.register(app)
 _BOX = {State.OPEN: "[ ]", State.DONE: "[x]", State.NA: "[-]"}
 _COLOUR = {State.OPEN: "default", State.DONE: "green", State.NA: "dim"}
 
