@@ -213,7 +213,7 @@ def test_on_different_items_every_tick_holds(db: Database, ana: Person) -> None:
     with db.begin() as conn:
         fields = {"date": "2026-11-30", "version": "2", "deployed_by": ana.email}
         run_id = start_run(conn, template, fields, ana, origin="test")
-    ids = [leaf.id for leaf in leaves(loaded(db, run_id).phases) if leaf.id.startswith(("database/", "testing/"))]
+    ids = [leaf.id for leaf in leaves(loaded(db, run_id).phases) if leaf.id.startswith(("configuration/", "testing/"))]
     same = partial(tick, run_id=run_id, seen_version=1, actor=ana, origin="test")
     outcomes = _together([partial(same, item_id=one) for one in ids[:8]], db)
     assert outcomes == [2] * 8
