@@ -155,8 +155,8 @@ def pictures_of(run: Asker, network: str, batch: Iterable[Held], findings: Findi
     seen = [(picture, _hashes_of(picture)) for picture in (picture_of(run, held, findings) for held in batch)]
     times = Counter(hash_ for _, of_one in seen for hash_ in of_one)
     hashes = sorted(times)
-    # Nearly every row has its hashes for itself: those need not be read again to be told so.
-    alone = [picture.row.id for picture, of_one in seen if all(times[hash_] == 1 for hash_ in of_one)]
+    # Nearly every row that was found has its hashes for itself: those need not be read again to be told so.
+    alone = [picture.row.id for picture, of_one in seen if of_one and all(times[hash_] == 1 for hash_ in of_one)]
     with run.db.read() as conn:
         siblings, claims = siblings_of(conn, hashes, alone), claims_on(conn, network, hashes)
     return [_with_books(picture, of_one, siblings, claims) for picture, of_one in seen]

@@ -86,6 +86,20 @@ def test_a_fee_bump_pays_once_whichever_hash_a_row_holds(
     assert balance_of(db, user) == Decimal("10.5")
 
 
+def test_an_older_row_whose_look_up_failed_still_has_the_better_right(
+    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
+) -> None:
+    inner = Wallet.named("another payer").payment(USER.address, "10.5")
+    outer = Wallet.named("sponsor").fee_bump(inner)
+    sandbox.ledger.include([outer])
+    older = add_row(db, user, tx_hash=inner.hash_hex(), age=timedelta(hours=1))
+    younger = add_row(db, user, tx_hash=outer.hash_hex())
+    sandbox.faults.set("service-unavailable", path=f"/transactions/{inner.hash_hex()}")
+    run_job(db, horizon, limit=2)
+    assert (status_of(db, older), status_of(db, younger)) == ("PENDING", "PENDING")
+    assert open_reasons(db, younger) == ["HASH_REUSED"]
+
+
 def test_a_deposit_and_a_withdrawal_that_failed_on_the_chain_end_failed_and_the_user_is_refunded(
     db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
 ) -> None:
