@@ -65,6 +65,7 @@ def started(db: Database, template: Template = SMALL, **fields: str) -> int:
 
 def deployment(db: Database) -> int:
     """A run of the shipped deployment list."""
+    seed.signers(db)
     email = f"{Role.RELEASE_MANAGER.value}@nexafx.test"
     return started(db, find_template("deployment"), date="2026-11-30", version="2.4.0", deployed_by=email)
 
