@@ -35,6 +35,8 @@ PAGES: tuple[Entry, ...] = (
     Entry("Engine", "horizon", "Horizon", ":material/satellite_alt:"),
     Entry("Release", "checklists", "Checklists", ":material/checklist:"),
     Entry("Release", "checklist", "Checklist", ":material/fact_check:", hidden=True),
+    Entry("Release", "signing", "Sign off", ":material/signature:", hidden=True),
+    Entry("Release", "move", "Move to a newer version", ":material/update:", hidden=True),
 )
 START = PAGES[0]
 PATHS = frozenset(entry.name for entry in PAGES)
