@@ -9,7 +9,9 @@ from sqlalchemy import text
 from checklists.lines import TrackedItem, leaves
 from checklists.load import find_template
 from checklists.reads import load_run
+from checklists.record import digest_of
 from checklists.schema import Template
+from checklists.signing import Proof, sign, to_sign
 from checklists.store import start_run
 from jobs.core.db import Database
 from jobs.core.people import Person, person_from
@@ -61,6 +63,14 @@ def started(db: Database, template: Template = SMALL, **fields: str) -> int:
     starter = who(db, seed.person(db, Role.RELEASE_MANAGER))
     with db.begin() as conn:
         return start_run(conn, template, fields, starter, origin="test")
+
+
+def signed(db: Database, run_id: int, role: Role, person_id: UUID) -> None:
+    """Signs a run as this role, by somebody who has seen it."""
+    person = who(db, person_id)
+    with db.read() as conn:
+        digest = digest_of(to_sign(load_run(conn, run_id), role))
+    sign(db, run_id, role, person, Proof(seed.PASSWORD, person.email), digest, origin="test")
 
 
 def deployment(db: Database) -> int:
