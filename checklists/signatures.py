@@ -22,7 +22,7 @@ class SignatureKind(StrEnum):
 class Signature:
     """One signature, or rejection: `name` as printed that day, `meaning` and `statement` as signed, times in UTC.
 
-    `roles` are those that the signer held, `on_behalf_of` is the e-mail of who delegated. `holds`: it was not voided, and
+    `roles` are those that the signer held, `on_behalf_of` is the e-mail of who delegated, `voider` a name. `holds`: it was not voided, and
     the run is still what was signed.
     """
 
@@ -40,7 +40,7 @@ class Signature:
     reason: str | None
     signed_at: datetime
     voided_at: datetime | None
-    voided_by: str | None
+    voider: str | None
     voided_why: str | None
     holds: bool = False
 
@@ -59,8 +59,10 @@ def list_signatures(conn: Connection, run_id: int) -> tuple[Signature, ...]:
     """All of a run, void ones too, the oldest first; whether one holds is for `reads.load_run` to say."""
     rows = conn.execute(
         text(
-            "SELECT id, role, kind, meaning, statement, name, email, roles, on_behalf_of, on_behalf_name, digest, reason,"
-            " signed_at, voided_at, voided_by, voided_why FROM ops.checklist_signatures WHERE run_id = :id ORDER BY id"
+            "SELECT s.id, s.role, s.kind, s.meaning, s.statement, s.name, s.email, s.roles, s.on_behalf_of,"
+            " s.on_behalf_name, s.digest, s.reason, s.signed_at, s.voided_at, coalesce(p.name, s.voided_by) AS voider,"
+            " s.voided_why FROM ops.checklist_signatures s LEFT JOIN ops.people p ON p.email = s.voided_by"
+            " WHERE s.run_id = :id ORDER BY s.id"
         ),
         {"id": run_id},
     )

@@ -71,7 +71,7 @@ def step_state(phase: TrackedPhase) -> tuple[str, str]:
 
 def standing(run: ChecklistRun) -> Html:
     """The run's state with who brought it there and when."""
-    hurried = join(chip("warn", "expedited"), " ") if run.urgent is not None else ""
+    hurried = join(chip("warn", "expedited"), " · ") if run.urgent is not None else ""
     if run.state is RunState.OPEN or run.closed_at is None:
         return join(
             hurried, chip("running", "in hand"), " started by ", run.starter, ", ",

@@ -27,7 +27,8 @@ def sign_bar(run_id: int) -> None:
         section("Sign-off", f"{done} of {len(lines)} signed")
         person = signed_in()
         show(expedited(run), tag("ol", *(bar_line(run, line, person) for line in lines), class_="nx-sg-bar"))
-    show(newer_version(run))
+    if said := newer_version(run):
+        show(said)
 
 
 def newer_version(run: ChecklistRun) -> Html:
@@ -49,7 +50,7 @@ def bar_line(run: ChecklistRun, line: SignOff, person: Person) -> Html:
         names = who_could(run, line, reads.people())
         able = f"{', '.join(names)} can sign" if names else "nobody can sign as things stand"
         standing = [
-            tag("p", chip("wait", "not signed"), " ", able),
+            tag("p", chip("open", "not signed"), " ", able),
             _in_the_way(run, line),
             link("Look and sign" if person.name in names else "Look at what is signed",
                  url("signing", id=run.id, role=line.role.value), class_="nx-link nx-inline",

@@ -57,7 +57,9 @@ def _exceptions(run: ChecklistRun, line: SignOff) -> None:
     if not found:
         show(tag("p", "Nothing: every line was closed in time, and no check was overruled.", class_="nx-quiet"))
         return
-    show(tag("ul", *(_told(run.id, item, words) for item, words in found), class_="nx-sg-list"))
+    show(
+        tag("ul", *(_told(run.id, item, words, item.mark.reason) for item, words in found), class_="nx-sg-list")
+    )  # fmt: skip
 
 
 def _not_applying(run_id: int, items: Iterable[TrackedItem]) -> None:
@@ -67,9 +69,10 @@ def _not_applying(run_id: int, items: Iterable[TrackedItem]) -> None:
         show(tag("ul", *(_told(run_id, item, item.mark.reason or "") for item in found), class_="nx-sg-list"))
 
 
-def _told(run_id: int, item: TrackedItem, words: str) -> Html:
-    by = join(", ", item.mark.name or item.mark.by or "") if item.mark.by is not None else ""
-    return tag("li", _led(run_id, item), tag("div", words[:1].upper() + words[1:], by, class_="nx-note"))
+def _told(run_id: int, item: TrackedItem, words: str, why: str | None = None) -> Html:
+    by = f", {item.mark.name or item.mark.by}" if item.mark.by is not None else ""
+    said = tag("div", words[:1].upper() + words[1:], by, class_="nx-note")
+    return tag("li", _led(run_id, item), said, tag("q", why) if why else "")
 
 
 def _led(run_id: int, item: TrackedItem) -> Html:

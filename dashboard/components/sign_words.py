@@ -45,7 +45,7 @@ def signature_words(signature: Signature, title: str) -> Html:
     if signature.holds:
         return tag("p", chip("signed"), " ", whose, class_="nx-sg-signature", title=f"{title}: {signature.statement}")
     why = signature.voided_why or "the run is no longer what was signed"
-    by = f" by {signature.voided_by}" if signature.voided_by is not None else ""
+    by = f" by {signature.voider}" if signature.voider is not None else ""
     when = join(", ", instant(signature.voided_at)) if signature.voided_at is not None else ""
     return tag(
         "p", chip("void"), " ", tag("s", whose), tag("span", f" {why}{by}", when, class_="nx-note"),

@@ -121,7 +121,8 @@ def definition(template_id: str) -> None:
     if left is not None:
         with left:
             section("Start a run")
-            show(unsignable(found))
+            if short := unsignable(found):
+                show(short)
             start_form(found, person)
     with right:
         section("What is in it")

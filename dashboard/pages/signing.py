@@ -49,7 +49,7 @@ def roles(run: ChecklistRun, chosen: SignOff) -> Html:
         "nav",
         *(
             link(
-                join(chip("signed" if holding(run, line.role) else "wait", line.title)),
+                chip("signed" if holding(run, line.role) else "open", line.title),
                 url("signing", id=run.id, role=line.role.value),
                 aria_current="page" if line is chosen else None,
             )
