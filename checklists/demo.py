@@ -23,6 +23,7 @@ _PEOPLE = (
     ("daniel@nexafx.com", "Daniel Reyes", (Role.DEVELOPER,)),
     ("mei@nexafx.com", "Mei Tanaka", (Role.QA_LEAD,)),
     ("tomas@nexafx.com", "Tomas Lindqvist", (Role.DEVOPS, Role.ON_CALL)),
+    ("priya@nexafx.com", "Priya Raman", (Role.PROJECT_MANAGER,)),
 )
 _TICKED = (
     ("daniel@nexafx.com", "code-review", ("service", "module", "app-module", "imports", "lint", "types")),

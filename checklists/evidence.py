@@ -21,6 +21,7 @@ from checklists.history import keep
 from checklists.lines import TrackedItem
 from checklists.store import line_of, open_run
 from checklists.tracker import Refused, clean
+from checklists.voiding import void_broken
 from jobs.core.errors import NotFound, UsageError
 from jobs.core.people import Person
 from jobs.core.permissions import Actor, Right, require
@@ -144,6 +145,7 @@ def withdraw(conn: Connection, run_id: int, evidence_id: int, actor: Person, rea
         conn, run_id, actor, "evidence withdrawn", origin, item_id=row.item_id, old={"evidence": evidence_id}, note=kept,
         was=row.label,
     )  # fmt: skip
+    void_broken(conn, run_id, actor, f"the evidence “{row.label}” was withdrawn", origin=origin)
 
 
 def list_evidence(conn: Connection, run_id: int, item_id: str | None = None) -> list[Evidence]:
@@ -225,6 +227,7 @@ def _add(
     ).scalar_one()
     new = {"evidence": evidence_id, "kind": kind.value, "label": label, "sha256": digest}
     keep(conn, run_id, actor, "evidence", origin, item_id=item_id, new=new, note=name or body, became=label)
+    void_broken(conn, run_id, actor, f"“{line.label}” got the evidence “{label}”", origin=origin)
     return evidence_id
 
 

@@ -11,7 +11,7 @@ Every command here expects the caller's `begin()` block, and raises inside it, s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import Connection, text
@@ -22,14 +22,25 @@ from checklists.load import find_template
 from checklists.mentions import remember_mentions
 from checklists.reads import ChecklistRun, RunState, load_run
 from checklists.schema import Template
+from checklists.signoff import unfilled, unsigned
 from checklists.summary import read_summary
 from checklists.tracker import Command, Hand, Refused, clean, decide, may_change
+from checklists.voiding import void_broken
 from jobs.core.db import jsonb
 from jobs.core.errors import Conflict, Forbidden, NotFound, UsageError
 from jobs.core.people import Person, list_people
 from jobs.core.permissions import Actor, Right, Role, allowed, require
 
+REVIEW_WITHIN = timedelta(hours=48)
 _KINDS = {Command.TICK: "ticked", Command.UNTICK: "unticked", Command.MARK_NA: "na", Command.VERIFY: "verified"}
+_BECAME = {
+    Command.TICK: "was ticked",
+    Command.UNTICK: "was reopened",
+    Command.MARK_NA: "was marked N/A",
+    Command.VERIFY: "was verified",
+}
+_LOCK = "SELECT 1 FROM ops.checklist_runs WHERE id = :id FOR SHARE"
+_LOCK_ALONE = "SELECT 1 FROM ops.checklist_runs WHERE id = :id FOR NO KEY UPDATE"
 _MARK = (
     "UPDATE ops.checklist_items SET version = version + 1, state = :state, reason = :reason, choice = :choice,"
     " performed_at = :performed_at, changed_at = now(), changed_by = :actor, verified_by = NULL, verified_at = NULL"
@@ -49,13 +60,19 @@ def start_run(
     *,
     origin: str,
     due_at: datetime | None = None,
+    urgent: str | None = None,
 ) -> int:
     """A new run, pinned to the definition as it is now; returns its id.
 
-    `fields` are the summary's values by field id. Raises Forbidden, or UsageError with every field that is wrong.
+    `fields` are the summary's values by field id. `urgent` expedites a deployment and says why: it goes through its
+    gates before their signatures, and must be reviewed within 48 hours. Raises Forbidden, UsageError with every field
+    that is wrong, or Refused with the roles that nobody could sign as.
     """
     require(actor, Right.START_CHECKLIST)
-    return _start(conn, template, fields, actor, origin, due_at=due_at)
+    urgent = clean(urgent, "The reason")
+    if urgent is not None and template.kind != "deployment":
+        raise UsageError(f"“{template.title}” is no deployment: only those can be expedited.")
+    return _start(conn, template, fields, actor, origin, due_at=due_at, urgent=urgent)
 
 
 def tick(
@@ -218,6 +235,7 @@ def set_field(
         conn, run_id, actor, "corrected", origin, old=old, new=new, note=kept,
         was=run.fields.get(field_id), became=fields.get(field_id),
     )  # fmt: skip
+    void_broken(conn, run_id, actor, f"the summary's {field_id} was corrected", origin=origin)
     return seen_version + 1
 
 
@@ -230,21 +248,22 @@ def close_run(
     origin: str,
     reason: str | None = None,
 ) -> None:
-    """Ends a run: done when nothing required is open, abandoned at any time with a reason.
+    """Ends a run: done when nothing required is open and everybody has signed, abandoned at any time with a reason.
 
-    Raises Forbidden, Refused (closed already, or what is open) or UsageError (no reason).
+    Raises Forbidden, Refused (closed already, what is open, who has not signed) or UsageError (no reason).
     """
     if not allowed(actor.roles, Right.START_CHECKLIST):
         able = ", ".join(role for role in Role if allowed([role], Right.START_CHECKLIST))
         raise Forbidden(f"You may not close a run: that takes one of the roles {able}.")
-    # Taken before the items are read: ticks that are on their way finish first, later ones find the run closed.
-    conn.execute(text("SELECT 1 FROM ops.checklist_runs WHERE id = :id FOR NO KEY UPDATE"), {"id": run_id})
-    run = open_run(conn, run_id)
+    run = open_run(conn, run_id, alone=True)
     still = [line for phase in run.phases for item in phase.items for line in item.open_required]
     if outcome is RunState.DONE and still:
         more = f" and {len(still) - 3} more" if len(still) > 3 else ""
         named = ", ".join(f"“{line.label}”{f' ({line.holds})' if line.holds else ''}" for line in still[:3])
         raise Refused(f"Run {run_id} is not complete: {named}{more} must be done or N/A first.")
+    unsigned_by = [line.title for line in unsigned(run)]
+    if outcome is RunState.DONE and unsigned_by:
+        raise Refused(f"Run {run_id} is not signed off: {', '.join(unsigned_by)} must sign first.")
     kept = clean(reason, "The reason")
     if outcome is RunState.ABANDONED and kept is None:
         raise UsageError("A run can only be abandoned with a reason: say why it ends here.")
@@ -262,9 +281,12 @@ def close_run(
     )  # fmt: skip
 
 
-def open_run(conn: Connection, run_id: int) -> ChecklistRun:
-    """The run, locked against closing until the caller's transaction ends; Refused if it is closed."""
-    conn.execute(text("SELECT 1 FROM ops.checklist_runs WHERE id = :id FOR SHARE"), {"id": run_id})
+def open_run(conn: Connection, run_id: int, *, alone: bool = False) -> ChecklistRun:
+    """The run, locked against closing until the caller's transaction ends; Refused if it is closed.
+
+    `alone` for what depends on the whole run: commands that are on their way finish first, later ones wait.
+    """
+    conn.execute(text(_LOCK_ALONE if alone else _LOCK), {"id": run_id})
     run = load_run(conn, run_id)
     if run.state is not RunState.OPEN:
         raise Refused(f"Run {run_id} was {_ended(run)}: it can no longer be changed.")
@@ -288,16 +310,21 @@ def _start(
     *,
     due_at: datetime | None = None,
     parent: tuple[int, str] | None = None,
+    urgent: str | None = None,
 ) -> int:
-    values = read_summary(template, fields, _addresses(conn))
+    people = [person for person in list_people(conn) if person.disabled_at is None]
+    values = read_summary(template, fields, {person.email for person in people})
+    if (short := unfilled(template, people, urgent_by=actor.email if urgent else None)) is not None:
+        raise Refused(f"“{template.title}” cannot start: {short}.")
     parent_run, parent_item = parent or (None, None)
     run_id: int = conn.execute(
         text(
             "INSERT INTO ops.checklist_runs"
             " (template_id, template_version, title, kind, definition, fields, started_by, lead, due_at, parent_run,"
-            "  parent_item)"
+            "  parent_item, urgent_reason, review_due_at)"
             " VALUES (:template_id, :version, :title, :kind, :definition, :fields, :actor, :actor, :due_at, :parent_run,"
-            "  :parent_item) RETURNING id"
+            "  :parent_item, CAST(:urgent AS text),"
+            "  CASE WHEN CAST(:urgent AS text) IS NOT NULL THEN now() + CAST(:within AS interval) END) RETURNING id"
         ),
         {
             "template_id": template.id,
@@ -310,6 +337,8 @@ def _start(
             "due_at": due_at,
             "parent_run": parent_run,
             "parent_item": parent_item,
+            "urgent": urgent,
+            "within": REVIEW_WITHIN,
         },
     ).scalar_one()
     lines = list(leaves(build(template, {})))
@@ -327,7 +356,9 @@ def _start(
         },
     )
     new = {"template": template.id, "version": template.version, "fields": values, "parent": parent_run}
-    keep(conn, run_id, actor, "started", origin, new=new, became=template.version)
+    new |= {"expedited": urgent} if urgent else {}
+    note = f"Expedited: {urgent}" if urgent else None
+    keep(conn, run_id, actor, "started", origin, new=new, note=note, became=template.version)
     return run_id
 
 
@@ -386,6 +417,7 @@ def _write(
         conn, run.id, actor, _KINDS[command], origin, item_id=item_id, old=before, new=after, note=change.reason,
         was=old, became=new,
     )  # fmt: skip
+    void_broken(conn, run.id, actor, f"“{change.item.label}” {_BECAME[command]}", origin=origin)
     if change.choice is not None:
         _follow(conn, run, change.item, change.choice, actor, origin)
     return seen_version + 1

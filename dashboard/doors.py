@@ -14,6 +14,7 @@ Headers = list[tuple[bytes, bytes]]
 
 COOKIE = "nexaops_session"
 PERSON_HEADER = b"x-nexaops-person"
+SESSION_HEADER = b"x-nexaops-session"
 HEALTH = frozenset({"/health", "/health/scheduled-jobs"})
 METRICS = "/metrics"
 API = "/api"
@@ -58,7 +59,8 @@ def is_api(path: str) -> bool:
 
 def without_identity(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """The headers without any that could be taken for the gate's own."""
-    return [(name, value) for name, value in headers if name.lower().replace(b"_", b"-") != PERSON_HEADER]
+    ours = {PERSON_HEADER, SESSION_HEADER}
+    return [(name, value) for name, value in headers if name.lower().replace(b"_", b"-") not in ours]
 
 
 def find(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:

@@ -45,6 +45,8 @@ PAGES: tuple[Entry, ...] = (
     Entry("Release", "calendar", "Calendar", ":material/calendar_month:"),
     Entry("Release", "contacts", "Contacts", ":material/contact_phone:"),
     Entry("Admin", "audit", "Audit", ":material/policy:", right=Right.VIEW_AUDIT),
+    Entry("Release", "signing", "Sign off", ":material/signature:", hidden=True),
+    Entry("Release", "move", "Move to a newer version", ":material/update:", hidden=True),
 )
 START = PAGES[0]
 PATHS = frozenset(entry.name for entry in PAGES)

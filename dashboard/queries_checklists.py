@@ -8,12 +8,14 @@ from datetime import datetime
 import streamlit as st
 from sqlalchemy import Connection, text
 
+from checklists.delegation import Delegation, list_delegations
+from checklists.evidence import Evidence, list_evidence
 from checklists.load import BrokenTemplate, definition_files, load_templates
 from checklists.reads import ChecklistRun, Event, RunState, RunSummary, list_events, list_runs, load_run
 from checklists.schema import Template
 from dashboard.desk import desk
 from dashboard.queries import cached
-from jobs.core.people import list_people
+from jobs.core.people import Person, list_people
 
 PAGE = 20
 """Rows of a list before its pager leads on."""
@@ -74,6 +76,24 @@ def events(
 def accounts(conn: Connection) -> tuple[tuple[str, str], ...]:
     """E-mail and name of everybody whose account is open: whom a field of a summary can name."""
     return tuple((person.email, person.name) for person in list_people(conn) if person.disabled_at is None)
+
+
+@cached(ttl=10)
+def people(conn: Connection) -> tuple[Person, ...]:
+    """Everybody whose account is open, with their roles: who could sign."""
+    return tuple(person for person in list_people(conn) if person.disabled_at is None)
+
+
+@cached(ttl=1)
+def evidence(conn: Connection, run_id: int) -> tuple[Evidence, ...]:
+    """What was left in a run and still stands, the oldest first."""
+    return tuple(piece for piece in list_evidence(conn, run_id) if piece.withdrawn_at is None)
+
+
+@cached(ttl=1)
+def delegations(conn: Connection, run_id: int) -> tuple[Delegation, ...]:
+    """Who may sign a run for whom."""
+    return list_delegations(conn, run_id)
 
 
 def templates() -> tuple[Template | BrokenTemplate, ...]:

@@ -19,6 +19,7 @@ from streamlit import file_util
 
 ASSETS = Path(__file__).parent / "assets"
 STYLES = ("desk.css", "engine.css", "money.css", "checklists.css", "release.css")
+STYLES = ("desk.css", "engine.css", "money.css", "checklists.css", "signing.css")
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 _NOSCRIPT = "<noscript><p>This page needs JavaScript.</p></noscript>"
 

@@ -1,4 +1,4 @@
-"""What goes with a run besides its lines: summary, who signs, whom to call, what to have at hand, how it ends."""
+"""What goes with a run besides its lines: summary, whom to call, what to have at hand, how it ends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from checklists.grammar import FieldKind
 from checklists.lines import Progress
 from checklists.reads import ChecklistRun, RunState
 from checklists.schema import Template
+from checklists.signoff import unsigned
 from checklists.store import close_run
 from dashboard import queries_releases as reads
 from dashboard.actions import ORIGIN, Command, ReasonedCommand, act, ask
@@ -22,13 +23,6 @@ from dashboard.components.states import chip
 from dashboard.components.times import now
 from jobs.core.people import Person
 from jobs.core.permissions import Right
-
-_MEANS = {
-    "authored": "I wrote it",
-    "verified": "I verified it",
-    "executed": "I carried it out",
-    "approved": "I approve it",
-}
 
 
 def summary(run: ChecklistRun, names: Mapping[str, str]) -> None:
@@ -46,27 +40,6 @@ def summary(run: ChecklistRun, names: Mapping[str, str]) -> None:
             )
         rows.append(join(tag("dt", field.title), tag("dd", value)))
     show(tag("dl", *rows, class_="nx-facts"))
-
-
-def signatures(template: Template) -> None:
-    """Who answers for the run and with which words."""
-    if not template.signoff:
-        return
-    section("Sign-off")
-    show(
-        tag(
-            "dl",
-            *(
-                join(
-                    tag("dt", line.title),
-                    tag("dd", line.says or f"{_MEANS[line.meaning]}.",
-                        tag("span", f" {line.meaning} by {role_word(line.role)}", class_="nx-note")),
-                )
-                for line in template.signoff
-            ),
-            class_="nx-facts",
-        )
-    )  # fmt: skip
 
 
 def contacts(template: Template) -> None:
@@ -103,8 +76,12 @@ def closing(run: ChecklistRun) -> None:
     left = run.progress.required_open
     title = run.template.title
     kept = "Nobody can tick, comment or reopen anything in it afterwards; everything stays readable."
+    unsigned_by = [line.title for line in unsigned(run)]
     with st.container(key="nx-cl-closing", horizontal=True, gap="small", vertical_alignment="center"):
-        if run.progress.complete:
+        if run.progress.complete and unsigned_by:
+            words = f"It can be closed as done when it is signed by {', '.join(unsigned_by)}."
+            show(tag("p", words, class_="nx-quiet"))
+        elif run.progress.complete:
             with st.popover("Close as done", type="primary", icon=":material/check_circle:"):
                 show(
                     tag("p", f"Closes “{title}” as done: {'; '.join(_ends(run.progress))}."),

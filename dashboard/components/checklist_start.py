@@ -38,7 +38,8 @@ def start_form(template: Template, person: Person) -> None:
 
     def command(conn: Connection, actor: Person) -> int:
         values = {field.id: _written(st.session_state.get(_key(template, field))) for field in template.fields}
-        return start_run(conn, template, values, actor, origin=ORIGIN)
+        urgent = str(st.session_state.get(_urgent(template), ""))
+        return start_run(conn, template, values, actor, origin=ORIGIN, urgent=urgent)
 
     def sent() -> None:
         with one_at_a_time():
@@ -50,6 +51,11 @@ def start_form(template: Template, person: Person) -> None:
     with st.form(f"nx-start-{template.id}", border=False):
         for field in template.fields:
             _field(template, field, person)
+        if template.kind == "deployment":
+            with st.expander("Expedite it", icon=":material/bolt:"):
+                show(tag("p", "It then goes ahead before its gates are signed, shows as expedited everywhere, and "
+                              "somebody else must review that within 48 hours.", class_="nx-quiet"))  # fmt: skip
+                st.text_area("Why it cannot wait", key=_urgent(template), max_chars=LONGEST_NOTE, height=72)
         total = count(line for phase in build(template, {}) for line in phase.items).total
         show(
             tag("p", f"Starts a run of {total} lines that everybody sees, in your name. It keeps to the "
@@ -85,6 +91,10 @@ def _field(template: Template, field: SummaryField, person: Person) -> None:
 
 def _key(template: Template, field: SummaryField) -> str:
     return f"nx-field-{template.id}-{field.id}"
+
+
+def _urgent(template: Template) -> str:
+    return f"nx-urgent-{template.id}"
 
 
 def _written(value: object) -> str:

@@ -18,6 +18,7 @@ from dashboard.components.checklist_words import bar, code_line, counted, happen
 from dashboard.components.layout import empty, page_head, section
 from dashboard.components.markup import Html, esc, join, link, show, tag, url
 from dashboard.components.pager import before_id, pager
+from dashboard.components.sign_bar import sign_bar
 from jobs.core.errors import NotFound
 from jobs.core.people import Person
 from jobs.core.permissions import Right
@@ -145,7 +146,7 @@ work(run.id, phase.definition.id, item, (run.state, run.progress.complete))
 left, right = st.columns(2, gap="large")
 with left:
     about.summary(run, names_of(person))
-    about.signatures(run.template)
+    sign_bar(run.id)
     about.contacts(run.template)
 with right:
     about.reference(run.template)
