@@ -12,10 +12,10 @@ from sqlalchemy import Connection, text
 from checklists.history import keep
 from checklists.reads import load_run
 from checklists.signatures import Signature
-from jobs.core.people import Person
+from jobs.core.permissions import Actor
 
 
-def void_broken(conn: Connection, run_id: int, actor: Person, why: str, *, origin: str) -> None:
+def void_broken(conn: Connection, run_id: int, actor: Actor, why: str, *, origin: str) -> None:
     """Voids every signature of the run whose record is no longer what was signed.
 
     `why` says in a few words what changed, by `actor`. The void ones stay readable, their roles are open again.
@@ -35,7 +35,7 @@ def void_broken(conn: Connection, run_id: int, actor: Person, why: str, *, origi
             void(conn, run_id, signature, actor, why, origin=origin)
 
 
-def void(conn: Connection, run_id: int, signature: Signature, actor: Person, why: str, *, origin: str) -> None:
+def void(conn: Connection, run_id: int, signature: Signature, actor: Actor, why: str, *, origin: str) -> None:
     """Voids one signature that nobody has voided yet, and keeps why."""
     changed = conn.execute(
         text(
