@@ -32,6 +32,7 @@ from checklists.lines import (
 )
 from checklists.reads import ChecklistRun, Event, RunState, list_events, load_run
 from checklists.schema import Template
+from checklists.signatures import Signature, SignatureKind, signed_record
 
 _PAGE = 1000
 
@@ -165,7 +166,8 @@ class CheckRecord(Strict):
 class SignatureRecord(Strict):
     """A signature: printed name, role, meaning, the server's time, and the digest of what was signed.
 
-    `void` says why it no longer counts; `on_behalf_of` is the name of whoever delegated it.
+    `void` says why it no longer counts; `on_behalf_of` is the name of whoever delegated it. `signed` is the text whose
+    SHA-256 the digest is: what exactly was signed.
     """
 
     role: str
@@ -177,6 +179,7 @@ class SignatureRecord(Strict):
     on_behalf_of: str | None = None
     reason: str | None = None
     void: str | None = None
+    signed: str | None = None
 
 
 class RunRecord(Strict):
@@ -205,13 +208,21 @@ def read_record(conn: Connection, run_id: int) -> RunRecord:
     # All of it from one snapshot: a tick between two readings would make the record contradict its own history.
     conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
     run = load_run(conn, run_id)
-    return build_record(run, _events(conn, run_id), list_evidence(conn, run_id), _checks(conn, run_id))
+    signed = {one.id: signed_record(conn, run_id, one.id) for one in run.signatures}
+    return build_record(run, _events(conn, run_id), list_evidence(conn, run_id), _checks(conn, run_id), signed)
 
 
 def build_record(
-    run: ChecklistRun, events: Sequence[Event], evidence: Iterable[Evidence] = (), checks: Iterable[CheckRecord] = ()
+    run: ChecklistRun,
+    events: Sequence[Event],
+    evidence: Iterable[Evidence] = (),
+    checks: Iterable[CheckRecord] = (),
+    signed: Mapping[int, str | None] | None = None,
 ) -> RunRecord:
-    """The record of a run from what its room keeps; events in the order in which they happened."""
+    """The record of a run from what its room keeps; events in the order in which they happened.
+
+    `signed` has what was signed by the signature's id.
+    """
     checks = tuple(checks)
     # What is N/A by itself follows from the summary again; every other mark counts as it stands in the database.
     marks = {leaf.id: leaf.mark for leaf in leaves(run.phases) if leaf.applies_not is None or leaf.mark.at is not None}
@@ -265,6 +276,7 @@ def build_record(
         ),
         evidence=tuple(_evidence(one) for one in evidence),
         checks=checks,
+        signatures=tuple(_signature(one, (signed or {}).get(one.id)) for one in run.signatures),
     )
 
 
@@ -331,6 +343,21 @@ def _evidence(one: Evidence) -> EvidenceRecord:
             "file": one.name,
             "withdrawn": one.withdrawn_why,
         }
+    )
+
+
+def _signature(one: Signature, signed: str | None) -> SignatureRecord:
+    return SignatureRecord(
+        role=one.role.value,
+        by=one.email,
+        name=one.name,
+        meaning=one.meaning if one.kind is SignatureKind.SIGNED else one.kind.value,
+        at=one.signed_at,
+        digest=one.digest,
+        on_behalf_of=one.on_behalf_name or one.on_behalf_of,
+        reason=one.reason,
+        void=one.voided_why,
+        signed=signed,
     )
 
 

@@ -23,7 +23,15 @@ import orjson
 from pydantic import ValidationError
 
 from checklists.convert.pack import AUDIT, MANIFEST, RECORD, manifest, member_name
-from checklists.convert.record import EventRecord, LineRecord, ProgressRecord, RunRecord, line_records, rebuild
+from checklists.convert.record import (
+    EventRecord,
+    LineRecord,
+    ProgressRecord,
+    RunRecord,
+    SignatureRecord,
+    line_records,
+    rebuild,
+)
 from checklists.lines import Kind, Mark, State, count
 from checklists.reads import RunState
 from checklists.schema import Template
@@ -187,6 +195,8 @@ def _faults(record: RunRecord) -> Iterator[str]:
     yield from _line_faults(record, template)
     yield from _event_faults(record)
     yield from _proof_faults(record)
+    for signature in record.signatures:
+        yield from _signature_faults(record, signature)
 
 
 def _line_faults(record: RunRecord, template: Template) -> Iterator[str]:
@@ -265,6 +275,41 @@ def _proof_faults(record: RunRecord) -> Iterator[str]:
     for check in record.checks:
         if check.item not in lines:
             yield f"the result of {check.check} is on a line that is not there"
+
+
+def _signature_faults(record: RunRecord, signature: SignatureRecord) -> Iterator[str]:
+    """What was signed must have the digest, be this run, and, unless the signature is void, be the run as it stands."""
+    named = f"the signature of {signature.name} as {signature.role}"
+    if signature.signed is None:
+        yield f"{named} lacks what was signed"
+        return
+    if hashlib.sha256(signature.signed.encode()).hexdigest() != signature.digest:
+        yield f"{named} is on something else than its digest says"
+        return
+    try:
+        signed = orjson.loads(signature.signed)
+        about = (signed["run"], signed["role"])
+        items: dict[str, dict[str, Any]] = signed["items"]
+        bound = {
+            name: (item["state"], item.get("by"), item.get("reason"), item.get("choice"))
+            for name, item in items.items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError):
+        yield f"{named} is on what is no record of a run"
+        return
+    if about != (record.run.id, signature.role):
+        yield f"{named} is on another run, or for another role"
+    if signature.void is not None or signature.meaning == "rejected":
+        return
+    if signed["version"] != record.template.version or signed["summary"] != {
+        one.id: one.value for one in record.fields
+    }:
+        yield f"{named} is on another version or summary"
+    for name, was in bound.items():
+        line = record.by_id.get(name)
+        stands = (line.state.value, line.by, line.reason, line.choice) if line is not None else None
+        if stands != was:
+            yield f"{named} is on another state of {name}"
 
 
 def _when(value: object) -> datetime:

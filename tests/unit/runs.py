@@ -43,7 +43,11 @@ def record_of(template: Template, marks: Mapping[str, Mark]) -> RunRecord:
         read_at=STARTED,
         parent=None,
         children={},
+        signatures=(),
         signed=frozenset(),
+        urgent=None,
+        review_due_at=None,
+        retired=(),
     )
     events = [Event(1, None, STARTED, "ana@nexafx.com", "Ana", "started", None, template.version, None)]
     for number, (item, mark) in enumerate(marks.items(), 2):

@@ -44,10 +44,20 @@ def record() -> RunRecord:
     report = EvidenceRecord(
         kind="file", label="report", sha256=hashlib.sha256(FILE).hexdigest(), size=len(FILE), file="../../r.PDF", **left
     )
+    line = record.lines[0]
+    bound = {
+        "run": 12,
+        "role": "qa_lead",
+        "version": record.template.version,
+        "summary": {field.id: field.value for field in record.fields},
+        "items": {line.id: {"state": "done", "by": line.by, "reason": HOSTILE}},
+    }
+    text = orjson.dumps(bound).decode()
     signed = SignatureRecord(
-        role="qa_lead", by="mei@nexafx.com", name="Mei Tanaka", meaning="verified", at=AT, digest="a" * 64
-    )
-    void = signed.model_copy(update={"role": "developer", "on_behalf_of": "Dan", "void": "a line was reopened"})
+        role="qa_lead", by="mei@nexafx.com", name="Mei Tanaka", meaning="verified", at=AT, signed=text,
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+    )  # fmt: skip
+    void = signed.model_copy(update={"on_behalf_of": "Dan", "void": "a line was reopened"})
     return record.model_copy(update={"evidence": (note, report), "signatures": (signed, void)})
 
 
@@ -81,12 +91,13 @@ def test_csv_has_a_row_for_each_line_and_no_cell_is_a_formula(record: RunRecord)
     signatures = [
         (row["name"], row["meaning"], row["state"], row["digest"]) for row in rows if row["row"] == "signature"
     ]
-    assert signatures == [("Mei Tanaka", "verified", "signed", "a" * 64), ("Mei Tanaka", "verified", "void", "a" * 64)]
+    digest = record.signatures[0].digest
+    assert signatures == [("Mei Tanaka", "verified", "signed", digest), ("Mei Tanaka", "verified", "void", digest)]
 
 
 def test_markdown_shows_printed_name_time_meaning_and_what_is_void(record: RunRecord) -> None:
     shown = run_markdown(record)
-    assert f"- Mei Tanaka, qa_lead: verified, 2026-11-25 08:30:00 UTC, digest `{'a' * 64}`" in shown
+    assert f"- Mei Tanaka, qa_lead: verified, 2026-11-25 08:30:00 UTC, digest `{record.signatures[0].digest}`" in shown
     assert (
         "Mei Tanaka on behalf of Dan, developer: verified, 2026-11-25 08:30:00 UTC (VOID: a line was reopened)" in shown
     )
@@ -340,3 +351,29 @@ def test_a_comment_of_a_run_is_that_of_its_history(record: RunRecord) -> None:
     said = CommentRecord(item=None, at=AT, by="a", name="A", text="x")
     with pytest.raises(DoesNotFit, match="comments"):
         verify_record(record.model_copy(update={"comments": (said,)}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"digest": "b" * 64}, "is on something else than its digest says"),
+        ({"signed": None}, "lacks what was signed"),
+        ({"role": "developer"}, "is on another run, or for another role"),
+        ({"signed": "[]", "digest": hashlib.sha256(b"[]").hexdigest()}, "is on what is no record of a run"),
+    ],
+)
+def test_a_signature_that_is_not_on_this_run_as_it_stands_is_named(
+    record: RunRecord, changed: dict[str, object], said: str
+) -> None:
+    verify_record(record)
+    first = record.signatures[0].model_copy(update=changed)
+    with pytest.raises(DoesNotFit, match=said):
+        verify_record(record.model_copy(update={"signatures": (first,)}))
+
+
+def test_a_signature_does_not_stand_for_a_line_that_was_changed_after_it(record: RunRecord) -> None:
+    first = record.signatures[0]
+    text = (first.signed or "").replace('"done"', '"na"')
+    other = first.model_copy(update={"signed": text, "digest": hashlib.sha256(text.encode()).hexdigest()})
+    with pytest.raises(DoesNotFit, match="is on another state of code-review/service"):
+        verify_record(record.model_copy(update={"signatures": (other,)}))
