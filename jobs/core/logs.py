@@ -53,8 +53,9 @@ def redact(value: str) -> str:
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """What the settings hold that nobody may read, the longest first: passwords, and what an address may carry."""
-    found = {settings.db_password.get_secret_value(), settings.webhook_secret.get_secret_value()}
-    for url in (*settings.horizon_urls, settings.webhook_url or ""):
+    held = (settings.db_password, settings.webhook_secret, settings.forge_token)
+    found = {secret.get_secret_value() for secret in held}
+    for url in (*settings.horizon_urls, *filter(None, (settings.webhook_url, settings.app_url, settings.staging_url))):
         parts = urlsplit(url)
         found |= {parts.password or "", parts.username or "", *(value for _, value in parse_qsl(parts.query))}
         # Some providers put the key into the path; a part without a digit is a word.

@@ -16,7 +16,16 @@ from urllib.parse import urlsplit
 
 import orjson
 from platformdirs import user_data_path
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -28,6 +37,8 @@ PASSPHRASES = {
 }
 DEMO_DATABASE = "nexaops_demo"
 _WHSEC = "accepted is whsec_ followed by the base64 of 24 to 64 random bytes, as `openssl rand -base64 32` prints them"
+
+_COMMANDS = 'accepted is JSON like {"lint": {"argv": ["npm", "run", "lint"], "cwd": "/srv/app", "timeout_s": 600}}'
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -55,6 +66,18 @@ class _FileSource(PydanticBaseSettingsSource):
 def _setting(name: str, default: Any, description: str, **limits: Any) -> Any:
     """A field read from the environment variable `name`."""
     return Field(default, validation_alias=name, description=description, **limits)
+
+
+class Command(BaseModel):
+    """One command that checks may run: no shell reads it, and its time is limited."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    argv: tuple[str, ...] = Field(min_length=1, description="the program and its arguments")
+    cwd: Path | None = Field(None, description="where it runs; NEXAOPS_REPOSITORY if left out")
+    timeout_s: float = Field(600, gt=0, le=7200, description="seconds until it is killed with all that it started")
+    junit: str | None = Field(None, description="the report of its tests in JUnit's XML, seen from `cwd`")
+    artifact: str | None = Field(None, description="what it builds, a file or a pattern, seen from `cwd`")
 
 
 class Settings(BaseSettings):
@@ -139,6 +162,26 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr = _setting(
         "NEXAOPS_WEBHOOK_SECRET", SecretStr(""), "what events are signed with: whsec_ and the base64 of 24 to 64 bytes"
     )
+    app_url: str | None = _setting("NEXAOPS_APP_URL", None, "the deployed application, for the checks of checklists")
+    staging_url: str | None = _setting("NEXAOPS_STAGING_URL", None, "its staging environment, for the same")
+    app_log: Path | None = _setting(
+        "NEXAOPS_APP_LOG", None, "the deployed application's log on this host, one JSON object a line"
+    )
+    repository: Path | None = _setting(
+        "NEXAOPS_REPOSITORY", None, "a git clone of the application, with its documents, on this host"
+    )
+    forge_url: str | None = _setting(
+        "NEXAOPS_FORGE_URL", None, "its repository at GitHub's API, such as https://api.github.com/repos/OWNER/NAME"
+    )
+    forge_token: SecretStr = _setting(
+        "NEXAOPS_FORGE_TOKEN", SecretStr(""), "a token that may read it: contents, pull requests, checks"
+    )
+    status_page_url: str = _setting(
+        "NEXAOPS_STATUS_PAGE_URL", "https://status.stellar.org", "the status page of the Stellar network"
+    )
+    commands: Annotated[dict[str, Command], NoDecode] = _setting(
+        "NEXAOPS_COMMANDS", {}, 'the only commands that checks may run, as JSON: {"lint": {"argv": ["npm", "run", "lint"]}}'
+    )
     log_format: Literal["auto", "human", "json"] = _setting(
         "NEXAOPS_LOG_FORMAT", "auto", "human, json, or auto: human on a terminal"
     )
@@ -175,10 +218,29 @@ class Settings(BaseSettings):
             raise ValueError("accepted is one address like https://rpc.example.org")
         return value
 
+    @field_validator("app_url", "staging_url", "forge_url", "status_page_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("accepted is an address like https://app.example.org")
+        return value
+
     @field_validator("dashboard_hosts", mode="before")
     @classmethod
     def _split_hosts(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("commands", mode="before")
+    @classmethod
+    def _read_commands(cls, value: Any) -> Any:
+        try:
+            named = orjson.loads(value) if isinstance(value, str) else value
+        except orjson.JSONDecodeError as error:
+            raise ValueError(_COMMANDS) from error
+        if not isinstance(named, dict) or not all(isinstance(body, dict | Command) for body in named.values()):
+            raise ValueError(_COMMANDS)
+        return named
 
     @field_validator("webhook_url")
     @classmethod
