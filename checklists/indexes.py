@@ -68,9 +68,7 @@ def lacking(wanted: Iterable[Wanted], found: Sequence[Found]) -> list[Lack]:
 def read_indexes(conn: Connection, tables: Iterable[str]) -> list[Found]:
     """The indexes of the application's tables, by name."""
     rows = conn.execute(_INDEXES, {"tables": sorted(set(tables))})
-    return [
-        Found(row.table_name, _plain(row.columns), row.name, row.valid, row.building, row.whole) for row in rows
-    ]
+    return [Found(row.table_name, _plain(row.columns), row.name, row.valid, row.building, row.whole) for row in rows]
 
 
 def create_statement(conn: Connection, wanted: Wanted, taken: Iterable[str] = ()) -> str:

@@ -102,7 +102,9 @@ def indexes(context: CheckContext, params: IndexParams) -> CheckResult:
         names = [each.name for each in found]
         create = [index.create_statement(conn, lack.wanted, set(names) - set(lack.broken)) for lack in lacks]
         drop = [index.drop_statement(conn, name) for lack in lacks for name in lack.broken]
-    seen = [f"{each.name}: {each.table} ({', '.join(each.columns)}){'' if each.valid else ' INVALID'}" for each in found]
+    seen = [
+        f"{each.name}: {each.table} ({', '.join(each.columns)}){'' if each.valid else ' INVALID'}" for each in found
+    ]
     if not lacks:
         return passed(f"All {len(wanted)} indexes are there and valid.", found=seen)
     named = some([f"{lack.wanted.table} ({', '.join(lack.wanted.columns)})" for lack in lacks])
@@ -180,7 +182,9 @@ def schema(context: CheckContext, params: NoParams) -> CheckResult:
                 wrong.append(f"{table}.{column} is {have}, not {wanted}")
     return judged(
         not wrong,
-        f"{some(wrong)}." if wrong else f"All {sum(map(len, APPLICATION.values()))} columns are there, of the right type.",
+        f"{some(wrong)}."
+        if wrong
+        else f"All {sum(map(len, APPLICATION.values()))} columns are there, of the right type.",
         "Bring the application's tables and this version together: migrate the one that is behind.",
         differences=wrong,
     )

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ProgrammingError
 from checklists.checks.database import NoParams
 from checklists.checks.model import CheckContext, CheckParams, CheckResult, Unable, check, failed, judged, unable
 from checklists.checks.reach import age, plural, reading, size, some
-from checklists.schema import Duration
+from checklists.grammar import Duration
 from jobs.core.logs import redact
 
 _GROWING = {
@@ -196,7 +196,9 @@ def vacuum(context: CheckContext, params: VacuumParams) -> CheckResult:
         if late
         else f"Every large table was vacuumed and analysed within {age(params.within)}.",
         f"Run VACUUM (ANALYZE) {', '.join(late[:5])}." if late else "",
-        tables=[f"{row.name}: {row.live:,} live, {row.dead:,} dead, vacuumed {_day(row.vacuumed)}" for row in rows[:20]],
+        tables=[
+            f"{row.name}: {row.live:,} live, {row.dead:,} dead, vacuumed {_day(row.vacuumed)}" for row in rows[:20]
+        ],
     )
 
 

@@ -21,7 +21,7 @@ from jobs.core.db import Database
 from jobs.core.errors import NexaError, UsageError
 from jobs.core.settings import Settings
 
-JSON: TypeAlias = "str | int | float | bool | None | Sequence[JSON] | Mapping[str, JSON]"
+JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
 P = TypeVar("P", bound="CheckParams")
 USUAL_TIMEOUT_S = 60.0
 

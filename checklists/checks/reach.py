@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
 from sqlalchemy import Connection, text
 
-from checklists.checks.model import JSON, CheckContext, Unable
+from checklists.checks.model import CheckContext, Unable
 from jobs.horizon.servers import label_of
 
 QUERY_S = 20.0
@@ -33,16 +34,15 @@ class Reply:
     body: bytes
     latency_ms: float
 
-    def json(self) -> JSON:
-        """The body as JSON; Unable if it is none."""
+    def json(self) -> Any:
+        """The body as JSON, of whatever shape; Unable if it is none."""
         try:
-            document: JSON = orjson.loads(self.body)
+            return orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
             raise Unable(
                 f"{self.server} answered {self.status} with something that is not JSON.",
                 "Check that the configured address is the right one.",
             ) from error
-        return document
 
 
 class NoAnswer(Unable):

@@ -64,6 +64,8 @@ def run_check(
             unable(str(error), "Correct the check in the definition, then start a new run."), context.settings
         )
     limit = spec.timeout_s if timeout_s is None else timeout_s
+    if context.deadline is not None:
+        limit = max(0.1, min(limit, context.deadline - time.monotonic()))  # a part of another check
     found: list[CheckResult] = []
     context = replace(context, deadline=time.monotonic() + limit)
     # Left behind when it hangs: its statements, requests and commands end by the same deadline.

@@ -76,10 +76,12 @@ def disk(context: CheckContext, params: DiskParams) -> CheckResult:
         for path, use in seen.items()
         if 100 - use.percent < params.least_percent or use.free < params.least_gib * 2**30
     ]
-    words = {path: f"{size(use.free)} of {size(use.total)} free ({100 - use.percent:.0f} %)" for path, use in seen.items()}
-    path = full[0] if full else next(iter(words))
+    words = {
+        path: f"{size(use.free)} of {size(use.total)} free ({100 - use.percent:.0f} %)" for path, use in seen.items()
+    }
+    worst = full[0] if full else next(iter(words))
     return judged(
-        not full, f"{words[path]} at {path}.", f"Delete what may go, or provide more room. {_HERE}", disks=words
+        not full, f"{words[worst]} at {worst}.", f"Delete what may go, or provide more room. {_HERE}", disks=words
     )
 
 

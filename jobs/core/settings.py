@@ -180,7 +180,9 @@ class Settings(BaseSettings):
         "NEXAOPS_STATUS_PAGE_URL", "https://status.stellar.org", "the status page of the Stellar network"
     )
     commands: Annotated[dict[str, Command], NoDecode] = _setting(
-        "NEXAOPS_COMMANDS", {}, 'the only commands that checks may run, as JSON: {"lint": {"argv": ["npm", "run", "lint"]}}'
+        "NEXAOPS_COMMANDS",
+        {},
+        'the only commands that checks may run, as JSON: {"lint": {"argv": ["npm", "run", "lint"]}}',
     )
     log_format: Literal["auto", "human", "json"] = _setting(
         "NEXAOPS_LOG_FORMAT", "auto", "human, json, or auto: human on a terminal"

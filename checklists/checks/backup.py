@@ -1,0 +1,89 @@
+"""Backups and archives as files: `NAME.dump` in NEXAOPS_HOME/backups, `NAME` in NEXAOPS_HOME/archives.
+
+Beside each stands `NAME.sha256` with the checksum, as `sha256sum` writes it. A file without one, or with another, proves
+nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pydantic import Field
+
+from checklists.checks.model import CheckContext, CheckParams, CheckResult, Unable, check, failed, passed
+from checklists.checks.reach import age, size
+from checklists.grammar import Duration
+
+
+class LatestParams(CheckParams):
+    """How old and how small a backup may be."""
+
+    within: Duration = Field(timedelta(hours=24), description="made within")
+    least_kib: int = Field(1, ge=1, description="KiB at least")
+
+
+@check("backup.latest", title="There is a fresh, whole backup", params=LatestParams, timeout_s=900)
+def latest(context: CheckContext, params: LatestParams) -> CheckResult:
+    """The newest backup: its age, its size, and its checksum counted again."""
+    folder = context.settings.home / "backups"
+    newest = _newest(folder, "*.dump")
+    if newest is None:
+        return failed(f"There is no backup in {folder}.", "Make one before going on.")
+    return _judge(newest, context, params.least_kib * 1024, context.now - params.within, f"within {age(params.within)}")
+
+
+class ArchiveParams(CheckParams):
+    """Which archive."""
+
+    pattern: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._*-]*$", max_length=100, description="its name, with *")
+    within: Duration | None = Field(None, description="made within; empty: since this checklist's run began")
+
+
+@check("backup.archive", title="The archive exists and is whole", params=ArchiveParams, timeout_s=900)
+def archive(context: CheckContext, params: ArchiveParams) -> CheckResult:
+    """The newest file of that name, and its checksum counted again."""
+    folder = context.settings.home / "archives"
+    newest = _newest(folder, params.pattern)
+    if newest is None:
+        return failed(
+            f"There is no {params.pattern} in {folder}.",
+            "Put it there with its checksum: sha256sum FILE > FILE.sha256.",
+        )
+    since = context.started_at if params.within is None else context.now - params.within
+    return _judge(newest, context, 1, since, f"since {since:%Y-%m-%d %H:%M} UTC")
+
+
+def _newest(folder: Path, pattern: str) -> Path | None:
+    found = [file for file in folder.glob(pattern) if file.is_file() and file.suffix != ".sha256"]
+    return max(found, key=lambda file: file.stat().st_mtime, default=None)
+
+
+def _judge(file: Path, context: CheckContext, least: int, since: datetime, when: str) -> CheckResult:
+    stat = file.stat()
+    made = datetime.fromtimestamp(stat.st_mtime, UTC)
+    seen = f"{file.name} of {made:%Y-%m-%d %H:%M} UTC, {size(stat.st_size)}"
+    if stat.st_size < least:
+        return failed(f"{seen}: too small to be whole.", "Make another one, and see why this one is not whole.")
+    if made > context.now + timedelta(minutes=5):
+        return failed(f"{seen}: its time lies in the future.", "Set the clock of the host that wrote it right.")
+    if made < since:
+        return failed(f"{seen}: the newest is not made {when}.", "Make a new one.")
+    try:
+        written = file.with_name(f"{file.name}.sha256").read_text(encoding="ascii", errors="replace")
+    except OSError as error:
+        raise Unable(
+            f"{seen}: its checksum cannot be read.", f"Write {file.name}.sha256 when the file is made."
+        ) from error
+    expected = re.match(r"[0-9a-fA-F]{64}\b", written)
+    if expected is None:
+        raise Unable(f"{seen}: {file.name}.sha256 holds no checksum.", "Write it as `sha256sum` does.")
+    with file.open("rb") as stream:
+        counted = hashlib.file_digest(stream, "sha256").hexdigest()
+    if counted != expected[0].lower():
+        return failed(
+            f"{seen}: its checksum is not the one beside it.", "Do not use it: make another one.", sha256=counted
+        )
+    return passed(f"{seen}, with the right checksum.", file=file.name, bytes=stat.st_size, sha256=counted)
