@@ -10,9 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from checklists.actions import describe
+from checklists.checks.registry import find_check
 from checklists.load import Fault, Place, Source, definition_files, read_all
 from checklists.schema import Item, Phase
-from jobs.core.errors import UsageError
+from jobs.core.errors import NexaError, UsageError
+from jobs.core.jobs import load_jobs
 from jobs.core.permissions import Right, Role, allowed
 
 # Working memory holds about this many; a longer list needs a place to stop and look up.
@@ -39,10 +42,33 @@ def lint(paths: Iterable[Path]) -> Report:
     warnings: list[Fault] = []
     for found in read_all(files):
         if isinstance(found, Source):
+            errors += _unknown(found)
             warnings += _warnings(found)
         else:
             errors += found.faults
     return Report(len(files), tuple(sorted(errors)), tuple(sorted(warnings)))
+
+
+def _unknown(source: Source) -> Iterator[Fault]:
+    """Checks and actions that there are not, and parameters that they do not accept."""
+    jobs = load_jobs()
+    for index, phase in enumerate(source.template.phases):
+        for place, item, _ in _actions(phase, ("phases", index)):
+            try:
+                if item.check is not None:
+                    find_check(item.check.use).read(item.check.with_)
+            except NexaError as error:
+                yield Fault(source.file, source.line((*place, "check")), _what(error), "correct the check")
+            try:
+                if item.action is not None:
+                    describe(item.action, jobs)
+            except NexaError as error:
+                yield Fault(source.file, source.line((*place, "action")), _what(error), "correct the action")
+
+
+def _what(error: NexaError) -> str:
+    text = str(error).rstrip(".")
+    return text[:1].lower() + text[1:]
 
 
 def _warnings(source: Source) -> Iterator[Fault]:

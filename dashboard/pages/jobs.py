@@ -58,6 +58,8 @@ def _standing(name: str, facts: Facts, bars: Sequence[Bar]) -> Said:
     if name not in JOBS:
         return Said("warn", "unknown to this version", join("it has a schedule, but no installed package brings it"))
     job = next((item for item in facts.jobs if item.name == name), None)
+    if JOBS[name].schedule is None and job is None:
+        return Said("wait", "runs when asked", join())
     needs = JOBS[name].needs
     if needs is not None and job is not None and not job.enabled:
         return Said("wait", "not set up", join(f"it needs {variables(Settings.model_fields[needs])[0]}"))
@@ -87,15 +89,15 @@ def _row(name: str, schedule: Schedule | None, said: Said, bars: Sequence[Bar]) 
             tag("div", job.does if job else "", class_="nx-note"),
         ),
         tag("div", said.markup, busy_of(bars)),
-        tag("div", *_when(schedule)),
+        tag("div", *_when(schedule, asked=job is not None and job.schedule is None)),
         tag("div", strip(bars, f"Last runs of {name}"), tag("div", _last(bars), class_="nx-note nx-last")),
         class_="nx-jobrow",
     )
 
 
-def _when(schedule: Schedule | None) -> tuple[object, ...]:
+def _when(schedule: Schedule | None, *, asked: bool) -> tuple[object, ...]:
     if schedule is None:
-        return (tag("div", "no schedule yet"),)
+        return (tag("div", "whenever somebody runs it" if asked else "no schedule yet"),)
     due = next(iter(next_fires(schedule, now(), 1)), None)
     if due is None:
         coming: object = "no next run until it is resumed" if schedule.enabled else "no next run while it is off"

@@ -90,7 +90,8 @@ class Job:
     name: str
     title: str
     does: str
-    schedule: Cron | Every
+    schedule: Cron | Every | None
+    """None: it runs only when somebody asks for it."""
     timeout_s: int
     retries: int
     flag: Flag | None
@@ -108,7 +109,7 @@ def job(
     name: str,
     title: str,
     does: str,
-    schedule: Cron | Every,
+    schedule: Cron | Every | None,
     timeout_s: int,
     params: type[P],
     retries: int = 0,
@@ -117,7 +118,7 @@ def job(
 ) -> Callable[[Callable[[Run, P], None]], Callable[[Run, P], None]]:
     """Registers a function as a job; `retries` follow a failure or a lost worker, `flag` switches the job off.
 
-    `needs` names the field of `Settings` that has to be set for its schedule to be on.
+    Without a `schedule` it runs only when somebody asks for it. `needs` names the field of `Settings` that has to be set for its schedule to be on.
     """
 
     def register(function: Callable[[Run, P], None]) -> Callable[[Run, P], None]:

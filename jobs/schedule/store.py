@@ -43,12 +43,14 @@ def find_schedule(conn: Connection, name: str) -> Schedule:
 
 
 def seed_schedules(conn: Connection, jobs: Mapping[str, Job]) -> list[str]:
-    """Adds a schedule for every job that has none yet, and returns their names; what people edited stays.
+    """Adds a schedule for every job that wants one and has none yet, and returns their names; what people edited stays.
 
     One whose job needs a setting begins switched off: see `follow_settings`.
     """
     added = []
     for job in jobs.values():
+        if job.schedule is None:
+            continue
         cron = isinstance(job.schedule, Cron)
         kind = "cron" if cron else "interval"
         expression = job.schedule.expression if isinstance(job.schedule, Cron) else str(job.schedule.seconds)

@@ -30,7 +30,14 @@ REQUIRED: Mapping[str, Mapping[str, object]] = {
     "settings.present": {"names": ["DB_HOST"]},
 }
 # They look at the host or the settings themselves, which are always there.
-ALWAYS_SEEN = {"resources.cpu", "resources.memory", "resources.disk", "resources.disk_io", "settings.secrets", "logs.canary"}
+ALWAYS_SEEN = {
+    "resources.cpu",
+    "resources.memory",
+    "resources.disk",
+    "resources.disk_io",
+    "settings.secrets",
+    "logs.canary",
+}
 # On a database that was migrated and has never been used, these have something to look at.
 SEEN_WHEN_NEW = ALWAYS_SEEN | {
     "database.connection", "database.growth", "database.indexes", "database.migrations", "database.privileges", "database.schema",
