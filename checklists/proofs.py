@@ -22,12 +22,12 @@ from checklists.evidence import list_evidence
 from checklists.grammar import Check, EvidenceKind
 from checklists.history import keep
 from checklists.lines import TrackedItem
-from checklists.proving import may_tick, to_prove, why_not_proven
+from checklists.proving import may_tick, why_not_proven
 from checklists.reads import ChecklistRun, RunState, load_run
 from checklists.store import line_of, open_run, tick_proven
 from checklists.tracker import Refused
 from jobs.core.db import Database, jsonb
-from jobs.core.errors import NexaError, NotFound
+from jobs.core.errors import NexaError
 from jobs.core.people import Person
 from jobs.core.permissions import Right, Role, require
 from jobs.core.settings import Settings
@@ -82,34 +82,13 @@ def prove(db: Database, settings: Settings, run_id: int, item_id: str, actor: Pe
         return _keep(conn, open_run(conn, run_id), line, check, result, actor, origin)
 
 
-def prove_phase(
-    db: Database,
-    settings: Settings,
-    run_id: int,
-    phase_id: str,
-    actor: Person,
-    *,
-    origin: str,
-    stale_only: bool = False,
-) -> Iterator[Proof]:
-    """Runs the checks of a phase, a few at a time, and hands each result on as it comes.
-
-    Raises NotFound and Forbidden; what is refused for one line is that line's own result.
-    """
-    require(actor, Right.TICK)
-    with db.read() as conn:
-        run = load_run(conn, run_id)
-    phase = next((phase for phase in run.phases if phase.definition.id == phase_id), None)
-    if phase is None:
-        raise NotFound(f"There is no phase {phase_id!r} in run {run_id}: open the run again.")
-    wanted = [(run_id, line) for line in to_prove(phase, run.read_at, stale_only=stale_only)]
-    return prove_all(db, settings, wanted, actor, origin=origin)
-
-
 def prove_all(
     db: Database, settings: Settings, wanted: Iterable[tuple[int, TrackedItem]], actor: Person, *, origin: str
 ) -> Iterator[Proof]:
-    """Runs the checks of these lines, each with its run's id, a few at a time."""
+    """Runs the checks of these lines, each with its run's id, a few at a time; hands each result on as it comes.
+
+    What is refused for one line is that line's own result. Which lines: `proving.to_prove` of a phase.
+    """
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="prove") as pool:
         under_way = [pool.submit(_prove_one, db, settings, run, line, actor, origin) for run, line in wanted]
         try:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
 import streamlit as st
 from sqlalchemy import Connection, text
 
+from checklists.evidence import Evidence, list_evidence
 from checklists.load import BrokenTemplate, definition_files, load_templates
+from checklists.mentions import Mention, unseen
 from checklists.reads import ChecklistRun, Event, RunState, RunSummary, list_events, list_runs, load_run
 from checklists.schema import Template
 from dashboard.desk import desk
 from dashboard.queries import cached
-from jobs.core.people import list_people
+from jobs.core.people import Person, list_people
 
 PAGE = 20
 """Rows of a list before its pager leads on."""
@@ -70,10 +73,53 @@ def events(
     return tuple(list_events(conn, run_id, item_id=item_id, before_id=before_id, limit=PAGE + 1))
 
 
+@cached(ttl=1)
+def evidence(conn: Connection, run_id: int) -> tuple[Evidence, ...]:
+    """What was left in a run, the oldest first, without the contents of files."""
+    return tuple(list_evidence(conn, run_id))
+
+
+@cached(ttl=2)
+def mentions(conn: Connection, email: str) -> tuple[Mention, ...]:
+    """What names this person and was not seen by them yet, the newest first."""
+    return tuple(unseen(conn, email, limit=PAGE))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the last run of a line's check saw: JSON to read, its hash, by whom, and until when it counts."""
+
+    output: str
+    sha256: str
+    by: str
+    expires_at: datetime
+
+
+@cached(ttl=1)
+def check_output(conn: Connection, run_id: int, item_id: str) -> Seen | None:
+    """The output behind the last result of a line's check."""
+    row = conn.execute(
+        text(
+            "SELECT c.output, c.sha256, c.expires_at, coalesce(p.name, c.ran_by) AS by FROM ops.checklist_checks c"
+            " LEFT JOIN ops.people p ON p.email = c.ran_by WHERE c.run_id = :run_id AND c.item_id = :item_id"
+            " ORDER BY c.id DESC LIMIT 1"
+        ),
+        {"run_id": run_id, "item_id": item_id},
+    ).one_or_none()
+    if row is None:
+        return None
+    return Seen(json.dumps(row.output, indent=2, ensure_ascii=False), row.sha256, row.by, row.expires_at)
+
+
 @cached(ttl=10)
-def accounts(conn: Connection) -> tuple[tuple[str, str], ...]:
+def people(conn: Connection) -> tuple[Person, ...]:
+    """Everybody whose account is open."""
+    return tuple(person for person in list_people(conn) if person.disabled_at is None)
+
+
+def accounts() -> tuple[tuple[str, str], ...]:
     """E-mail and name of everybody whose account is open: whom a field of a summary can name."""
-    return tuple((person.email, person.name) for person in list_people(conn) if person.disabled_at is None)
+    return tuple((person.email, person.name) for person in people())
 
 
 def templates() -> tuple[Template | BrokenTemplate, ...]:

@@ -15,7 +15,8 @@ from sqlalchemy import text
 from checklists.checks import registry
 from checklists.checks.model import REGISTRY, CheckContext, CheckParams, CheckResult, check, failed, passed
 from checklists.lines import Standing, State, TrackedItem, leaves
-from checklists.proofs import canonical, prove, prove_phase
+from checklists.proofs import canonical, prove, prove_all
+from checklists.proving import to_prove
 from checklists.reads import RunState, list_events, load_run
 from checklists.schema import Template
 from checklists.store import close_run, start_run, untick
@@ -142,7 +143,10 @@ def test_two_people_with_the_same_check_leave_two_results_and_one_tick(case: Cas
 
 
 def test_all_checks_of_a_phase_come_one_by_one_and_a_closed_run_takes_none(case: Case) -> None:
-    found = list(prove_phase(case.db, case.settings, case.run_id, "all", case.ana, **HERE))
+    with case.db.read() as conn:
+        run = load_run(conn, case.run_id)
+    wanted = [(run.id, line) for line in to_prove(run.phases[0], run.read_at)]
+    found = list(prove_all(case.db, case.settings, wanted, case.ana, **HERE))
     assert {proof.item_id for proof in found} == {"all/say", "all/then"}
     with case.db.begin() as conn:
         close_run(conn, case.run_id, case.ana, outcome=RunState.ABANDONED, reason="over", origin="test")
