@@ -34,6 +34,8 @@ from jobs.core.settings import Settings
 
 SYSTEM = Person(UUID(int=0), "system", "nexaops", frozenset({Role.ADMINISTRATOR}))
 """Who runs a check that nobody asked for; shown as what it is, never as a person."""
+PROVEN = "Its check passed."
+"""The reason of a tick that a check made; what it said stands beside."""
 PARALLEL = 4
 LONGEST_SUMMARY = 1000
 _SURE = 10**15
@@ -146,7 +148,7 @@ def _keep(
     line = line_of(run, seen.id)
     if may_tick(line, result.verdict, seen.mark.version, by_itself=actor.id == SYSTEM.id):
         try:
-            tick_proven(conn, run, line, actor, f"Its check passed: {summary}", origin)
+            tick_proven(conn, run, line, actor, PROVEN, origin)
             ticked = True
         except NexaError as error:  # not its turn, not theirs, or somebody was faster: nothing was written
             held_back = str(error)

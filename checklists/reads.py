@@ -30,6 +30,7 @@ class ChecklistRun:
     `fields` has the summary by field id, in the definition's order; `*_by` and `lead` (who has it now) are e-mails (or
     `cli:<user>`), `starter`, `closer` and `leader` the names to show. `read_at` is the database's clock. `parent` is the
     run and the decision that started this one, `children` the runs that this one's decisions started, by item.
+    `last_event` is the number of the last thing that happened in it, 0 for none: while it stays, nothing has changed.
     """
 
     id: int
@@ -53,6 +54,7 @@ class ChecklistRun:
     parent: tuple[int, str] | None
     children: Mapping[str, int]
     signed: frozenset[Role]
+    last_event: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,9 @@ def load_run(conn: Connection, run_id: int) -> ChecklistRun:
         text(
             "SELECT r.*, clock_timestamp() AS read_at, coalesce(s.name, r.started_by) AS starter,"
             " coalesce(c.name, r.closed_by) AS closer, coalesce(r.lead, r.started_by) AS led_by,"
-            " coalesce(l.name, r.lead, s.name, r.started_by) AS leader"
+            " coalesce(l.name, r.lead, s.name, r.started_by) AS leader,"
+            # Read before all else, so that whatever is missing below comes with a later number.
+            " (SELECT coalesce(max(id), 0) FROM ops.checklist_events WHERE run_id = r.id) AS last_event"
             " FROM ops.checklist_runs r LEFT JOIN ops.people s ON s.email = r.started_by"
             " LEFT JOIN ops.people c ON c.email = r.closed_by LEFT JOIN ops.people l ON l.email = r.lead"
             " WHERE r.id = :id"
@@ -136,6 +140,7 @@ def load_run(conn: Connection, run_id: int) -> ChecklistRun:
         parent=(row.parent_run, row.parent_item) if row.parent_run is not None else None,
         children={child.parent_item: child.id for child in children},
         signed=signed,
+        last_event=row.last_event,
     )
 
 

@@ -31,6 +31,15 @@ def run_now(run_id: int) -> ChecklistRun:
         return load_run(conn, run_id)
 
 
+@cached(ttl=1)
+def last_event(conn: Connection, run_id: int) -> int:
+    """The number of the last thing that happened in a run: whoever has seen it has seen everything."""
+    newest: int = conn.execute(
+        text("SELECT coalesce(max(id), 0) FROM ops.checklist_events WHERE run_id = :id"), {"id": run_id}
+    ).scalar_one()
+    return newest
+
+
 @dataclass(frozen=True, slots=True)
 class Touch:
     """The last thing that happened in a run: a name to show, and the event's kind."""

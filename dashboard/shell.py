@@ -62,9 +62,8 @@ def _shell_html() -> str:
     # Inline scripts only: those with a source stay.
     html = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
     styles = "".join(f'<link rel="stylesheet" href="/assets/{name}?v={_digest(name)}">' for name in STYLES)
-    ours = (
-        '<link rel="icon" href="/assets/icon-ok.svg" type="image/svg+xml">'
-        + "".join(f'<script src="/assets/{name}?v={_digest(name)}" defer></script>' for name in SCRIPTS)
+    ours = '<link rel="icon" href="/assets/icon-ok.svg" type="image/svg+xml">' + "".join(
+        f'<script src="/assets/{name}?v={_digest(name)}" defer></script>' for name in SCRIPTS
     )
     # Streamlit writes its styles into the head as it goes: ours come after them, and before anything is drawn.
     return html.replace("</head>", f"{ours}</head>").replace("<body>", f"<body>{styles}")

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from checklists.grammar import Effect
 from checklists.lines import CheckState, Standing, State, TrackedItem
+from checklists.proofs import PROVEN, SYSTEM
 from dashboard.components.checklist_view import View
 from dashboard.components.checklist_words import by_name, plain
 from dashboard.components.instants import instant
@@ -58,7 +59,9 @@ def who(item: TrackedItem) -> Html:
     if mark.verified_at is not None:
         parts += [" · verified by ", by_name(mark.verified_by, mark.verifier), " ",
                   instant(mark.verified_at, seconds=False)]  # fmt: skip
-    if mark.reason:
+    if mark.reason == PROVEN:
+        parts.append(" · by its check" if mark.by != SYSTEM.email else "")
+    elif mark.reason:
         parts.append(tag("q", mark.reason))
     return join(*parts)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
-from checklists.lines import TrackedItem, TrackedPhase
+from checklists.lines import TrackedItem, TrackedPhase, leaves
 from checklists.reads import ChecklistRun, RunState
 from checklists.schema import Mode
 from checklists.tracker import Command, Hand, why_not
@@ -65,6 +66,14 @@ class View:
         return url(
             "checklist", id=self.run.id, phase=self.phase.definition.id, item=opened, **self.sieve.address
         )  # fmt: skip
+
+
+def next_turn(run: ChecklistRun) -> datetime | None:
+    """When the clock alone changes what the page says: a wait ends, something falls due, a result grows too old."""
+    times = [run.due_at]
+    for line in leaves(run.phases):
+        times += [line.opens_at, line.due_at, line.mark.due_at, line.check.expires_at if line.check else None]
+    return min((at for at in times if at is not None and at > run.read_at), default=None)
 
 
 def slug(item_id: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from checklists.lines import Progress, TrackedPhase
+from checklists.proofs import SYSTEM
 from checklists.reads import ChecklistRun, Event, RunState
 from dashboard.components.instants import instant
 from dashboard.components.markup import Html, esc, join, tag
@@ -82,14 +83,14 @@ def standing(run: ChecklistRun) -> Html:
 
 def by_name(actor: str | None, name: str | None) -> str:
     """Who did it, as people say it; what a check did that nobody asked for is never a person's."""
-    return "its check, by itself" if actor == "system" else name or actor or "somebody"
+    return "its check, by itself" if actor == SYSTEM.email else name or actor or "somebody"
 
 
 def told(event: Event, labels: Mapping[str, Html]) -> Html:
     """One event as a line: when, who, what, and in their own words why; `labels` by item id."""
     about = labels.get(event.item_id or "")
     words = join(": ", tag("q", event.note)) if event.note else ""
-    name = "nexaops, by itself," if event.actor == "system" else event.name
+    name = "nexaops, by itself," if event.actor == SYSTEM.email else event.name
     return tag(
         "li",
         instant(event.at),

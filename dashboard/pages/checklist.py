@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import streamlit as st
 
@@ -22,11 +23,12 @@ from dashboard.components.checklist_lines import draw_lines, phase_words
 from dashboard.components.checklist_panel import comment_on
 from dashboard.components.checklist_people import mentions_of, names_to_offer, people_bar
 from dashboard.components.checklist_steps import blockers, onward, steps
-from dashboard.components.checklist_view import View
+from dashboard.components.checklist_view import View, next_turn
 from dashboard.components.checklist_words import bar, code_line, counted, happened, role_word, standing, told
 from dashboard.components.layout import empty, page_head, section
 from dashboard.components.markup import Html, esc, join, link, show, tag, url
 from dashboard.components.pager import before_id, pager
+from dashboard.components.times import now
 from dashboard.proving import under_way
 from jobs.core.errors import NotFound
 from jobs.core.people import Person
@@ -73,15 +75,25 @@ def chosen_phase(run: ChecklistRun, item_id: str | None) -> TrackedPhase:
 
 
 @guarded_fragment(run_every=PULSE, parallel=False)
-def work(run_id: int, phase_id: str, item_id: str | None, seen: tuple[RunState, bool]) -> None:
+def pulse(run_id: int, drawn: tuple[object, ...], turns: datetime | None) -> None:
+    """Draws the page again when it is not as it was `drawn`, by whomever, or when the clock `turns` something."""
+    if as_it_is(run_id, reads.last_event(run_id)) != drawn or (turns is not None and now() >= turns):
+        st.rerun()
+
+
+def as_it_is(run_id: int, last_event: int) -> tuple[object, ...]:
+    """What tells one state of the page from the next: what happened last, the checks under way, who named this person."""
+    return last_event, under_way(run_id), tuple(mention.event_id for mention in reads.mentions(person.email))
+
+
+@guarded_fragment(parallel=False)
+def work(run_id: int, phase_id: str, item_id: str | None) -> None:
     """Head, steps and the lines of one phase: all that a tick changes, redrawn together.
 
     What stands here keeps its place from look to look, whatever there is to say, so that nothing is taken away from
     under somebody's hands.
     """
     run = reads.run_now(run_id) if just_tried() else reads.run(run_id)
-    if (run.state, run.progress.complete) != seen:
-        st.rerun()  # what can be done with the run as a whole has changed, and stands outside
     phase = next(phase for phase in run.phases if phase.definition.id == phase_id)
     looking = signed_in()
     titles = {template.id: template.title for template in reads.templates() if isinstance(template, Template)}
@@ -144,7 +156,6 @@ def not_yours(run: ChecklistRun, phase: TrackedPhase) -> Html:
     return tag("p", f"These lines are for {' and '.join(roles)}; you can comment on them.", class_="nx-note")
 
 
-@guarded_fragment(run_every=PULSE, parallel=False)
 def history(run_id: int, before: int | None) -> None:
     """What happened in the whole run, the newest first."""
     run = reads.run(run_id)
@@ -175,9 +186,10 @@ def names_of(person: Person) -> dict[str, str]:
 
 
 run = chosen_run()
+drawn = as_it_is(run.id, run.last_event)
 item = st.query_params.get("item")
 phase = chosen_phase(run, item)
-work(run.id, phase.definition.id, item, (run.state, run.progress.complete))
+work(run.id, phase.definition.id, item)
 left, right = st.columns(2, gap="large")
 with left:
     about.summary(run, names_of(person), person)
@@ -196,3 +208,5 @@ show(
     tag("p", esc(f"Run {run.id} of {run.template.id}, version {run.template_version[:12]}; the definition's next review: "),
         about.review(run.template), ".", class_="nx-note nx-cl-foot")
 )  # fmt: skip
+if run.state is RunState.OPEN:
+    pulse(run.id, drawn, next_turn(run))
