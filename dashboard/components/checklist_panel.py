@@ -16,6 +16,7 @@ from checklists.tracker import LONGEST_NOTE, Command, may_change
 from dashboard import queries_checklists as reads
 from dashboard.actions import ORIGIN
 from dashboard.components.checklist_action import action_button
+from dashboard.components.checklist_acts import acts, has_acts
 from dashboard.components.checklist_commands import attempt, place_of
 from dashboard.components.checklist_evidence import evidence
 from dashboard.components.checklist_facts import choice_word
@@ -43,6 +44,8 @@ def panel(view: View, item: TrackedItem) -> None:
     evidence(view, item)
     # The forms come and go with the line's state only, so that what is half written stays while others tick.
     with st.container(key=f"nx-cl-forms-{view.run.id}-{item.mark.state.value}", horizontal=True, gap="small"):
+        if item.occurrence is not None and view.works and has_acts(item):
+            acts(view, item)
         if item.definition.action is not None:
             action_button(view, item)
         _forms(view, item)
