@@ -5,17 +5,24 @@ Everything goes through the same commands as a person's own clicks, so history, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from checklists.demo_list import REHEARSAL
+from checklists.evidence import add_link, add_text, withdraw
+from checklists.lines import leaves
 from checklists.load import find_template
-from checklists.reads import RunState, list_runs
-from checklists.store import close_run, comment, mark_na, start_run, tick, untick
+from checklists.proofs import prove_all
+from checklists.proving import to_prove
+from checklists.reads import RunState, list_runs, load_run
+from checklists.store import assign, close_run, comment, hand_over, mark_na, start_run, tick, untick
+from checklists.tracker import Command, Hand, wants_reason, why_not
 from jobs.core.db import Database
 from jobs.core.people import Person, add_person, list_people
 from jobs.core.permissions import Role
+from jobs.core.settings import load_settings
 
 ORIGIN = "demo"
 _PEOPLE = (
@@ -40,6 +47,7 @@ _TICKED = (
     ("daniel@nexafx.com", "documentation", ("overview", "variables", "rollback")),
     ("daniel@nexafx.com", "pre-deployment-checks", ("pushed", "review")),
 )
+_PROVEN = ("code-review", "database", "configuration")
 
 
 def seed(db: Database) -> None:
@@ -51,12 +59,12 @@ def seed(db: Database) -> None:
             add_person(conn, email, roles, actor="system", origin=ORIGIN, name=name)  # nobody signs in as them
         people = {person.email: person for person in list_people(conn)}
         _maintenance(conn, people["tomas@nexafx.com"])
-    # A transaction of its own: the database's clock stands still within one, and the runs differ in age.
-    with db.begin() as conn:
-        _deployment(conn, people)
+    # Transactions of their own: the database's clock stands still within one, and the runs differ in age.
+    _rehearsal(db, people)
+    _deployment(db, people)
 
 
-def _deployment(conn: Connection, people: dict[str, Person]) -> None:
+def _deployment(db: Database, people: dict[str, Person]) -> None:
     grace, mei, tomas = (people[f"{name}@nexafx.com"] for name in ("grace", "mei", "tomas"))
     fields = {
         "date": datetime.now(UTC).date().isoformat(),
@@ -64,29 +72,52 @@ def _deployment(conn: Connection, people: dict[str, Person]) -> None:
         "deployed_by": tomas.email,
         "notes": "Settles in batches of 500. Roll back with the list “Critical Issue” if balances move twice.",
     }
-    run_id = start_run(conn, find_template("deployment"), fields, grace, origin=ORIGIN)
-    for email, phase, items in _TICKED:
-        _tick_all(conn, run_id, people[email], [f"{phase}/{item}" for item in items])
-    mark_na(
-        conn,
-        run_id,
-        "stellar-network/real-transaction",
-        1,
-        tomas,
-        "The payout account is funded on Friday; the staging run covers it.",
-        origin=ORIGIN,
+    with db.begin() as conn:
+        run_id = start_run(
+            conn,
+            find_template("deployment"),
+            fields,
+            grace,
+            origin=ORIGIN,
+            due_at=datetime.now(UTC) + timedelta(days=3),
+        )
+    _prove(db, run_id, tomas, _PROVEN)
+    with db.begin() as conn:
+        for email, phase, items in _TICKED:
+            _tick_all(conn, run_id, people[email], [f"{phase}/{item}" for item in items])
+        _discuss(conn, run_id, grace, mei, tomas)
+
+
+def _discuss(conn: Connection, run_id: int, grace: Person, mei: Person, tomas: Person) -> None:
+    here = {"origin": ORIGIN}
+    why = "The payout account is funded on Friday; the staging run covers it."
+    mark_na(conn, run_id, "stellar-network/real-transaction", 1, tomas, why, **here)
+    said = "Horizon's 504 is covered; a wrong memo still is not. @tomas do you have one from production?"
+    comment(conn, run_id, "testing/error-scenarios", said, mei, **here)
+    assign(
+        conn, run_id, "testing/manual", grace, assignee=mei.email, due_at=datetime.now(UTC) + timedelta(hours=4), **here
     )
-    comment(
-        conn,
-        run_id,
-        "testing/error-scenarios",
-        "Horizon's 504 is covered; a wrong memo still is not.",
-        mei,
-        origin=ORIGIN,
+    add_link(
+        conn, run_id, "code-review/service", "pull request", "https://github.com/nexafx/backend/pull/412", mei, **here
     )
     reason = "The page went to last month's on-call number."
-    untick(conn, run_id, "monitoring/test-alerts", 2, tomas, origin=ORIGIN, note=reason)
-    comment(conn, run_id, None, "The window is 14:00 to 15:00 UTC. Support knows.", grace, origin=ORIGIN)
+    untick(conn, run_id, "monitoring/test-alerts", 2, tomas, note=reason, **here)
+    comment(conn, run_id, None, "The window is 14:00 to 15:00 UTC. Support knows.", grace, **here)
+    hand_over(conn, run_id, tomas.email, grace, "The tests are nearly through; watch Horizon's budget.", **here)
+
+
+def _rehearsal(db: Database, people: dict[str, Person]) -> None:
+    """Every kind of line in some state: proven, asked for, verified by nobody yet, not for this network."""
+    mei, tomas = people["mei@nexafx.com"], people["tomas@nexafx.com"]
+    here = {"origin": ORIGIN}
+    with db.begin() as conn:
+        run_id = start_run(conn, REHEARSAL, {"version": "2.4.0", "network": "TESTNET"}, tomas, origin=ORIGIN)
+    _prove(db, run_id, tomas, ("before",))
+    with db.begin() as conn:
+        tick(conn, run_id, "before/keys", 1, mei, origin=ORIGIN)
+        number = add_text(conn, run_id, "before/schema", "log", "17 migrations, the last is 0017", mei, **here)
+        withdraw(conn, run_id, number, mei, "That was the log of the other database.", **here)
+        comment(conn, run_id, "before/screenshot", "@grace the balances page is slow today", mei, **here)
 
 
 def _maintenance(conn: Connection, tomas: Person) -> None:
@@ -100,6 +131,21 @@ def _maintenance(conn: Connection, tomas: Person) -> None:
     comment(conn, under_way, lines[0], "64 % of the volume, 2 % more than last week.", tomas, origin=ORIGIN)
 
 
+def _prove(db: Database, run_id: int, person: Person, phases: Collection[str]) -> None:
+    """Runs the checks of these phases as the page does: some pass and tick, some fail, some cannot run here."""
+    with db.read() as conn:
+        run = load_run(conn, run_id)
+    lines = [line for phase in run.phases if phase.definition.id in phases for line in to_prove(phase, run.read_at)]
+    for _ in prove_all(db, load_settings(), [(run_id, line) for line in lines], person, origin=ORIGIN):
+        pass
+
+
 def _tick_all(conn: Connection, run_id: int, person: Person, items: Iterable[str]) -> None:
+    """Ticks those that are open and can be: where a check must pass and does not, nobody can."""
+    found = {line.id: (phase, line) for phase in load_run(conn, run_id).phases for line in leaves([phase])}
     for item_id in items:
-        tick(conn, run_id, item_id, 1, person, origin=ORIGIN)
+        phase, line = found[item_id]
+        hand = Hand(person.email, person.roles)
+        if why_not(phase, line, Command.TICK, hand) is None:
+            note = "The demo's machine has none: looked at by hand." if wants_reason(line, hand) else None
+            tick(conn, run_id, item_id, line.mark.version, person, origin=ORIGIN, note=note)

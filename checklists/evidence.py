@@ -28,6 +28,8 @@ from jobs.core.permissions import Actor, Right, require
 
 LARGEST_FILE = 10 * 1024 * 1024
 LARGEST_RUN = 200 * 1024 * 1024
+RUN = "run"
+"""The kind of a job's run, which no definition asks for: it comes of an item's button."""
 # Each with the bytes that it begins with; None: text that is UTF-8 throughout.
 _ACCEPTED: dict[str, tuple[str, bytes | None]] = {
     ".png": ("image/png", b"\x89PNG\r\n\x1a\n"),
@@ -47,6 +49,8 @@ _ACCEPTED: dict[str, tuple[str, bytes | None]] = {
     ".yaml": ("application/yaml", None),
     ".yml": ("application/yaml", None),
 }
+SUFFIXES = tuple(sorted(_ACCEPTED))
+"""The endings of the files that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,13 @@ def add_file(
     )  # fmt: skip
 
 
+def add_run(
+    conn: Connection, run_id: int, item_id: str, label: str, job_run: int, actor: Person, *, origin: str
+) -> int:
+    """Leaves a job's run on an item, by its number; returns the evidence's id."""
+    return _add(conn, run_id, item_id, RUN, label, actor, origin, body=str(job_run))
+
+
 def judge_file(name: str, content: bytes) -> str:
     """The media type of a file that can be kept; UsageError says why one cannot. Pure."""
     name = PurePath(name.replace("\\", "/")).name
@@ -115,7 +126,7 @@ def judge_file(name: str, content: bytes) -> str:
         )
     suffix = PurePath(name).suffix.lower()
     if suffix not in _ACCEPTED:
-        raise UsageError(f"{name} is of no kind that is kept here: use one of {', '.join(sorted(_ACCEPTED))}.")
+        raise UsageError(f"{name} is of no kind that is kept here: use one of {', '.join(SUFFIXES)}.")
     media_type, start = _ACCEPTED[suffix]
     genuine = content.startswith(start) if start is not None else _is_text(content)
     if suffix == ".webp":
@@ -183,7 +194,7 @@ def _add(
     conn: Connection,
     run_id: int,
     item_id: str,
-    kind: EvidenceKind,
+    kind: str,
     label: str,
     actor: Actor,
     origin: str,
@@ -214,7 +225,7 @@ def _add(
         {
             "run_id": run_id,
             "item_id": item_id,
-            "kind": kind.value,
+            "kind": str(kind),
             "label": label,
             "body": body,
             "name": name,
@@ -225,17 +236,17 @@ def _add(
             "actor": actor.email,
         },
     ).scalar_one()
-    new = {"evidence": evidence_id, "kind": kind.value, "label": label, "sha256": digest}
+    new = {"evidence": evidence_id, "kind": str(kind), "label": label, "sha256": digest}
     keep(conn, run_id, actor, "evidence", origin, item_id=item_id, new=new, note=name or body, became=label)
     void_broken(conn, run_id, actor, f"“{line.label}” got the evidence “{label}”", origin=origin)
     return evidence_id
 
 
-def _as_asked(line: TrackedItem, kind: EvidenceKind, label: str, body: str | None) -> None:
+def _as_asked(line: TrackedItem, kind: str, label: str, body: str | None) -> None:
     asked: EvidenceSpec | None = next((spec for spec in line.definition.evidence if spec.label == label), None)
     if asked is None:
         return
-    if asked.type is not kind:
+    if asked.type != kind:
         raise UsageError(f"“{line.label}” asks for a {asked.type} as {label}, this is a {kind}.")
     if asked.pattern is not None and re.fullmatch(asked.pattern, body or "") is None:
         raise UsageError(f"That is no {label}: it must look like {asked.pattern}")

@@ -46,6 +46,7 @@ class ChecklistRun:
     run and the decision that started this one, `children` the runs that this one's decisions started, by item.
     `signatures` are all there ever were; `signed` has the roles whose signature holds: nobody voided it, and the run is
     to the letter what was signed. `urgent` says why the run was expedited, its review falls due at `review_due_at`.
+    `last_event` is the number of the last thing that happened in it, 0 for none: while it stays, nothing has changed.
     """
 
     id: int
@@ -73,6 +74,7 @@ class ChecklistRun:
     urgent: str | None
     review_due_at: datetime | None
     retired: tuple[Retired, ...]
+    last_event: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,9 @@ def load_run(conn: Connection, run_id: int) -> ChecklistRun:
         text(
             "SELECT r.*, clock_timestamp() AS read_at, coalesce(s.name, r.started_by) AS starter,"
             " coalesce(c.name, r.closed_by) AS closer, coalesce(r.lead, r.started_by) AS led_by,"
-            " coalesce(l.name, r.lead, s.name, r.started_by) AS leader"
+            " coalesce(l.name, r.lead, s.name, r.started_by) AS leader,"
+            # Read before all else, so that whatever is missing below comes with a later number.
+            " (SELECT coalesce(max(id), 0) FROM ops.checklist_events WHERE run_id = r.id) AS last_event"
             " FROM ops.checklist_runs r LEFT JOIN ops.people s ON s.email = r.started_by"
             " LEFT JOIN ops.people c ON c.email = r.closed_by LEFT JOIN ops.people l ON l.email = r.lead"
             " WHERE r.id = :id"
@@ -181,6 +185,7 @@ def load_run(conn: Connection, run_id: int) -> ChecklistRun:
         urgent=row.urgent_reason,
         review_due_at=row.review_due_at,
         retired=retired,
+        last_event=row.last_event,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, text
 from checklists.delegation import Delegation, list_delegations
 from checklists.evidence import Evidence, list_evidence
 from checklists.load import BrokenTemplate, definition_files, load_templates
+from checklists.mentions import Mention, unseen
 from checklists.reads import ChecklistRun, Event, RunState, RunSummary, list_events, list_runs, load_run
 from checklists.schema import Template
 from dashboard.desk import desk
@@ -28,6 +30,15 @@ def run_now(run_id: int) -> ChecklistRun:
     """The same past the memory, for whoever just changed it: a read that began before their change may be in there."""
     with desk().db.read() as conn:
         return load_run(conn, run_id)
+
+
+@cached(ttl=1)
+def last_event(conn: Connection, run_id: int) -> int:
+    """The number of the last thing that happened in a run: whoever has seen it has seen everything."""
+    newest: int = conn.execute(
+        text("SELECT coalesce(max(id), 0) FROM ops.checklist_events WHERE run_id = :id"), {"id": run_id}
+    ).scalar_one()
+    return newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +83,53 @@ def events(
     return tuple(list_events(conn, run_id, item_id=item_id, before_id=before_id, limit=PAGE + 1))
 
 
-@cached(ttl=10)
-def accounts(conn: Connection) -> tuple[tuple[str, str], ...]:
-    """E-mail and name of everybody whose account is open: whom a field of a summary can name."""
-    return tuple((person.email, person.name) for person in list_people(conn) if person.disabled_at is None)
+@cached(ttl=1)
+def evidence(conn: Connection, run_id: int) -> tuple[Evidence, ...]:
+    """What was left in a run, the oldest first, without the contents of files."""
+    return tuple(list_evidence(conn, run_id))
+
+
+@cached(ttl=2)
+def mentions(conn: Connection, email: str) -> tuple[Mention, ...]:
+    """What names this person and was not seen by them yet, the newest first."""
+    return tuple(unseen(conn, email, limit=PAGE))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the last run of a line's check saw: JSON to read, its hash, by whom, and until when it counts."""
+
+    output: str
+    sha256: str
+    by: str
+    expires_at: datetime
+
+
+@cached(ttl=1)
+def check_output(conn: Connection, run_id: int, item_id: str) -> Seen | None:
+    """The output behind the last result of a line's check."""
+    row = conn.execute(
+        text(
+            "SELECT c.output, c.sha256, c.expires_at, coalesce(p.name, c.ran_by) AS by FROM ops.checklist_checks c"
+            " LEFT JOIN ops.people p ON p.email = c.ran_by WHERE c.run_id = :run_id AND c.item_id = :item_id"
+            " ORDER BY c.id DESC LIMIT 1"
+        ),
+        {"run_id": run_id, "item_id": item_id},
+    ).one_or_none()
+    if row is None:
+        return None
+    return Seen(json.dumps(row.output, indent=2, ensure_ascii=False), row.sha256, row.by, row.expires_at)
 
 
 @cached(ttl=10)
 def people(conn: Connection) -> tuple[Person, ...]:
-    """Everybody whose account is open, with their roles: who could sign."""
+    """Everybody whose account is open."""
     return tuple(person for person in list_people(conn) if person.disabled_at is None)
 
 
-@cached(ttl=1)
-def evidence(conn: Connection, run_id: int) -> tuple[Evidence, ...]:
-    """What was left in a run and still stands, the oldest first."""
-    return tuple(piece for piece in list_evidence(conn, run_id) if piece.withdrawn_at is None)
+def accounts() -> tuple[tuple[str, str], ...]:
+    """E-mail and name of everybody whose account is open: whom a field of a summary can name."""
+    return tuple((person.email, person.name) for person in people())
 
 
 @cached(ttl=1)

@@ -1,7 +1,7 @@
 """The HTML that Streamlit's application starts in, made ours, and the files beside it.
 
 Streamlit's own `index.html` carries its name, an inline script and pointers to an API for programs. Here it gets our
-title, icon, styles (so that nothing flashes unstyled) and one small script of our own, and the content security policy
+title, icon, styles (so that nothing flashes unstyled) and two small scripts of our own, and the content security policy
 needs no exception for it.
 """
 
@@ -18,8 +18,8 @@ from starlette.routing import Route
 from streamlit import file_util
 
 ASSETS = Path(__file__).parent / "assets"
-STYLES = ("desk.css", "engine.css", "money.css", "checklists.css", "release.css")
-STYLES = ("desk.css", "engine.css", "money.css", "checklists.css", "signing.css")
+STYLES = ("desk.css", "engine.css", "money.css", "checklists.css", "release.css", "signing.css")
+SCRIPTS = ("desk.js", "checklist.js")
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 _NOSCRIPT = "<noscript><p>This page needs JavaScript.</p></noscript>"
 
@@ -62,9 +62,8 @@ def _shell_html() -> str:
     # Inline scripts only: those with a source stay.
     html = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
     styles = "".join(f'<link rel="stylesheet" href="/assets/{name}?v={_digest(name)}">' for name in STYLES)
-    ours = (
-        '<link rel="icon" href="/assets/icon-ok.svg" type="image/svg+xml">'
-        f'<script src="/assets/desk.js?v={_digest("desk.js")}" defer></script>'
+    ours = '<link rel="icon" href="/assets/icon-ok.svg" type="image/svg+xml">' + "".join(
+        f'<script src="/assets/{name}?v={_digest(name)}" defer></script>' for name in SCRIPTS
     )
     # Streamlit writes its styles into the head as it goes: ours come after them, and before anything is drawn.
     return html.replace("</head>", f"{ours}</head>").replace("<body>", f"<body>{styles}")

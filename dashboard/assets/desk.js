@@ -1,5 +1,5 @@
 // Five small things that Streamlit has no word for. Nothing here decides or fetches data:
-// 1. links of ours change the page without a reload;  2. ages and clocks go on counting;
+// 1. links of ours change the page without a reload;  2. ages, clocks and waits go on counting;
 // 3. the tab's icon and title tell the worst state;   4. a session that has ended leads to the login page;
 // 5. what hangs outside of the application (dialogs, popovers, lists) has its theme, too.
 (() => {
@@ -15,7 +15,7 @@
     event.preventDefault();
     history.pushState({}, "", url);
     dispatchEvent(new PopStateEvent("popstate", { state: {} }));
-    scrollTo(0, 0);
+    if (!link.classList.contains("nx-stay")) scrollTo(0, 0);
   });
 
   // 2. An element says how old it was when it was drawn; the time since then is measured here, by a clock that
@@ -40,6 +40,10 @@
       const stale = element.dataset.limit !== undefined && age > Number(element.dataset.limit);
       element.classList.toggle("nx-stale", stale);
       write(element, stale ? element.dataset.since : `${span(age)} ago`);
+    }
+    for (const element of document.querySelectorAll("time[data-left]")) {
+      const left = Math.max(0, Math.ceil(Number(element.dataset.left) - elapsed(element)));
+      write(element, `in ${Math.floor(left / 60)} min ${String(left % 60).padStart(2, "0")} s`);
     }
     for (const element of document.querySelectorAll("time[data-clock]")) {
       const at = new Date((Number(element.dataset.clock) + elapsed(element)) * 1000).toISOString();

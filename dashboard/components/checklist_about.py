@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import streamlit as st
 from sqlalchemy import Connection
@@ -12,9 +13,13 @@ from checklists.lines import Progress
 from checklists.reads import ChecklistRun, RunState
 from checklists.schema import Template
 from checklists.signoff import unsigned
-from checklists.store import close_run
+from checklists.store import close_run, set_field
 from dashboard import queries_releases as reads
+from dashboard.access import may
 from dashboard.actions import ORIGIN, Command, ReasonedCommand, act, ask
+from dashboard.components.checklist_commands import attempt, place_of, refusal
+from dashboard.components.checklist_fields import summary_field, written
+from dashboard.components.checklist_forms import turn_form, turn_of
 from dashboard.components.checklist_words import rich, role_word
 from dashboard.components.contacts import whom_to_call
 from dashboard.components.layout import section
@@ -40,6 +45,42 @@ def summary(run: ChecklistRun, names: Mapping[str, str]) -> None:
             )
         rows.append(join(tag("dt", field.title), tag("dd", value)))
     show(tag("dl", *rows, class_="nx-facts"))
+
+
+def correction(run: ChecklistRun, names: Mapping[str, str], person: Person) -> None:
+    """A line of the summary to be corrected, for those who may."""
+    if run.template.fields and run.state is RunState.OPEN and may(person, Right.START_CHECKLIST):
+        key = f"nx-correct-{run.id}"
+        with st.popover("Correct…", key=f"{key}-pop-{turn_of(key)}", type="tertiary", icon=":material/edit:"):
+            _correct(run, names, key)
+
+
+def _correct(run: ChecklistRun, names: Mapping[str, str], key: str) -> None:
+    """One line of the summary anew, with the reason; what it was stays in the history."""
+    titles = {field.id: field for field in run.template.fields}
+    chosen = st.selectbox("Line", list(titles), format_func=lambda name: titles[name].title, key=f"{key}-line")
+    field = titles[chosen]
+    place = f"{place_of(run.id)}correct"
+
+    def fields(prefix: str) -> None:
+        summary_field(field, key=f"{prefix}-{field.id}", names=names, value=run.fields.get(field.id))
+        st.text_input("What was wrong", key=f"{prefix}-why", max_chars=500)
+        if said := refusal(place):
+            show(said)
+
+    def command(value: Callable[[str], Any]) -> bool:
+        return bool(
+            attempt(
+                place,
+                lambda conn, person: set_field(
+                    conn, run.id, field.id, written(value(f"-{field.id}")), run.fields_version, person,
+                    value("-why") or "", origin=ORIGIN,
+                ),
+                right=Right.START_CHECKLIST,
+            )
+        )  # fmt: skip
+
+    turn_form(key, fields=fields, verb="Correct it", command=command)
 
 
 def contacts(template: Template) -> None:

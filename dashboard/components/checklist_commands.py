@@ -32,6 +32,7 @@ _REFUSED = "nx-cl-refused"
 _BOXES = "nx-cl-boxes"
 _CHANGED = "nx-cl-changed"
 _LOCK = "nx-cl-lock"
+_WHY = "nx-cl-why"
 _lock_guard = threading.Lock()
 
 
@@ -73,11 +74,16 @@ def attempt(place: str, command: Callable[[Connection, Person], T], *, right: Ri
     """
 
     def refused(sentence: str) -> None:
-        st.session_state[_REFUSED] = (place, sentence)
+        refuse(place, sentence)
 
     st.session_state.pop(_REFUSED, None)
     st.session_state[_CHANGED] = True
     return actions.attempt(right, command, refused)
+
+
+def refuse(place: str, sentence: str) -> None:
+    """Says at this place why something was refused, until the next attempt."""
+    st.session_state[_REFUSED] = (place, sentence)
 
 
 def just_tried() -> bool:
@@ -96,8 +102,22 @@ def place_of(run_id: int, item_id: str | None = None) -> str:
     return f"{run_id}/{item_id or ''}"
 
 
-def tick_box(run_id: int, item: TrackedItem, *, disabled: bool) -> None:
-    """The box of a line; its name for a screen reader is the line's label, the text itself is drawn beside it."""
+def asked_why(place: str, version: int) -> str | None:
+    """The sentence that asks why this line is ticked, if its box was clicked and nobody has changed it since."""
+    where, seen, sentence = st.session_state.get(_WHY, ("", 0, ""))
+    return str(sentence) if (where, seen) == (place, version) else None
+
+
+def stop_asking() -> None:
+    """The line was ticked with its reason, or left open."""
+    st.session_state.pop(_WHY, None)
+
+
+def tick_box(run_id: int, item: TrackedItem, *, disabled: bool, asks: str | None) -> None:
+    """The box of a line; its name for a screen reader is the line's label, the text itself is drawn beside it.
+
+    `asks` is why a tick takes a reason: then a click asks for it in place, see `asked_why`.
+    """
     done = item.mark.state is State.DONE
     place = place_of(run_id, item.id)
     boxes: dict[str, Box] = st.session_state.setdefault(_BOXES, {})
@@ -108,7 +128,7 @@ def tick_box(run_id: int, item: TrackedItem, *, disabled: bool) -> None:
         boxes[place] = box
     sent = st.checkbox(
         item.label, value=box.ticked, key=box.key(place), disabled=disabled, label_visibility="collapsed",
-        on_change=_toggled, args=(run_id, item.id, box.key(place)),
+        on_change=_toggled, args=(run_id, item.id, box.key(place), asks),
     )  # fmt: skip
     if sent is not done:
         # A browser that came back after the server had gone, with a click that nobody took.
@@ -121,13 +141,18 @@ def _new_box(item: TrackedItem, turn: int) -> Box:
     return Box(born=item.mark.version, ticked=done, version=item.mark.version, shown=done, turn=turn)
 
 
-def _toggled(run_id: int, item_id: str, key: str) -> None:
+def _toggled(run_id: int, item_id: str, key: str, asks: str | None) -> None:
     place = place_of(run_id, item_id)
     with one_at_a_time():
         box: Box = st.session_state[_BOXES][place]
         wanted = bool(st.session_state.get(key))
         if key != box.key(place) or wanted is box.shown:
             return  # a box that was replaced meanwhile, or nothing new
+        if wanted and asks is not None:
+            st.session_state.pop(_REFUSED, None)
+            st.session_state[_WHY] = (place, box.version, asks)
+            st.session_state[_BOXES][place] = replace(box, turn=box.turn + 1, version=0)
+            return
         change = tick if wanted else untick
         version = attempt(place, lambda conn, person: change(conn, run_id, item_id, box.version, person, origin=ORIGIN))
         # A refused click leaves the browser's box in a state that the line does not have: another takes its place.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import streamlit as st
 from sqlalchemy import Connection
 
@@ -15,6 +13,7 @@ from checklists.tracker import LONGEST_NOTE
 from dashboard import queries_checklists as reads
 from dashboard.actions import ORIGIN
 from dashboard.components.checklist_commands import attempt, one_at_a_time, refusal
+from dashboard.components.checklist_fields import summary_field, written
 from dashboard.components.checklist_words import rich, role_word
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.states import chip
@@ -37,7 +36,7 @@ def start_form(template: Template, person: Person) -> None:
     place = f"start/{template.id}"
 
     def command(conn: Connection, actor: Person) -> int:
-        values = {field.id: _written(st.session_state.get(_key(template, field))) for field in template.fields}
+        values = {field.id: written(st.session_state.get(_key(template, field))) for field in template.fields}
         urgent = str(st.session_state.get(_urgent(template), ""))
         return start_run(conn, template, values, actor, origin=ORIGIN, urgent=urgent)
 
@@ -48,9 +47,10 @@ def start_form(template: Template, person: Person) -> None:
             if template.id not in begun and (run_id := attempt(place, command, right=Right.START_CHECKLIST)):
                 begun[template.id] = run_id
 
+    names = {**dict(reads.accounts()), person.email: person.name}
     with st.form(f"nx-start-{template.id}", border=False):
         for field in template.fields:
-            _field(template, field, person)
+            summary_field(field, key=_key(template, field), names=names, value=_at_first(field, person))
         if template.kind == "deployment":
             with st.expander("Expedite it", icon=":material/bolt:"):
                 show(tag("p", "It then goes ahead before its gates are signed, shows as expedited everywhere, and "
@@ -70,23 +70,11 @@ def forget_started() -> None:
     st.session_state.pop(_STARTED, None)
 
 
-def _field(template: Template, field: SummaryField, person: Person) -> None:
-    key = _key(template, field)
-    label = field.title if field.required else f"{field.title} (optional)"
-    match field.type:
-        case FieldKind.DATE:
-            st.date_input(label, value=now().date() if field.required else None, key=key, format="YYYY-MM-DD")
-        case FieldKind.USER:
-            names = {**dict(reads.accounts()), person.email: person.name}
-            emails = list(names)
-            st.selectbox(
-                label, emails, index=emails.index(person.email) if field.required else None, key=key,
-                format_func=lambda email: f"{names[email]}, {email}",
-            )  # fmt: skip
-        case FieldKind.MARKDOWN:
-            st.text_area(label, key=key, max_chars=LONGEST_NOTE, height=96)
-        case FieldKind.TEXT:
-            st.text_input(label, key=key, max_chars=200)
+def _at_first(field: SummaryField, person: Person) -> str | None:
+    """What a required field begins with: today, or whoever starts the run."""
+    if not field.required:
+        return None
+    return {FieldKind.DATE: now().date().isoformat(), FieldKind.USER: person.email}.get(field.type)
 
 
 def _key(template: Template, field: SummaryField) -> str:
@@ -95,10 +83,6 @@ def _key(template: Template, field: SummaryField) -> str:
 
 def _urgent(template: Template) -> str:
     return f"nx-urgent-{template.id}"
-
-
-def _written(value: object) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value or "")
 
 
 def preview(template: Template) -> None:

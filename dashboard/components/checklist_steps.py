@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from checklists.lines import TrackedPhase
+from dashboard.components.checklist_facts import names_line
 from dashboard.components.checklist_words import bar, step_state
 from dashboard.components.markup import Html, join, link, tag, url
 from dashboard.components.states import shape
@@ -34,7 +35,8 @@ def _step(run_id: int, number: int, phase: TrackedPhase, current: bool) -> Html:
     progress = phase.progress
     state, word = step_state(phase)
     title = phase.definition.title
-    waits = f" for {', '.join(phase.waits_for)}" if phase.waits_for and not progress.complete else ""
+    wanted = (*phase.waits_for, *phase.gate)
+    waits = f" for {', '.join(wanted)}" if wanted and not progress.complete else ""
     said = f"{number}. {title}: {progress.closed} of {progress.total}, {word}{waits}"
     return tag(
         "li",
@@ -55,29 +57,29 @@ def _step(run_id: int, number: int, phase: TrackedPhase, current: bool) -> Html:
 
 
 def blockers(run_id: int, phase: TrackedPhase, phases: Sequence[TrackedPhase]) -> Html:
-    """What must be complete before a tick here, by name and with how much is missing; nothing if nothing is."""
-    if not phase.waits_for:
+    """What must be so before a tick here: phases by name with what is open in them, and what the gate still wants."""
+    if not phase.waits_for and not phase.gate:
         return Html("")
-    ahead = [
-        other
-        for other in phases
-        if other.definition.id in phase.definition.after and other.definition.title in phase.waits_for
-    ]
+    ahead = [other for other in phases if other.definition.title in phase.waits_for]
+    title = phase.definition.title
+    does, what = ("waits", " until this is complete:") if ahead else ("has a gate", " that still wants:")
     return tag(
         "div",
-        tag("p", shape("warn"), tag("b", f"{phase.definition.title} waits"), " until this is complete:"),
-        tag(
-            "ul",
-            *(
-                tag(
-                    "li",
-                    link(other.definition.title, url("checklist", id=run_id, phase=other.definition.id)),
-                    tag("span", f" {other.progress.required_open} open", class_="nx-note nx-num"),
-                )
-                for other in ahead
-            ),
-        ),
+        tag("p", shape("warn"), tag("b", f"{title} {does}"), what),
+        tag("ul", *(_ahead(run_id, other) for other in ahead), *(tag("li", wanted) for wanted in phase.gate)),
         class_="nx-cl-blocked",
+    )
+
+
+def _ahead(run_id: int, phase: TrackedPhase) -> Html:
+    """A phase that others wait for, with its first open lines by name."""
+    left = [line for item in phase.items for line in item.open_required]
+    more = f" and {len(left) - 2} more" if len(left) > 2 else ""
+    named = ", ".join(names_line(line) for line in left[:2])
+    return tag(
+        "li",
+        link(phase.definition.title, url("checklist", id=run_id, phase=phase.definition.id)),
+        tag("span", f" {len(left)} open: {named}{more}", class_="nx-note"),
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from checklists.lines import Progress, State, TrackedItem, TrackedPhase
+from checklists.lines import Progress, TrackedPhase
+from checklists.proofs import SYSTEM
 from checklists.reads import ChecklistRun, Event, RunState
 from dashboard.components.instants import instant
 from dashboard.components.markup import Html, esc, join, tag
-from dashboard.components.states import chip, shape
+from dashboard.components.states import chip
 from jobs.core.permissions import Role
 
 DID: Mapping[str, str] = {
@@ -18,6 +19,14 @@ DID: Mapping[str, str] = {
     "unticked": "reopened",
     "na": "marked as not applying",
     "comment": "commented",
+    "verified": "verified",
+    "assigned": "gave somebody",
+    "check": "ran the check of",
+    "action": "pressed the button of",
+    "evidence": "left evidence on",
+    "evidence withdrawn": "withdrew evidence from",
+    "handed over": "handed the run over",
+    "corrected": "corrected the summary",
     "closed": "closed the run as done",
     "abandoned": "abandoned the run",
     "signed": "signed",
@@ -64,7 +73,7 @@ def step_state(phase: TrackedPhase) -> tuple[str, str]:
     """Of a phase as a step: a state with a shape, and its word."""
     if phase.progress.complete:
         return "done", "complete"
-    if phase.waits_for:
+    if phase.waits_for or phase.gate:
         return "waits", "waits"
     return ("running", "under way") if phase.progress.closed else ("open", "to do")
 
@@ -80,30 +89,41 @@ def standing(run: ChecklistRun) -> Html:
     return join(hurried, chip(run.state.value), " by ", run.closer, ", ", instant(run.closed_at, seconds=False))
 
 
-def who(item: TrackedItem) -> Html:
-    """Who brought the line to where it is, and when; nothing for one that nobody touched."""
-    mark = item.mark
-    if mark.at is None or mark.version == 1:
-        return Html("")
-    did = {State.DONE: "", State.NA: "does not apply, ", State.OPEN: "reopened by "}[mark.state]
-    why = tag("q", mark.reason) if mark.reason else ""
-    lead = shape("na") if mark.state is State.NA else ""
-    return tag(
-        "div", lead, join(did, mark.name or mark.by, " ", instant(mark.at, seconds=False), why), class_="nx-cl-who"
-    )
+def by_name(actor: str | None, name: str | None) -> str:
+    """Who did it, as people say it; what a check did that nobody asked for is never a person's."""
+    return "its check, by itself" if actor == SYSTEM.email else name or actor or "somebody"
 
 
 def told(event: Event, labels: Mapping[str, Html]) -> Html:
     """One event as a line: when, who, what, and in their own words why; `labels` by item id."""
     about = labels.get(event.item_id or "")
     words = join(": ", tag("q", event.note)) if event.note else ""
+    name = "nexaops, by itself," if event.actor == SYSTEM.email else event.name
     return tag(
         "li",
         instant(event.at),
         tag(
-            "div", tag("b", event.name), " ", DID.get(event.kind, event.kind), join(" ", about) if about else "", words
+            "div", tag("b", name), " ", DID.get(event.kind, event.kind), join(" ", about) if about else "",
+            _became(event), words,
         ),
-    )
+    )  # fmt: skip
+
+
+def _became(event: Event) -> Html:
+    """What came of it, where the kind alone does not say."""
+    match event.kind:
+        case "check":
+            tones = {"passed": "ok", "failed": "critical", "unable": "warn"}
+            return join(", ", chip(tones.get(event.new or "", "note"), event.new or ""))
+        case "ticked" if event.new not in (None, "done"):
+            return join(", decided ", tag("b", event.new))
+        case "corrected" | "handed over":
+            return esc(f", {event.old or 'nothing'} → {event.new or 'nothing'}")
+        case "assigned":
+            return esc(f", {event.new}" if event.new else ", nobody")
+        case "evidence" | "evidence withdrawn":
+            return esc(f", {event.new or event.old}")
+    return Html("")
 
 
 def happened(lines: list[Html]) -> Html:

@@ -13,7 +13,8 @@ from checklists.lines import State, TrackedItem, TrackedPhase, leaves
 from checklists.reads import ChecklistRun
 from checklists.record import digest_of, in_scope
 from checklists.signoff import exceptions, statement
-from dashboard.components.checklist_words import code_line, rich, who
+from dashboard.components.checklist_facts import who
+from dashboard.components.checklist_words import code_line, rich
 from dashboard.components.instants import instant
 from dashboard.components.layout import section, table
 from dashboard.components.markup import Html, join, link, show, tag, url

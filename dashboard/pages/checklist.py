@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+
 import streamlit as st
 
 from checklists.lines import TrackedPhase
 from checklists.reads import ChecklistRun, RunState
+from checklists.schema import Template
 from checklists.tracker import may_change
 from dashboard import queries_checklists as reads
 from dashboard.access import guarded_fragment, may, require, signed_in
 from dashboard.components import checklist_about as about
+from dashboard.components.checklist_checks import checks_bar
 from dashboard.components.checklist_commands import just_tried, place_of, refusal
-from dashboard.components.checklist_lines import View, draw_lines, phase_words
-from dashboard.components.checklist_panel import comment_on, words_form
+from dashboard.components.checklist_find import find_bar
+from dashboard.components.checklist_forms import words_form
+from dashboard.components.checklist_keys import keys_help
+from dashboard.components.checklist_lines import draw_lines, phase_words
+from dashboard.components.checklist_panel import comment_on
+from dashboard.components.checklist_people import mentions_of, names_to_offer, people_bar
 from dashboard.components.checklist_steps import blockers, onward, steps
+from dashboard.components.checklist_view import View, next_turn
 from dashboard.components.checklist_words import bar, code_line, counted, happened, role_word, standing, told
 from dashboard.components.layout import empty, page_head, section
 from dashboard.components.markup import Html, esc, join, link, show, tag, url
 from dashboard.components.pager import before_id, pager
 from dashboard.components.sign_bar import sign_bar
+from dashboard.components.times import now
+from dashboard.proving import under_way
 from jobs.core.errors import NotFound
 from jobs.core.people import Person
 from jobs.core.permissions import Right
@@ -64,21 +76,57 @@ def chosen_phase(run: ChecklistRun, item_id: str | None) -> TrackedPhase:
 
 
 @guarded_fragment(run_every=PULSE, parallel=False)
-def work(run_id: int, phase_id: str, item_id: str | None, seen: tuple[RunState, bool]) -> None:
-    """Head, steps and the lines of one phase: all that a tick changes, redrawn together."""
+def pulse(run_id: int, drawn: tuple[object, ...], turns: datetime | None) -> None:
+    """Draws the page again when it is not as it was `drawn`, by whomever, or when the clock `turns` something."""
+    if as_it_is(run_id, reads.last_event(run_id)) != drawn or (turns is not None and now() >= turns):
+        st.rerun()
+
+
+def as_it_is(run_id: int, last_event: int) -> tuple[object, ...]:
+    """What tells one state of the page from the next: what happened last, the checks under way, who named this person."""
+    return last_event, under_way(run_id), tuple(mention.event_id for mention in reads.mentions(person.email))
+
+
+@guarded_fragment(parallel=False)
+def work(run_id: int, phase_id: str, item_id: str | None) -> None:
+    """Head, steps and the lines of one phase: all that a tick changes, redrawn together.
+
+    What stands here keeps its place from look to look, whatever there is to say, so that nothing is taken away from
+    under somebody's hands.
+    """
     run = reads.run_now(run_id) if just_tried() else reads.run(run_id)
-    if (run.state, run.progress.complete) != seen:
-        st.rerun()  # what can be done with the run as a whole has changed, and stands outside
     phase = next(phase for phase in run.phases if phase.definition.id == phase_id)
+    looking = signed_in()
+    titles = {template.id: template.title for template in reads.templates() if isinstance(template, Template)}
     head(run)
-    if len(run.phases) > 1:
-        show(steps(run.id, run.phases, phase))
+    people_bar(run, looking, titles)
+    mentions_of(run.id, looking)
+    show(steps(run.id, run.phases, phase) if len(run.phases) > 1 else "")
+    sieve = find_bar()
+    view = View(run, phase, item_id, looking, sieve, under_way(run.id), titles)
+    if sieve.active:
+        found(view)
+        return
     section(phase.definition.title, phase.definition.section or "")
     show(tag("p", phase_words(phase), class_="nx-quiet"), blockers(run.id, phase, run.phases), not_yours(run, phase))
+    checks_bar(view)
     with st.container(key="nx-cl-lines", gap=None):
-        draw_lines(View(run, phase, item_id, signed_in()))
-    if len(run.phases) > 1:
-        show(onward(run.id, run.phases, phase))
+        draw_lines(view, phase.items)
+    show(onward(run.id, run.phases, phase) if len(run.phases) > 1 else "")
+
+
+def found(view: View) -> None:
+    """The lines that are searched for, of all phases."""
+    hits = [(phase, view.sieve.sift(phase.items, view.person)) for phase in view.run.phases]
+    number = sum(1 for _, items in hits for item in items for _ in item.leaves)
+    section(f"{number} {'line' if number == 1 else 'lines'} found", "in all phases")
+    if not number:
+        empty("No line is like that.", "Take a word out, or choose other lines.")
+    with st.container(key="nx-cl-lines", gap=None):
+        for phase, items in hits:
+            if items:
+                show(tag("h3", phase.definition.title, class_="nx-cl-title"))
+                draw_lines(replace(view, phase=phase), items)
 
 
 def head(run: ChecklistRun) -> None:
@@ -109,7 +157,6 @@ def not_yours(run: ChecklistRun, phase: TrackedPhase) -> Html:
     return tag("p", f"These lines are for {' and '.join(roles)}; you can comment on them.", class_="nx-note")
 
 
-@guarded_fragment(run_every=PULSE, parallel=False)
 def history(run_id: int, before: int | None) -> None:
     """What happened in the whole run, the newest first."""
     run = reads.run(run_id)
@@ -140,12 +187,14 @@ def names_of(person: Person) -> dict[str, str]:
 
 
 run = chosen_run()
+drawn = as_it_is(run.id, run.last_event)
 item = st.query_params.get("item")
 phase = chosen_phase(run, item)
-work(run.id, phase.definition.id, item, (run.state, run.progress.complete))
+work(run.id, phase.definition.id, item)
 left, right = st.columns(2, gap="large")
 with left:
     about.summary(run, names_of(person))
+    about.correction(run, names_of(person), person)
     sign_bar(run.id)
     about.contacts(run.template)
 with right:
@@ -153,6 +202,7 @@ with right:
 section("What happened", "the newest first")
 if run.state is RunState.OPEN and may(person, Right.TICK):
     comment_form(run)
+show(names_to_offer(), keys_help())
 history(run.id, before_id())
 if run.state is RunState.OPEN and may(person, Right.START_CHECKLIST):
     about.closing(run)
@@ -160,3 +210,5 @@ show(
     tag("p", esc(f"Run {run.id} of {run.template.id}, version {run.template_version[:12]}; the definition's next review: "),
         about.review(run.template), ".", class_="nx-note nx-cl-foot")
 )  # fmt: skip
+if run.state is RunState.OPEN:
+    pulse(run.id, drawn, next_turn(run))

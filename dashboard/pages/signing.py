@@ -95,7 +95,7 @@ def one_line(run: ChecklistRun) -> None:
     show(expedited(run), roles(run, line))
     record = to_sign(run, line.role)
     about.summary(run, {one.email: one.name for one in reads.people()})
-    lay_open(run, line, record, reads.evidence(run.id))
+    lay_open(run, line, record, [piece for piece in reads.evidence(run.id) if piece.withdrawn_at is None])
     may_sign(run, line, person, digest_of(record))
 
 
