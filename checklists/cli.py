@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
+import orjson
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -13,6 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from checklists import cli_convert
+from checklists.editor import editor_schema
 from checklists.lines import Kind, Progress, State, TrackedItem, TrackedPhase
 from checklists.lint import lint
 from checklists.load import DEFINITIONS, BrokenTemplate, Fault, find_template, load_templates
@@ -46,6 +49,12 @@ def lint_command(
     console.print(f"{verdict}.", style="red" if report.errors else "green")
     if report.errors:
         raise typer.Exit(1)
+
+
+@app.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of definitions, for editors that complete and check YAML."""
+    sys.stdout.write(orjson.dumps(editor_schema(), option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 @app.command("start")

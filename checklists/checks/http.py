@@ -59,9 +59,22 @@ def version(context: CheckContext, params: VersionParams) -> CheckResult:
     if not wanted:
         raise Unable("Which version has to be there is not known.", "Write it on the item as a text, then look again.")
     try:
-        reply = _ask(context, params)
+        found = running_version(context, params)
     except NoAnswer as error:
         return failed(str(error), error.mend)
+    has, needs = found.removeprefix("v"), wanted.strip().removeprefix("v")
+    return judged(
+        has == needs,
+        f"{params.at.capitalize()} runs {found}" + ("." if has == needs else f", not {wanted}."),
+        "Deploy the right version, or correct the version of this run.",
+        has=found,
+        needs=wanted,
+    )
+
+
+def running_version(context: CheckContext, params: VersionParams) -> str:
+    """What the application calls itself; NoAnswer, or Unable if it does not say."""
+    reply = _ask(context, params)
     found: JSON = _said(reply)
     for part in params.field.split("."):
         found = found.get(part) if isinstance(found, dict) else None
@@ -70,14 +83,7 @@ def version(context: CheckContext, params: VersionParams) -> CheckResult:
             f"{reply.server} answers {reply.status} at {params.path} without a field “{params.field}”.",
             "Let the application say its version there, or name another `path` and `field`.",
         )
-    has, needs = str(found).strip().removeprefix("v"), wanted.strip().removeprefix("v")
-    return judged(
-        has == needs,
-        f"{params.at.capitalize()} runs {found}" + ("." if has == needs else f", not {wanted}."),
-        "Deploy the right version, or correct the version of this run.",
-        has=str(found),
-        needs=wanted,
-    )
+    return str(found).strip()[:100]
 
 
 @check("http.down", title="The application is stopped", params=Place)
