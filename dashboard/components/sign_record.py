@@ -17,7 +17,7 @@ from dashboard.components.checklist_facts import who
 from dashboard.components.checklist_words import code_line, rich
 from dashboard.components.instants import instant
 from dashboard.components.layout import section, table
-from dashboard.components.markup import Html, join, link, show, tag, url
+from dashboard.components.markup import Html, link, show, tag, url
 from dashboard.components.sign_words import lines_of, signature_words
 from dashboard.components.states import chip
 from dashboard.components.times import age
@@ -107,8 +107,8 @@ def _evidence(pieces: Sequence[Evidence], labels: dict[str, str]) -> None:
         ("Line", "What", "SHA-256"),
         [
             (code_line(labels[piece.item_id]),
-             join(tag("div", f"{piece.label}: ", piece.name or piece.body),
-                  tag("div", piece.adder, " ", instant(piece.added_at, seconds=False), class_="nx-note")),
+             tag("div", f"{piece.label}: ", piece.name or piece.body,
+                 tag("div", piece.adder, " ", instant(piece.added_at, seconds=False), class_="nx-note")),
              tag("span", piece.sha256, class_="nx-mono nx-sg-hash"))
             for piece in pieces
         ],

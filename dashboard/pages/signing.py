@@ -19,7 +19,7 @@ from dashboard.components.layout import empty, page_head
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.sign_form import delegate_form, sign_form
 from dashboard.components.sign_record import lay_open
-from dashboard.components.sign_words import expedited, lines_of, signature_words, who_could
+from dashboard.components.sign_words import expedited, lines_of, who_could
 from dashboard.components.states import chip
 from jobs.core.people import Person
 from jobs.core.permissions import Right
@@ -62,9 +62,6 @@ def roles(run: ChecklistRun, chosen: SignOff) -> Html:
 
 def may_sign(run: ChecklistRun, line: SignOff, person: Person, digest: str) -> None:
     """The form, for who can sign this line or reject it; for everybody else a sentence."""
-    signature = holding(run, line.role)
-    if signature is not None:
-        show(signature_words(signature, line.title))
     if run.state is not RunState.OPEN:
         show(tag("p", "The run is closed: nothing more is signed in it.", class_="nx-note"))
         return
@@ -76,7 +73,10 @@ def may_sign(run: ChecklistRun, line: SignOff, person: Person, digest: str) -> N
         show(tag("p", f"{never} It can be signed by {names}.", class_="nx-note"))
     else:
         refused = why_not_sign(run, line, signer)
-        sign_form(run, line, digest, person, behalf, str(refused).replace("`", "") if refused is not None else None)
+        words = None if refused is None else str(refused).replace("`", "")
+        if holding(run, line.role) is not None:
+            words = "It is signed. As long as the run is open, it can still be rejected."
+        sign_form(run, line, digest, person, behalf, words)
     if line.role in person.roles:
         delegate_form(run, line, person, reads.delegations(run.id))
 

@@ -420,27 +420,27 @@ def test_rule_15_failed_signings_are_recorded_and_five_lock_the_account(floor: F
 
 def test_rule_16_a_delegation_is_scoped_ends_and_shows_on_whose_behalf(floor: Floor) -> None:
     floor.tick(ABOVE_THE_GATE)
-    quentin, una = floor.people[QA_LEAD], floor.hire("Una", Role.ON_CALL)
+    quinn, una = floor.hire("Quinn", QA_LEAD, DEVELOPER), floor.hire("Una", Role.ON_CALL)
     until = floor.run().read_at + timedelta(hours=8)
     with pytest.raises(Forbidden, match="nobody who could has let you"):
-        floor.sign(QA_LEAD, una, on_behalf_of=quentin.email)
+        floor.sign(QA_LEAD, una, on_behalf_of=quinn.email)
     with floor.db.begin() as conn:
         with pytest.raises(UsageError, match="within 30 days"):
-            delegate(conn, floor.run_id, QA_LEAD, una.email, until + timedelta(days=31), quentin, "On leave", **HERE)
+            delegate(conn, floor.run_id, QA_LEAD, una.email, until + timedelta(days=31), quinn, "On leave", **HERE)
         with pytest.raises(Forbidden, match="takes the role qa_lead yourself"):
             delegate(conn, floor.run_id, QA_LEAD, una.email, until, floor.starter, "On leave", **HERE)
-        number = delegate(conn, floor.run_id, QA_LEAD, una.email, until, quentin, "On leave", **HERE)
-    with pytest.raises(Forbidden):
-        floor.sign(DEVELOPER, una, on_behalf_of=quentin.email)  # of this role only
-    kept = floor.sign(QA_LEAD, una, on_behalf_of=quentin.email)
-    assert (kept.name, kept.on_behalf_name, kept.holds) == ("Una", "Quentin", True)
+        number = delegate(conn, floor.run_id, QA_LEAD, una.email, until, quinn, "On leave", **HERE)
+    with pytest.raises(Forbidden, match="nobody who could has let you"):
+        floor.sign(DEVELOPER, una, on_behalf_of=quinn.email)  # of this role only
+    kept = floor.sign(QA_LEAD, una, on_behalf_of=quinn.email)
+    assert (kept.name, kept.on_behalf_name, kept.holds) == ("Una", "Quinn", True)
     with floor.db.begin() as conn:
-        revoke(conn, floor.run_id, number, quentin, **HERE)
+        revoke(conn, floor.run_id, number, quinn, **HERE)
         assert list_delegations(conn, floor.run_id) == ()
-        untick(conn, floor.run_id, "test/suite", 2, quentin, **HERE)
-        tick(conn, floor.run_id, "test/suite", 3, quentin, **HERE)
+        untick(conn, floor.run_id, "test/suite", 2, quinn, **HERE)
+        tick(conn, floor.run_id, "test/suite", 3, quinn, **HERE)
     with pytest.raises(Forbidden):
-        floor.sign(QA_LEAD, una, on_behalf_of=quentin.email)
+        floor.sign(QA_LEAD, una, on_behalf_of=quinn.email)
 
 
 def test_rule_16_who_signs_for_somebody_obeys_the_separation_and_so_does_the_other(floor: Floor) -> None:

@@ -59,7 +59,8 @@ def who(db: Database, person_id: UUID) -> Person:
 
 
 def started(db: Database, template: Template = SMALL, **fields: str) -> int:
-    """A new run, started by a release manager of its own."""
+    """A new run, started by a release manager of its own, with people who can sign it."""
+    seed.signers(db)
     starter = who(db, seed.person(db, Role.RELEASE_MANAGER))
     with db.begin() as conn:
         return start_run(conn, template, fields, starter, origin="test")
@@ -75,7 +76,6 @@ def signed(db: Database, run_id: int, role: Role, person_id: UUID) -> None:
 
 def deployment(db: Database) -> int:
     """A run of the shipped deployment list."""
-    seed.signers(db)
     email = f"{Role.RELEASE_MANAGER.value}@nexafx.test"
     return started(db, find_template("deployment"), date="2026-11-30", version="2.4.0", deployed_by=email)
 

@@ -61,6 +61,10 @@ def test_the_state_shown_stands_in_the_address(db: Database, settings: Settings)
 def test_a_run_is_started_with_its_summary_and_leads_to_its_page(db: Database, settings: Settings) -> None:
     person = seed.person(db, Role.RELEASE_MANAGER)
     page = run_page(db, settings, "checklists", person, template="deployment")
+    assert "nobody with an open account can sign as Developer, QA Lead, DevOps and Project Manager" in seen(page)
+    seed.signers(db)
+    page = run_page(db, settings, "checklists", person, template="deployment")
+    assert "cannot start" not in seen(page)
     page.text_input[0].input("2.5.0")
     _start(page)
     with db.read() as conn:
