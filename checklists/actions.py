@@ -62,9 +62,10 @@ def describe(action: Action, jobs: Mapping[str, Job]) -> Described:
         )
     if action.flag is not None:
         flag = _flag(action.flag)
-        verb = "on" if action.to else "off"
-        effect = "from now on" if action.to else "no longer, also in a run that is under way"
-        return Described(f"Switch {flag} {verb}", f"Switches {flag} {verb}: {MEANINGS[flag]} {effect}.", right)
+        if action.to:
+            return Described(f"Switch {flag} on", f"From now on {MEANINGS[flag]}.", right)
+        what = f"Within a second this stops, also in runs that are under way: {MEANINGS[flag]}."
+        return Described(f"Switch {flag} off", what, right)
     name = action.pause or action.resume or ""
     which = "every job that runs by itself" if name == ALL else _job(name, jobs).name
     if action.pause is not None:

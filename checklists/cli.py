@@ -1,4 +1,4 @@
-"""The commands of the checklists: `nexaops checklists lint | start | list | show`."""
+"""The commands of the checklists: `nexaops checklists lint | start | list | show`, and those of `cli_convert`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from checklists import cli_convert
 from checklists.lines import Kind, Progress, State, TrackedItem, TrackedPhase
 from checklists.lint import lint
 from checklists.load import DEFINITIONS, BrokenTemplate, Fault, find_template, load_templates
 from checklists.reads import ChecklistRun, RunState, list_runs, load_run
+from checklists.signatures import SignatureKind
+from checklists.signoff import unsigned
 from checklists.store import start_run
 from jobs.core.cli import acting_user, command_context, console
 from jobs.core.errors import UsageError
@@ -23,6 +26,7 @@ from jobs.core.people import Person
 from jobs.core.permissions import Role
 
 app = typer.Typer(help="Checklists: their definitions, and runs of them.", no_args_is_help=True)
+cli_convert.register(app)
 _BOX = {State.OPEN: "[ ]", State.DONE: "[x]", State.NA: "[-]"}
 _COLOUR = {State.OPEN: "default", State.DONE: "green", State.NA: "dim"}
 
@@ -48,12 +52,13 @@ def lint_command(
 def start_command(
     template: Annotated[str, typer.Argument(help="The id of a definition, as `checklists list` shows it.")],
     field: Annotated[list[str] | None, typer.Option(help="A line of the summary as key=value; several times.")] = None,
+    urgent: Annotated[str | None, typer.Option(help="Expedite a deployment, and why; a review is due in 48 h.")] = None,
 ) -> None:
     """Start a run of a checklist and print its number."""
     found = find_template(template)
     fields = _pairs(field or [])
     with command_context("cli") as (_, db), db.begin() as conn:
-        run_id = start_run(conn, found, fields, _operator(), origin="cli")
+        run_id = start_run(conn, found, fields, _operator(), origin="cli", urgent=urgent)
     line = f"Run [bold]{run_id}[/] of {escape(found.title)} is open: nexaops checklists show {run_id}"
     console.print(line, soft_wrap=True, markup=True)
 
@@ -92,12 +97,13 @@ def list_command() -> None:
 def show_command(
     run: Annotated[int, typer.Argument(help="The number of a run.", min=1, max=2**63 - 1)],
 ) -> None:
-    """Show one run: every line with its state, who and when."""
+    """Show one run: every line with its state, who and when, and its signatures."""
     with command_context("cli") as (_, db), db.read() as conn:
         found = load_run(conn, run)
     _print_head(found)
     for phase in found.phases:
         console.print(_phase(phase))
+    _print_signatures(found)
 
 
 def _print_fault(word: str, colour: str, fault: Fault) -> None:
@@ -129,9 +135,28 @@ def _print_head(run: ChecklistRun) -> None:
     console.print(Text(f"started by {run.starter} at {run.started_at:%Y-%m-%d %H:%M} UTC"))
     if run.state is not RunState.OPEN:
         console.print(Text(f"ended by {run.closer} at {run.closed_at:%Y-%m-%d %H:%M} UTC"))
+    if run.urgent is not None:
+        console.print(
+            Text(f"expedited: {run.urgent}; its review is due by {run.review_due_at:%Y-%m-%d %H:%M} UTC", "yellow")
+        )
     for field in run.template.fields:
         if field.id in run.fields:
             console.print(Text(f"{field.title}: {run.fields[field.id]}"))
+
+
+def _print_signatures(run: ChecklistRun) -> None:
+    for signature in run.signatures:
+        behalf = f" on behalf of {signature.on_behalf_name}" if signature.on_behalf_name else ""
+        said = (
+            f"{signature.name}{behalf}, {signature.role}, {signature.meaning} {signature.signed_at:%Y-%m-%d %H:%M} UTC"
+        )
+        if signature.reason is not None:
+            said += f": {signature.reason}"
+        if signature.kind is SignatureKind.SIGNED and not signature.holds:
+            said += f" (void: {signature.voided_why or 'the run is no longer what was signed'})"
+        console.print(Text(said, "default" if signature.holds else "dim"))
+    for line in unsigned(run):
+        console.print(Text(f"{line.title}, {line.meaning}: not signed yet", "dim"))
 
 
 def _phase(phase: TrackedPhase) -> Tree:

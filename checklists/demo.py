@@ -30,18 +30,19 @@ _PEOPLE = (
     ("daniel@nexafx.com", "Daniel Reyes", (Role.DEVELOPER,)),
     ("mei@nexafx.com", "Mei Tanaka", (Role.QA_LEAD,)),
     ("tomas@nexafx.com", "Tomas Lindqvist", (Role.DEVOPS, Role.ON_CALL)),
+    ("priya@nexafx.com", "Priya Raman", (Role.PROJECT_MANAGER,)),
 )
 _TICKED = (
     ("daniel@nexafx.com", "code-review", ("service", "module", "app-module", "imports", "lint", "types")),
     ("mei@nexafx.com", "testing", ("unit", "e2e", "log-output")),
-    ("tomas@nexafx.com", "database", ("backup", "entities", "migrations", "connectivity", "permissions")),
+    ("tomas@nexafx.com", "database", ("backup", "entities", "connectivity", "permissions")),
     (
         "tomas@nexafx.com",
         "configuration",
         ("horizon-url", "network", "database-variables", "node-env", "documented", "env-file", "never-commit"),
     ),
     ("grace@nexafx.com", "configuration", ("secret-management",)),
-    ("tomas@nexafx.com", "stellar-network", ("reachable", "connectivity", "rate-limits", "passphrase")),
+    ("tomas@nexafx.com", "stellar-network", ("reachable", "connectivity", "rate-limits")),
     ("tomas@nexafx.com", "monitoring", ("log-aggregation", "alerts/job-failures", "alerts/error-rates", "test-alerts")),
     ("daniel@nexafx.com", "documentation", ("overview", "variables", "rollback")),
     ("daniel@nexafx.com", "pre-deployment-checks", ("pushed", "review")),

@@ -21,9 +21,10 @@ from checklists.history import keep
 from checklists.lines import TrackedItem
 from checklists.store import line_of, open_run
 from checklists.tracker import Refused, clean
+from checklists.voiding import void_broken
 from jobs.core.errors import NotFound, UsageError
 from jobs.core.people import Person
-from jobs.core.permissions import Right, require
+from jobs.core.permissions import Actor, Right, require
 
 LARGEST_FILE = 10 * 1024 * 1024
 LARGEST_RUN = 200 * 1024 * 1024
@@ -73,7 +74,7 @@ class Evidence:
     withdrawn_why: str | None
 
 
-def add_text(conn: Connection, run_id: int, item_id: str, label: str, body: str, actor: Person, *, origin: str) -> int:
+def add_text(conn: Connection, run_id: int, item_id: str, label: str, body: str, actor: Actor, *, origin: str) -> int:
     """Leaves a text on an item; returns its id. UsageError where it does not look as the item asks for."""
     kept = clean(body, "The text")
     if kept is None:
@@ -81,7 +82,7 @@ def add_text(conn: Connection, run_id: int, item_id: str, label: str, body: str,
     return _add(conn, run_id, item_id, EvidenceKind.TEXT, label, actor, origin, body=kept)
 
 
-def add_link(conn: Connection, run_id: int, item_id: str, label: str, url: str, actor: Person, *, origin: str) -> int:
+def add_link(conn: Connection, run_id: int, item_id: str, label: str, url: str, actor: Actor, *, origin: str) -> int:
     """Leaves a link (http or https) on an item; returns its id."""
     kept = clean(url, "The link") or ""
     parts = urlsplit(kept)
@@ -93,7 +94,7 @@ def add_link(conn: Connection, run_id: int, item_id: str, label: str, url: str, 
 
 
 def add_file(
-    conn: Connection, run_id: int, item_id: str, label: str, name: str, content: bytes, actor: Person, *, origin: str
+    conn: Connection, run_id: int, item_id: str, label: str, name: str, content: bytes, actor: Actor, *, origin: str
 ) -> int:
     """Leaves a file on an item; returns its id. UsageError if it is too large, or not what its name says."""
     media_type = judge_file(name, content)
@@ -155,6 +156,7 @@ def withdraw(conn: Connection, run_id: int, evidence_id: int, actor: Person, rea
         conn, run_id, actor, "evidence withdrawn", origin, item_id=row.item_id, old={"evidence": evidence_id}, note=kept,
         was=row.label,
     )  # fmt: skip
+    void_broken(conn, run_id, actor, f"the evidence “{row.label}” was withdrawn", origin=origin)
 
 
 def list_evidence(conn: Connection, run_id: int, item_id: str | None = None) -> list[Evidence]:
@@ -194,7 +196,7 @@ def _add(
     item_id: str,
     kind: str,
     label: str,
-    actor: Person,
+    actor: Actor,
     origin: str,
     *,
     body: str | None = None,
@@ -202,7 +204,7 @@ def _add(
     media_type: str | None = None,
     content: bytes | None = None,
 ) -> int:
-    require(actor, Right.TICK)
+    require(actor, Right.EVIDENCE)
     line = line_of(open_run(conn, run_id), item_id)
     label = clean(label, "The label") or "note"
     _as_asked(line, kind, label, body)
@@ -236,6 +238,7 @@ def _add(
     ).scalar_one()
     new = {"evidence": evidence_id, "kind": str(kind), "label": label, "sha256": digest}
     keep(conn, run_id, actor, "evidence", origin, item_id=item_id, new=new, note=name or body, became=label)
+    void_broken(conn, run_id, actor, f"“{line.label}” got the evidence “{label}”", origin=origin)
     return evidence_id
 
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, text
 
 from jobs.core import audit
-from jobs.core.people import Person
+from jobs.core.permissions import Actor
 
 
 def keep(
     conn: Connection,
     run_id: int,
-    actor: Person,
+    actor: Actor,
     kind: str,
     origin: str,
     *,

@@ -53,13 +53,17 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckState:
-    """The last result of an item's check: `verdict` as the check said it, `expires_at` when it stops to count."""
+    """The last result of an item's check: `verdict` as the check said it, `expires_at` when it stops to count.
+
+    `sha256` is that of its output.
+    """
 
     verdict: Standing
     summary: str
     at: datetime
     expires_at: datetime
     mend: str | None = None
+    sha256: str = ""
 
     def standing(self, now: datetime | None) -> Standing:
         """Its verdict, or stale; without a clock, as it was said."""
@@ -71,7 +75,7 @@ class Mark:
     """The last change of one item: `by` is a person's e-mail, `name` their name, times are UTC.
 
     `performed_at` is set on a late entry: when it was done, before it was ticked `at`. `evidence` has the labels of what
-    was left on the item and still stands. `choice` is how a decision went.
+    was left on the item and still stands, `proofs` their SHA-256. `choice` is how a decision went.
     """
 
     state: State = State.OPEN
@@ -90,17 +94,22 @@ class Mark:
     assigned: str | None = None
     due_at: datetime | None = None
     evidence: tuple[str, ...] = ()
+    proofs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a run besides its marks; empty for a preview."""
+    """What is known of a run besides its marks; empty for a preview.
+
+    `signed` are the roles whose signature holds; an `urgent` run goes through its gates before they have signed.
+    """
 
     fields: Mapping[str, str] = field(default_factory=dict)
     started_at: datetime | None = None
     now: datetime | None = None
     checks: Mapping[str, CheckState] = field(default_factory=dict)
     signed: frozenset[Role] = frozenset()
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,7 +392,7 @@ def _gate(phase: Phase, template: Template, above: Iterable[TrackedPhase], facts
         return
     titles = {line.role: line.title for line in template.signoff}
     for role in phase.gate.signed:
-        if role not in facts.signed:
+        if role not in facts.signed and not facts.urgent:
             yield f"the signature of {titles.get(role, role.value)}"
     if phase.gate.checks is None:
         return

@@ -1,7 +1,7 @@
 """What is wrong with definitions, and what people will not use.
 
 Errors are faults of the files: such a list cannot be started. Warnings are lists that can, but that teach people to
-tick without reading: too long without a pause, or nobody's.
+tick without reading: too long without a pause, or nobody's; and gates that no signature can open.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from checklists.actions import describe
 from checklists.checks.registry import find_check
 from checklists.load import Fault, Place, Source, definition_files, read_all
+from checklists.record import scope_of
 from checklists.schema import Item, Phase
 from jobs.core.errors import NexaError, UsageError
 from jobs.core.jobs import load_jobs
@@ -87,6 +88,24 @@ def _warnings(source: Source) -> Iterator[Fault]:
             elif not allowed([role], Right.TICK):
                 what = f"“{item.text}” is for {role.value}, who may not tick"
                 yield Fault(source.file, line, what, "give it a role that may")
+        yield from _gate(source, index, phase)
+
+
+def _gate(source: Source, index: int, phase: Phase) -> Iterator[Fault]:
+    """What keeps the phase's gate shut for ever: signatures that nobody gives, or that come after those behind it."""
+    template = source.template
+    lines = {line.role: line for line in template.signoff}
+    for role in phase.gate.signed if phase.gate is not None else ():
+        where = f"the gate of “{phase.title}” waits for {role.value}"
+        if role not in lines:
+            mend = f"add a line for {role.value} to `signoff`"
+            yield Fault(source.file, source.line(("phases", index)), f"{where}, who does not sign", mend)
+            continue
+        for other in lines[role].after:
+            if len(scope_of(template, other)) > index:
+                what = f"{where}, who signs after {other.value}, who signs what stands behind it"
+                mend = f"let the gate wait for {other.value} too, or take it out of `after`"
+                yield Fault(source.file, source.line(("phases", index)), what, mend)
 
 
 def _actions(phase: Phase, place: Place) -> Iterator[tuple[Place, Item, Role | None]]:

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from jobs.core.people import Person, list_people
+from jobs.core.people import list_people
+from jobs.core.permissions import Actor, Role
 
 _NAMED = re.compile(r"(?<![\w@.])@([\w.+-]*\w(?:@[\w.-]*\w)?)")
 
@@ -37,7 +38,7 @@ def mentioned(words: str, addresses: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({addresses[0] for addresses in found if len(addresses) == 1}))
 
 
-def remember_mentions(conn: Connection, event_id: int, words: str, actor: Person) -> None:
+def remember_mentions(conn: Connection, event_id: int, words: str, actor: Actor) -> None:
     """Keeps for everybody whom a comment names, but its writer, that it does."""
     open_accounts = [person.email for person in list_people(conn) if person.disabled_at is None]
     named = [address for address in mentioned(words, open_accounts) if address != actor.email]
@@ -47,6 +48,17 @@ def remember_mentions(conn: Connection, event_id: int, words: str, actor: Person
             " SELECT :event_id, unnest(CAST(:emails AS text[])) ON CONFLICT DO NOTHING"
         ),
         {"event_id": event_id, "emails": named},
+    )
+
+
+def remember_mentions_of(conn: Connection, event_id: int, role: Role) -> None:
+    """The same for everybody who has a role."""
+    conn.execute(
+        text(
+            "INSERT INTO ops.checklist_mentions (event_id, email)"
+            " SELECT :event_id, email FROM ops.people WHERE :role = ANY (roles) AND disabled_at IS NULL"
+        ),
+        {"event_id": event_id, "role": role.value},
     )
 
 

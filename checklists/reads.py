@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import Connection, text
 
 from checklists.lines import CheckState, Facts, Mark, Progress, Standing, State, TrackedPhase, build, count
+from checklists.record import digest_of, record_of
 from checklists.schema import Template
+from checklists.signatures import Signature, list_signatures
 from jobs.core.errors import NotFound
 from jobs.core.permissions import Role
 
@@ -24,12 +26,26 @@ class RunState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Retired:
+    """A line that a newer version of the definition took out: what it said, and how it stood then."""
+
+    item_id: str
+    text: str
+    state: State
+    name: str | None
+    at: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ChecklistRun:
     """One run as it is now, by the definition that it was started from; times are UTC.
 
     `fields` has the summary by field id, in the definition's order; `*_by` and `lead` (who has it now) are e-mails (or
-    `cli:<user>`), `starter`, `closer` and `leader` the names to show. `read_at` is the database's clock. `parent` is the
+    `cli:<user>`, `token:<name>`), `starter`, `closer` and `leader` the names to show. `read_at` is the database's clock. `parent` is the
     run and the decision that started this one, `children` the runs that this one's decisions started, by item.
+    `signatures` are all there ever were; `signed` has the roles whose signature holds: nobody voided it, and the run is
+    to the letter what was signed. `urgent` says why the run was expedited, its review falls due at `review_due_at`.
     `last_event` is the number of the last thing that happened in it, 0 for none: while it stays, nothing has changed.
     """
 
@@ -53,13 +69,17 @@ class ChecklistRun:
     read_at: datetime
     parent: tuple[int, str] | None
     children: Mapping[str, int]
+    signatures: tuple[Signature, ...]
     signed: frozenset[Role]
+    urgent: str | None
+    review_due_at: datetime | None
+    retired: tuple[Retired, ...]
     last_event: int
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run in a list: its lines counted, and when it changed last."""
+    """One run in a list: its lines counted, when it changed last, and why it was expedited if it was."""
 
     id: int
     template_id: str
@@ -71,6 +91,7 @@ class RunSummary:
     starter: str
     closed_at: datetime | None
     closer: str | None
+    urgent: str | None
     total: int
     done: int
     na: int
@@ -111,9 +132,29 @@ def load_run(conn: Connection, run_id: int) -> ChecklistRun:
         raise NotFound(f"There is no checklist run {run_id}: `nexaops checklists list` shows those there are.")
     template = Template.model_validate(row.definition)
     fields = {field.id: row.fields[field.id] for field in template.fields if field.id in row.fields}
-    signed: frozenset[Role] = frozenset()
-    facts = Facts(fields, row.started_at, row.closed_at or row.read_at, _checks(conn, run_id), signed)
-    phases = build(template, _marks(conn, run_id), facts)
+    facts = Facts(
+        fields,
+        row.started_at,
+        row.closed_at or row.read_at,
+        _checks(conn, run_id),
+        urgent=row.urgent_reason is not None,
+    )
+    marks, retired = _marks(conn, run_id)
+    phases = build(template, marks, facts)
+    signatures = tuple(
+        replace(
+            one,
+            holds=one.valid
+            and one.digest
+            == digest_of(
+                record_of(row.id, template, row.template_version, fields, phases, one.role, urgent=row.urgent_reason)
+            ),
+        )
+        for one in list_signatures(conn, run_id)
+    )
+    signed = frozenset(one.role for one in signatures if one.holds)
+    if signed:
+        phases = build(template, marks, replace(facts, signed=signed))
     children = conn.execute(
         text("SELECT parent_item, max(id) AS id FROM ops.checklist_runs WHERE parent_run = :id GROUP BY parent_item"),
         {"id": run_id},
@@ -139,27 +180,34 @@ def load_run(conn: Connection, run_id: int) -> ChecklistRun:
         read_at=row.read_at,
         parent=(row.parent_run, row.parent_item) if row.parent_run is not None else None,
         children={child.parent_item: child.id for child in children},
+        signatures=signatures,
         signed=signed,
+        urgent=row.urgent_reason,
+        review_due_at=row.review_due_at,
+        retired=retired,
         last_event=row.last_event,
     )
 
 
-def _marks(conn: Connection, run_id: int) -> dict[str, Mark]:
+def _marks(conn: Connection, run_id: int) -> tuple[dict[str, Mark], tuple[Retired, ...]]:
+    """The marks by line, and the lines that are retired."""
     rows = conn.execute(
         text(
             "SELECT i.*, coalesce(p.name, i.changed_by) AS name, coalesce(v.name, i.verified_by) AS verifier,"
-            " coalesce(a.name, i.assignee) AS assigned, coalesce(e.comments, 0) AS comments, coalesce(l.labels, '{}') AS labels"
+            " coalesce(a.name, i.assignee) AS assigned, coalesce(e.comments, 0) AS comments, coalesce(l.labels, '{}') AS labels,"
+            " coalesce(l.proofs, '{}') AS proofs"
             " FROM ops.checklist_items i LEFT JOIN ops.people p ON p.email = i.changed_by"
             " LEFT JOIN ops.people v ON v.email = i.verified_by LEFT JOIN ops.people a ON a.email = i.assignee"
             " LEFT JOIN (SELECT item_id, count(*) AS comments FROM ops.checklist_events"
             "   WHERE run_id = :id AND kind = 'comment' GROUP BY item_id) e ON e.item_id = i.item_id"
-            " LEFT JOIN (SELECT item_id, array_agg(label ORDER BY id) AS labels FROM ops.checklist_evidence"
+            " LEFT JOIN (SELECT item_id, array_agg(label ORDER BY id) AS labels, array_agg(sha256 ORDER BY id) AS proofs"
+            "   FROM ops.checklist_evidence"
             "   WHERE run_id = :id AND withdrawn_at IS NULL GROUP BY item_id) l ON l.item_id = i.item_id"
-            " WHERE i.run_id = :id"
+            " WHERE i.run_id = :id ORDER BY i.position"
         ),
         {"id": run_id},
-    )
-    return {
+    ).all()
+    marks = {
         row.item_id: Mark(
             state=State(row.state),
             version=row.version,
@@ -177,21 +225,30 @@ def _marks(conn: Connection, run_id: int) -> dict[str, Mark]:
             assigned=row.assigned,
             due_at=row.due_at,
             evidence=tuple(row.labels),
+            proofs=tuple(row.proofs),
         )
         for row in rows
+        if row.retired_at is None
     }
+    retired = tuple(
+        Retired(row.item_id, row.retired_as, State(row.state), row.name, row.changed_at, row.reason)
+        for row in rows
+        if row.retired_at is not None
+    )
+    return marks, retired
 
 
 def _checks(conn: Connection, run_id: int) -> dict[str, CheckState]:
     rows = conn.execute(
         text(
-            "SELECT DISTINCT ON (item_id) item_id, verdict, summary, mend, ran_at, expires_at"
-            " FROM ops.checklist_checks WHERE run_id = :id ORDER BY item_id, id DESC"
+            "SELECT DISTINCT ON (c.item_id) c.item_id, verdict, summary, mend, ran_at, expires_at, sha256"
+            " FROM ops.checklist_checks c JOIN ops.checklist_items i ON i.run_id = c.run_id AND i.item_id = c.item_id"
+            " WHERE c.run_id = :id AND c.ran_at >= coalesce(i.asked_at, '-infinity') ORDER BY c.item_id, c.id DESC"
         ),
         {"id": run_id},
     )
     return {
-        row.item_id: CheckState(Standing(row.verdict), row.summary, row.ran_at, row.expires_at, row.mend)
+        row.item_id: CheckState(Standing(row.verdict), row.summary, row.ran_at, row.expires_at, row.mend, row.sha256)
         for row in rows
     }
 
@@ -209,7 +266,7 @@ def list_runs(
         text(
             "SELECT r.id, r.template_id, r.title, r.kind, r.state, r.fields, r.started_at, r.closed_at,"
             " coalesce(s.name, r.started_by) AS starter, coalesce(c.name, r.closed_by) AS closer,"
-            " i.total, i.done, i.na, greatest(r.started_at, r.closed_at, i.changed_at) AS changed_at"
+            " r.urgent_reason AS urgent, i.total, i.done, i.na, greatest(r.started_at, r.closed_at, i.changed_at) AS changed_at"
             " FROM (SELECT * FROM ops.checklist_runs"
             "   WHERE (CAST(:state AS text) IS NULL OR state = :state)"
             "   AND (CAST(:template_id AS text) IS NULL OR template_id = :template_id)"
@@ -218,7 +275,7 @@ def list_runs(
             " LEFT JOIN ops.people s ON s.email = r.started_by LEFT JOIN ops.people c ON c.email = r.closed_by"
             " CROSS JOIN LATERAL (SELECT count(*) AS total, count(*) FILTER (WHERE state = 'done') AS done,"
             "   count(*) FILTER (WHERE state = 'na') AS na, max(changed_at) AS changed_at"
-            "   FROM ops.checklist_items WHERE run_id = r.id) i"
+            "   FROM ops.checklist_items WHERE run_id = r.id AND retired_at IS NULL) i"
             " ORDER BY r.id DESC"
         ),
         {"state": state, "template_id": template_id, "before_id": before_id, "limit": limit},

@@ -11,7 +11,7 @@ Every command here expects the caller's `begin()` block, and raises inside it, s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import Connection, text
@@ -22,14 +22,25 @@ from checklists.load import find_template
 from checklists.mentions import remember_mentions
 from checklists.reads import ChecklistRun, RunState, load_run
 from checklists.schema import Template
+from checklists.signoff import unfilled, unsigned
 from checklists.summary import read_summary
 from checklists.tracker import Command, Hand, Refused, clean, decide, may_change
+from checklists.voiding import void_broken
 from jobs.core.db import jsonb
 from jobs.core.errors import Conflict, Forbidden, NotFound, UsageError
 from jobs.core.people import Person, list_people
-from jobs.core.permissions import Right, Role, allowed, require
+from jobs.core.permissions import Actor, Right, Role, allowed, require
 
+REVIEW_WITHIN = timedelta(hours=48)
 _KINDS = {Command.TICK: "ticked", Command.UNTICK: "unticked", Command.MARK_NA: "na", Command.VERIFY: "verified"}
+_BECAME = {
+    Command.TICK: "was ticked",
+    Command.UNTICK: "was reopened",
+    Command.MARK_NA: "was marked N/A",
+    Command.VERIFY: "was verified",
+}
+_LOCK = "SELECT 1 FROM ops.checklist_runs WHERE id = :id FOR SHARE"
+_LOCK_ALONE = "SELECT 1 FROM ops.checklist_runs WHERE id = :id FOR NO KEY UPDATE"
 _MARK = (
     "UPDATE ops.checklist_items SET version = version + 1, state = :state, reason = :reason, choice = :choice,"
     " performed_at = :performed_at, changed_at = now(), changed_by = :actor, verified_by = NULL, verified_at = NULL"
@@ -45,17 +56,23 @@ def start_run(
     conn: Connection,
     template: Template,
     fields: Mapping[str, str],
-    actor: Person,
+    actor: Actor,
     *,
     origin: str,
     due_at: datetime | None = None,
+    urgent: str | None = None,
 ) -> int:
     """A new run, pinned to the definition as it is now; returns its id.
 
-    `fields` are the summary's values by field id. Raises Forbidden, or UsageError with every field that is wrong.
+    `fields` are the summary's values by field id. `urgent` expedites a deployment and says why: it goes through its
+    gates before their signatures, and must be reviewed within 48 hours. Raises Forbidden, UsageError with every field
+    that is wrong, or Refused with the roles that nobody could sign as.
     """
     require(actor, Right.START_CHECKLIST)
-    return _start(conn, template, fields, actor, origin, due_at=due_at)
+    urgent = clean(urgent, "The reason")
+    if urgent is not None and template.kind != "deployment":
+        raise UsageError(f"“{template.title}” is no deployment: only those can be expedited.")
+    return _start(conn, template, fields, actor, origin, due_at=due_at, urgent=urgent)
 
 
 def tick(
@@ -63,7 +80,7 @@ def tick(
     run_id: int,
     item_id: str,
     seen_version: int,
-    actor: Person,
+    actor: Actor,
     *,
     origin: str,
     note: str | None = None,
@@ -82,7 +99,7 @@ def untick(
     run_id: int,
     item_id: str,
     seen_version: int,
-    actor: Person,
+    actor: Actor,
     *,
     origin: str,
     note: str | None = None,
@@ -92,7 +109,7 @@ def untick(
 
 
 def mark_na(
-    conn: Connection, run_id: int, item_id: str, seen_version: int, actor: Person, reason: str, *, origin: str
+    conn: Connection, run_id: int, item_id: str, seen_version: int, actor: Actor, reason: str, *, origin: str
 ) -> int:
     """Says that an open item does not apply, and why; returns its new version. Raises as `tick`."""
     return _change(conn, run_id, item_id, Command.MARK_NA, seen_version, actor, origin, reason)
@@ -112,12 +129,12 @@ def verify(
     return _change(conn, run_id, item_id, Command.VERIFY, seen_version, actor, origin, note)
 
 
-def tick_proven(conn: Connection, run: ChecklistRun, line: TrackedItem, actor: Person, words: str, origin: str) -> None:
+def tick_proven(conn: Connection, run: ChecklistRun, line: TrackedItem, actor: Actor, words: str, origin: str) -> None:
     """The tick of a check that has passed, in the transaction of its result; Refused if it is not its turn yet."""
     _write(conn, run, line.id, Command.TICK, line.mark.version, origin, actor, _hand(run, actor, words, proven=True))
 
 
-def comment(conn: Connection, run_id: int, item_id: str | None, body: str, actor: Person, *, origin: str) -> None:
+def comment(conn: Connection, run_id: int, item_id: str | None, body: str, actor: Actor, *, origin: str) -> None:
     """Adds a comment to a line, or to the run when `item_id` is None; nobody's version changes.
 
     Whoever is named as `@` and an address (or what stands before its @) finds it among their mentions.
@@ -218,6 +235,7 @@ def set_field(
         conn, run_id, actor, "corrected", origin, old=old, new=new, note=kept,
         was=run.fields.get(field_id), became=fields.get(field_id),
     )  # fmt: skip
+    void_broken(conn, run_id, actor, f"the summary's {field_id} was corrected", origin=origin)
     return seen_version + 1
 
 
@@ -230,21 +248,22 @@ def close_run(
     origin: str,
     reason: str | None = None,
 ) -> None:
-    """Ends a run: done when nothing required is open, abandoned at any time with a reason.
+    """Ends a run: done when nothing required is open and everybody has signed, abandoned at any time with a reason.
 
-    Raises Forbidden, Refused (closed already, or what is open) or UsageError (no reason).
+    Raises Forbidden, Refused (closed already, what is open, who has not signed) or UsageError (no reason).
     """
     if not allowed(actor.roles, Right.START_CHECKLIST):
         able = ", ".join(role for role in Role if allowed([role], Right.START_CHECKLIST))
         raise Forbidden(f"You may not close a run: that takes one of the roles {able}.")
-    # Taken before the items are read: ticks that are on their way finish first, later ones find the run closed.
-    conn.execute(text("SELECT 1 FROM ops.checklist_runs WHERE id = :id FOR NO KEY UPDATE"), {"id": run_id})
-    run = open_run(conn, run_id)
+    run = open_run(conn, run_id, alone=True)
     still = [line for phase in run.phases for item in phase.items for line in item.open_required]
     if outcome is RunState.DONE and still:
         more = f" and {len(still) - 3} more" if len(still) > 3 else ""
         named = ", ".join(f"“{line.label}”{f' ({line.holds})' if line.holds else ''}" for line in still[:3])
         raise Refused(f"Run {run_id} is not complete: {named}{more} must be done or N/A first.")
+    unsigned_by = [line.title for line in unsigned(run)]
+    if outcome is RunState.DONE and unsigned_by:
+        raise Refused(f"Run {run_id} is not signed off: {', '.join(unsigned_by)} must sign first.")
     kept = clean(reason, "The reason")
     if outcome is RunState.ABANDONED and kept is None:
         raise UsageError("A run can only be abandoned with a reason: say why it ends here.")
@@ -262,9 +281,12 @@ def close_run(
     )  # fmt: skip
 
 
-def open_run(conn: Connection, run_id: int) -> ChecklistRun:
-    """The run, locked against closing until the caller's transaction ends; Refused if it is closed."""
-    conn.execute(text("SELECT 1 FROM ops.checklist_runs WHERE id = :id FOR SHARE"), {"id": run_id})
+def open_run(conn: Connection, run_id: int, *, alone: bool = False) -> ChecklistRun:
+    """The run, locked against closing until the caller's transaction ends; Refused if it is closed.
+
+    `alone` for what depends on the whole run: commands that are on their way finish first, later ones wait.
+    """
+    conn.execute(text(_LOCK_ALONE if alone else _LOCK), {"id": run_id})
     run = load_run(conn, run_id)
     if run.state is not RunState.OPEN:
         raise Refused(f"Run {run_id} was {_ended(run)}: it can no longer be changed.")
@@ -283,21 +305,26 @@ def _start(
     conn: Connection,
     template: Template,
     fields: Mapping[str, str],
-    actor: Person,
+    actor: Actor,
     origin: str,
     *,
     due_at: datetime | None = None,
     parent: tuple[int, str] | None = None,
+    urgent: str | None = None,
 ) -> int:
-    values = read_summary(template, fields, _addresses(conn))
+    people = [person for person in list_people(conn) if person.disabled_at is None]
+    values = read_summary(template, fields, {person.email for person in people})
+    if (short := unfilled(template, people, urgent_by=actor.email if urgent else None)) is not None:
+        raise Refused(f"“{template.title}” cannot start: {short}.")
     parent_run, parent_item = parent or (None, None)
     run_id: int = conn.execute(
         text(
             "INSERT INTO ops.checklist_runs"
             " (template_id, template_version, title, kind, definition, fields, started_by, lead, due_at, parent_run,"
-            "  parent_item)"
+            "  parent_item, urgent_reason, review_due_at)"
             " VALUES (:template_id, :version, :title, :kind, :definition, :fields, :actor, :actor, :due_at, :parent_run,"
-            "  :parent_item) RETURNING id"
+            "  :parent_item, CAST(:urgent AS text),"
+            "  CASE WHEN CAST(:urgent AS text) IS NOT NULL THEN now() + CAST(:within AS interval) END) RETURNING id"
         ),
         {
             "template_id": template.id,
@@ -310,6 +337,8 @@ def _start(
             "due_at": due_at,
             "parent_run": parent_run,
             "parent_item": parent_item,
+            "urgent": urgent,
+            "within": REVIEW_WITHIN,
         },
     ).scalar_one()
     lines = list(leaves(build(template, {})))
@@ -327,7 +356,9 @@ def _start(
         },
     )
     new = {"template": template.id, "version": template.version, "fields": values, "parent": parent_run}
-    keep(conn, run_id, actor, "started", origin, new=new, became=template.version)
+    new |= {"expedited": urgent} if urgent else {}
+    note = f"Expedited: {urgent}" if urgent else None
+    keep(conn, run_id, actor, "started", origin, new=new, note=note, became=template.version)
     return run_id
 
 
@@ -337,7 +368,7 @@ def _change(
     item_id: str,
     command: Command,
     seen_version: int,
-    actor: Person,
+    actor: Actor,
     origin: str,
     reason: str | None = None,
     choice: str | None = None,
@@ -355,7 +386,7 @@ def _write(
     command: Command,
     seen_version: int,
     origin: str,
-    actor: Person,
+    actor: Actor,
     hand: Hand,
 ) -> int:
     change = decide(run.phases, item_id, command, seen_version=seen_version, hand=hand)
@@ -386,12 +417,13 @@ def _write(
         conn, run.id, actor, _KINDS[command], origin, item_id=item_id, old=before, new=after, note=change.reason,
         was=old, became=new,
     )  # fmt: skip
+    void_broken(conn, run.id, actor, f"“{change.item.label}” {_BECAME[command]}", origin=origin)
     if change.choice is not None:
         _follow(conn, run, change.item, change.choice, actor, origin)
     return seen_version + 1
 
 
-def _follow(conn: Connection, run: ChecklistRun, item: TrackedItem, chosen: str, actor: Person, origin: str) -> None:
+def _follow(conn: Connection, run: ChecklistRun, item: TrackedItem, chosen: str, actor: Actor, origin: str) -> None:
     """Starts the list that a decision leads to, with what both summaries have in common."""
     choice = next(choice for choice in item.definition.decide if choice.id == chosen)
     if choice.start is not None:
@@ -403,7 +435,7 @@ def _follow(conn: Connection, run: ChecklistRun, item: TrackedItem, chosen: str,
 
 def _hand(
     run: ChecklistRun,
-    actor: Person,
+    actor: Actor,
     reason: str | None,
     *,
     choice: str | None = None,

@@ -27,7 +27,8 @@ from jobs.core.permissions import Right
 P = ParamSpec("P")
 log = get_logger(__name__)
 USER_KEY = "person"
-"""Under which name `server.trustedUserHeaders` puts the gate's header into `st.user`."""
+SESSION_KEY = "session"
+"""Under which names `server.trustedUserHeaders` puts the gate's headers into `st.user`."""
 
 
 def signed_in() -> Person:
@@ -50,6 +51,12 @@ def signed_in() -> Person:
     if row is None:
         raise Forbidden("Your account is closed or needs a new password: sign in again.")
     return person_from(row)
+
+
+def session() -> str | None:
+    """The name of the session in which this page is looked at; None outside of a browser."""
+    found = st.user.to_dict().get(SESSION_KEY)
+    return str(found) if found else None
 
 
 def require(right: Right) -> Person:

@@ -19,6 +19,7 @@ from dashboard.access import signed_in, told
 from dashboard.components.markup import Html, plain, show, tag
 from dashboard.desk import desk
 from jobs.core import permissions
+from jobs.core.db import Database
 from jobs.core.errors import NexaError, UsageError
 from jobs.core.logs import get_logger
 from jobs.core.people import Person
@@ -45,14 +46,21 @@ def act(right: Right, command: Command) -> None:
 
 def attempt(right: Right, command: Callable[[Connection, Person], T], refused: Callable[[str], None]) -> T | None:
     """The same for what answers in its own way: the command's value, or None after `refused` got the sentence why not."""
-    try:
-        return _run(right, command)
-    except NexaError as error:
-        refused(str(error))
-    except SQLAlchemyError as error:
-        log.error("a command of a page failed", exc_info=error)
-        refused("The database does not answer: nothing was changed, try again.")
-    return None
+    return _answered(lambda: _run(right, command), refused)
+
+
+def attempt_apart(right: Right, command: Callable[[Database, Person], T], refused: Callable[[str], None]) -> T | None:
+    """The same for a command with transactions of its own, because something of it stays even if it is refused."""
+
+    def apart() -> T:
+        person = signed_in()
+        permissions.require(person, right)
+        try:
+            return command(desk().db, person)
+        finally:
+            queries.forget()
+
+    return _answered(apart, refused)
 
 
 def ask(
@@ -108,6 +116,17 @@ def say_what_was_done() -> None:
     """Shows the sentences of what was done just before this run; called once, by the frame."""
     for sentence in st.session_state.pop(_DONE, []):
         st.toast(plain(sentence), icon=":material/check_circle:")
+
+
+def _answered(command: Callable[[], T], refused: Callable[[str], None]) -> T | None:
+    try:
+        return command()
+    except NexaError as error:
+        refused(str(error))
+    except SQLAlchemyError as error:
+        log.error("a command of a page failed", exc_info=error)
+        refused("The database does not answer: nothing was changed, try again.")
+    return None
 
 
 def _done(sentence: str) -> None:

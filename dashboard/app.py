@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import streamlit as st
 
-from dashboard.access import require
+from dashboard.access import may, require
 from dashboard.actions import say_what_was_done
 from dashboard.components.topline import LOGO, icon, top_line
 from dashboard.navigation import PAGES, START
@@ -18,6 +18,8 @@ person = require(Right.VIEW)
 
 groups: dict[str, list[st.Page]] = defaultdict(list)
 for entry in PAGES:
+    if not may(person, entry.right):
+        continue
     groups[entry.group].append(
         st.Page(
             entry.file,

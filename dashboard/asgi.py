@@ -18,6 +18,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from dashboard import health
 from dashboard.access import show_error
+from dashboard.api.app import Api
 from dashboard.desk import open_desk
 from dashboard.doors import SECURITY_HEADERS
 from dashboard.gate import Gate, SessionBook
@@ -42,7 +43,12 @@ def build_app(settings: Settings, db: Database) -> st.App:
     book = SessionBook(db)
     return st.App(
         Path(__file__).with_name("app.py"),
-        routes=[*health.routes(settings, db), *Doorkeeper(settings, db, book).routes(), *shell_routes(PATHS)],
+        routes=[
+            *health.routes(settings, db),
+            *Doorkeeper(settings, db, book).routes(),
+            Api(settings, db, book).mount(),
+            *shell_routes(PATHS),
+        ],
         middleware=[Middleware(Gate, settings=settings, book=book)],
         lifespan=_lifespan,
         on_script_error=show_error,

@@ -14,8 +14,10 @@ Headers = list[tuple[bytes, bytes]]
 
 COOKIE = "nexaops_session"
 PERSON_HEADER = b"x-nexaops-person"
+SESSION_HEADER = b"x-nexaops-session"
 HEALTH = frozenset({"/health", "/health/scheduled-jobs"})
 METRICS = "/metrics"
+API = "/api"
 LOGIN, LOGOUT, PASSWORD = "/login", "/logout", "/password"
 # What the login page itself needs; nothing in it tells anything about the desk.
 OPEN_ASSETS = frozenset({"/assets/login.css", "/assets/text.woff2", "/assets/icon-ok.svg", "/favicon.png"})
@@ -50,9 +52,15 @@ def is_shut(path: str) -> bool:
     return any(path == door.rstrip("/") or (door.endswith("/") and path.startswith(door)) for door in SHUT)
 
 
+def is_api(path: str) -> bool:
+    """Whether a path belongs to the API, which asks for a token itself and takes no session for one."""
+    return path.startswith(f"{API}/")
+
+
 def without_identity(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """The headers without any that could be taken for the gate's own."""
-    return [(name, value) for name, value in headers if name.lower().replace(b"_", b"-") != PERSON_HEADER]
+    ours = {PERSON_HEADER, SESSION_HEADER}
+    return [(name, value) for name, value in headers if name.lower().replace(b"_", b"-") not in ours]
 
 
 def find(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:

@@ -1,8 +1,9 @@
-"""The gate in front of everything: no page, file, upload or WebSocket without a session.
+"""The gate in front of everything: no page, file, upload or WebSocket without a session; the API asks for tokens itself.
 
 Streamlit takes whoever connects, so the session is checked before a request reaches it, on HTTP and on WebSockets, and
-again while a WebSocket lives: signing out or disabling an account cuts it within seconds. The person's id goes on in a
-header that the gate alone sets.
+again while a WebSocket lives: signing out or disabling an account cuts it within seconds. The person's id and the
+session's name go on in headers that the gate alone sets. Through the gate comes also whatever a person does on a page, and
+so it is here that a session learns whether somebody is still there.
 """
 
 from __future__ import annotations
@@ -16,20 +17,23 @@ from urllib.parse import quote
 from uuid import UUID
 
 from anyio import to_thread
+from google.protobuf.message import DecodeError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from dashboard import doors
 from jobs.core.db import Database, first_line
 from jobs.core.logs import get_logger
 from jobs.core.people import Person
-from jobs.core.sessions import find_session
+from jobs.core.sessions import find_session, session_name, touch_session
 from jobs.core.settings import Settings
 
 log = get_logger(__name__)
 CLOSED_BY_US = 4401
 _LARGEST_CACHE = 10_000
+_TOUCH_EVERY_S = 20.0  # of minutes that count
 
 
 class SessionBook:
@@ -39,6 +43,7 @@ class SessionBook:
         self._db = db
         self.keep_s = keep_s
         self._seen: dict[str, tuple[float, Person | None]] = {}
+        self._touched: dict[str, float] = {}
 
     async def find(self, token: str | None) -> Person | None:
         """The person of an open session; None without one. Raises SQLAlchemyError if the database does not answer."""
@@ -58,6 +63,21 @@ class SessionBook:
         for token, (_, person) in list(self._seen.items()):
             if person is not None and person.id == person_id:
                 self._seen.pop(token, None)
+
+    def wants_touch(self, token: str | None) -> bool:
+        """Whether it is time to write down again that somebody is there."""
+        return token is not None and time.monotonic() - self._touched.get(token, -_TOUCH_EVERY_S) >= _TOUCH_EVERY_S
+
+    async def touch(self, token: str) -> None:
+        """Writes down that somebody did something in the session."""
+        await to_thread.run_sync(self._touch, token)
+        if len(self._touched) >= _LARGEST_CACHE:
+            self._touched.clear()
+        self._touched[token] = time.monotonic()
+
+    def _touch(self, token: str) -> None:
+        with self._db.begin() as conn:
+            touch_session(conn, token)
 
     def _look_up(self, token: str) -> Person | None:
         with self._db.read() as conn:
@@ -109,6 +129,8 @@ class Gate:
             return None
         if not self._host_allowed(headers):
             return PlainTextResponse("This server does not answer to that name: set NEXAOPS_DASHBOARD_HOSTS.", 421)
+        if doors.is_api(path):
+            return None
         if method not in ("GET", "HEAD", "OPTIONS") and not doors.is_same_site(headers, needs_proof=True):
             return PlainTextResponse("This request did not come from our own pages.", 403)
         if doors.is_shut(path):
@@ -137,6 +159,7 @@ class Gate:
             await send({"type": "websocket.close", "code": CLOSED_BY_US})
             return
         headers.append((doors.PERSON_HEADER, str(person.id).encode()))
+        headers.append((doors.SESSION_HEADER, session_name(token or "").encode()))
         watch = _Watch(self._book, token, receive, send)
         try:
             await self._app(scope, watch.receive, send)
@@ -158,6 +181,9 @@ class _Watch:
             done, _ = await asyncio.wait({self._next}, timeout=self._book.keep_s)
             try:
                 person = await self._book.find(self._token)
+                # Before the page gets to see it: what somebody does after a long absence finds the session interrupted.
+                if done and self._token and self._book.wants_touch(self._token) and is_by_hand(self._next.result()):
+                    await self._book.touch(self._token)
             except SQLAlchemyError:
                 person = None  # without the database nobody can be let in, and no page would work
             if person is None or person.must_change:
@@ -171,6 +197,18 @@ class _Watch:
     def drop(self) -> None:
         if self._next is not None:
             self._next.cancel()
+
+
+def is_by_hand(message: Message) -> bool:
+    """Whether a WebSocket's message comes from what a person did, and not from a page that renews itself."""
+    content = message.get("bytes")
+    if message["type"] != "websocket.receive" or not content:
+        return False
+    try:
+        sent = BackMsg.FromString(content)
+    except DecodeError:
+        return False
+    return sent.HasField("rerun_script") and not sent.rerun_script.is_auto_rerun
 
 
 def _to(place: str, scope: Scope) -> Response:

@@ -8,7 +8,6 @@ pages, so nobody who sends slowly or guesses in crowds may hold the threads that
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from html import escape
 from pathlib import Path
@@ -24,6 +23,7 @@ from starlette.routing import Route
 
 from dashboard import doors
 from dashboard.gate import SessionBook
+from dashboard.throttle import Throttle
 from jobs.core.db import Database
 from jobs.core.errors import Forbidden, NexaError
 from jobs.core.people import SHORTEST_PASSWORD, Person, authenticate, change_password
@@ -42,32 +42,12 @@ Form = Mapping[str, str]
 _FormAnswer = Callable[[Request, Form], Response]
 
 
-class Throttle:
-    """At most so many tries a minute from one address; an argon2 hash is dear, and guesses come in crowds."""
-
-    def __init__(self, tries: int = _TRIES, window_s: float = _WINDOW_S) -> None:
-        self._tries, self._window_s = tries, window_s
-        self._seen: dict[str, deque[float]] = {}
-
-    def admits(self, address: str, now: float) -> bool:
-        """Counts a try at `now` (seconds of a monotonic clock); False if it is one too many."""
-        if len(self._seen) > 10_000:
-            self._seen.clear()
-        tries = self._seen.setdefault(address, deque())
-        while tries and now - tries[0] > self._window_s:
-            tries.popleft()
-        if len(tries) >= self._tries:
-            return False
-        tries.append(now)
-        return True
-
-
 class Doorkeeper:
     """The pages /login, /password and /logout. All are plain functions, which run in threads."""
 
     def __init__(self, settings: Settings, db: Database, book: SessionBook) -> None:
         self._settings, self._db, self._book = settings, db, book
-        self._throttle = Throttle()
+        self._throttle = Throttle(_TRIES, _WINDOW_S)  # an argon2 hash is dear, and guesses come in crowds
         self._threads = anyio.CapacityLimiter(_AT_ONCE)
 
     def routes(self) -> list[Route]:
@@ -105,7 +85,7 @@ class Doorkeeper:
         if not self._throttle.admits(_address(request), time.monotonic()):
             return self._login_form(wanted, email, "Too many tries from this address: wait a minute.", 429)
         try:
-            person = authenticate(self._db, email, form.get("password", ""), origin=ORIGIN)
+            person = authenticate(self._db, email, form.get("password", ""), origin=_origin(request))
         except Forbidden as refusal:
             return self._login_form(wanted, email, str(refusal), 403)
         return self._welcome(request, person, wanted)
@@ -126,7 +106,7 @@ class Doorkeeper:
         if not self._throttle.admits(_address(request), time.monotonic()):
             return self._password_form(person, wanted, "Too many tries from this address: wait a minute.", 429)
         try:
-            change_password(self._db, person.id, form.get("old", ""), new, origin=ORIGIN)
+            change_password(self._db, person.id, form.get("old", ""), new, origin=_origin(request))
         except NexaError as refusal:
             return self._password_form(person, wanted, str(refusal), 400)
         return self._welcome(request, person, wanted)
@@ -230,6 +210,11 @@ async def _form(request: Request) -> Form:
         raise HTTPException(408, "The form came too slowly.") from None
     except (ClientDisconnect, ValueError):
         raise HTTPException(400, "That is no form of ours.") from None
+
+
+def _origin(request: Request) -> str:
+    """Where it came from, for the audit trail: the address as the server sees it, behind a proxy as that says."""
+    return f"{ORIGIN} {_address(request)}"
 
 
 def _address(request: Request) -> str:

@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.core.permissions import Right
+
 FOLDER = Path(__file__).parent / "pages"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A page: its file's name without the ending is its address. A hidden one is reached by links only."""
+    """A page: its file's name without the ending is its address. A hidden one is reached by links only.
+
+    Whoever has not its `right` does not see it.
+    """
 
     group: str
     name: str
     title: str
     icon: str
     hidden: bool = False
+    right: Right = Right.VIEW
 
     @property
     def file(self) -> str:
@@ -33,8 +39,14 @@ PAGES: tuple[Entry, ...] = (
     Entry("Engine", "runs", "Runs", ":material/history:"),
     Entry("Engine", "run", "Run", ":material/play_circle:", hidden=True),
     Entry("Engine", "horizon", "Horizon", ":material/satellite_alt:"),
+    Entry("Release", "releases", "Releases", ":material/rocket_launch:"),
     Entry("Release", "checklists", "Checklists", ":material/checklist:"),
     Entry("Release", "checklist", "Checklist", ":material/fact_check:", hidden=True),
+    Entry("Release", "calendar", "Calendar", ":material/calendar_month:"),
+    Entry("Release", "contacts", "Contacts", ":material/contact_phone:"),
+    Entry("Admin", "audit", "Audit", ":material/policy:", right=Right.VIEW_AUDIT),
+    Entry("Release", "signing", "Sign off", ":material/signature:", hidden=True),
+    Entry("Release", "move", "Move to a newer version", ":material/update:", hidden=True),
 )
 START = PAGES[0]
 PATHS = frozenset(entry.name for entry in PAGES)

@@ -9,6 +9,7 @@ from datetime import datetime
 import streamlit as st
 from sqlalchemy import Connection, text
 
+from checklists.delegation import Delegation, list_delegations
 from checklists.evidence import Evidence, list_evidence
 from checklists.load import BrokenTemplate, definition_files, load_templates
 from checklists.mentions import Mention, unseen
@@ -129,6 +130,12 @@ def people(conn: Connection) -> tuple[Person, ...]:
 def accounts() -> tuple[tuple[str, str], ...]:
     """E-mail and name of everybody whose account is open: whom a field of a summary can name."""
     return tuple((person.email, person.name) for person in people())
+
+
+@cached(ttl=1)
+def delegations(conn: Connection, run_id: int) -> tuple[Delegation, ...]:
+    """Who may sign a run for whom."""
+    return list_delegations(conn, run_id)
 
 
 def templates() -> tuple[Template | BrokenTemplate, ...]:

@@ -281,13 +281,18 @@ _LINES = """
 SELECT t.id, coalesce(t.type, '') AS type, t.status, coalesce(t.amount, 'NaN') AS amount,
        coalesce(t.currency, '') AS currency, coalesce(u.email, 'nobody') AS email,
        coalesce(t.created_at, t.updated_at) AS created_at, t.updated_at, t.failure_reason,
-       c.outcome, c.detail, c.attempts, c.last_at AS checked_at, c.ledger, k.id AS case_id, k.reason AS case_reason
+       c.outcome, c.detail, c.attempts, c.last_at AS checked_at, s.ledger, k.id AS case_id, k.reason AS case_reason
   FROM transactions t
   LEFT JOIN users u ON u.id = t.user_id
   LEFT JOIN ops.checks c ON c.transaction_id = t.id
   LEFT JOIN LATERAL (
        SELECT id, reason FROM ops.reconciliation_cases
         WHERE transaction_id = t.id AND resolved_at IS NULL ORDER BY id LIMIT 1) AS k ON true
+  LEFT JOIN LATERAL (
+       SELECT CASE jsonb_typeof(proof -> 'ledger') WHEN 'number' THEN CAST(proof ->> 'ledger' AS bigint) END AS ledger
+         FROM ops.decisions
+        WHERE transaction_id = t.id AND t.status = 'SUCCESS' AND NOT dry_run AND verdict IN ('success', 'rescue', 'accepted')
+        ORDER BY id DESC LIMIT 1) AS s ON true
  WHERE t.id = ANY (CAST(:ids AS uuid[]))
  ORDER BY t.created_at DESC, t.id DESC
 """

@@ -1,6 +1,6 @@
 """Reads of the page Transaction: everything that is known about one, in a fixed number of statements by key.
 
-The signed envelope is never read, only whether one is kept. The balance after an entry is summed from the user's own
+The signed envelope is never read, only whether one is kept. The balance around an entry is summed from the user's own
 entries, found through their transactions; for a user with very many it is left out, and the balance of now is told.
 """
 
@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from dashboard.components.compare import document
 from dashboard.queries import cached
@@ -20,7 +20,7 @@ from dashboard.queries import cached
 MOST = 100
 """Rows of each kind that a story shows, the newest: no transaction has a reason for more."""
 SUMMED = 2000
-"""Transactions of a user up to which the balance after an entry is summed."""
+"""Transactions of a user up to which the balance around an entry is summed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +48,32 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """The last look at it; `attempts` looks in a row had the same outcome."""
+class Look:
+    """What `times` looks found on one server, of which the last tells detail, request, ledger and run."""
 
-    attempts: int
+    outcome: str
+    server: str | None
+    times: int
     first_at: datetime
     last_at: datetime
-    next_at: datetime
-    outcome: str
     detail: str
-    server: str | None
+    request: str | None
     ledger: int | None
     run_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """The last look at it and when the next one is due; `attempts` looks in a row had this outcome, on any server."""
+
+    look: Look
+    attempts: int
+    next_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One leg in the books; `after` is the user's balance once it was posted, where that could be summed."""
+    """One leg in the books; `before` and `after` are the user's balance around it, where that could be summed."""
 
     id: int
     kind: str
@@ -73,6 +82,7 @@ class Entry:
     amount: Decimal
     currency: str
     created_at: datetime
+    before: Decimal | None
     after: Decimal | None
 
 
@@ -148,6 +158,8 @@ class Story:
 
     transaction: Transaction
     check: Check | None
+    looks: tuple[Look, ...]
+    """What looks before the last one found otherwise, or on another server."""
     entries: tuple[Entry, ...]
     decisions: tuple[Decided, ...]
     notifications: tuple[Told, ...]
@@ -187,7 +199,8 @@ def story(conn: Connection, transaction_id: UUID) -> Story | None:
     }
     return Story(
         found,
-        None if check is None else Check(**check._mapping),
+        None if check is None else Check(_look(check), check.attempts, check.next_at),
+        tuple(_look(look) for look in conn.execute(text(_LOOKS), one)),
         tuple(Entry(**entry._mapping) for entry in conn.execute(text(_ENTRIES), mine)),
         tuple(Decided(**{**it._mapping, "proof": document(it.proof)}) for it in conn.execute(text(_DECISIONS), one)),
         tuple(Told(**told._mapping) for told in conn.execute(text(_NOTIFICATIONS), mine)),
@@ -199,6 +212,12 @@ def story(conn: Connection, transaction_id: UUID) -> Story | None:
                 text(_AUDIT), {"id": str(transaction_id), "cases": [str(case.id) for case in cases], "most": MOST}
             )
         ),
+    )
+
+
+def _look(row: Row[tuple[object, ...]]) -> Look:
+    return Look(
+        row.outcome, row.server, row.times, row.first_at, row.last_at, row.detail, row.request, row.ledger, row.run_id
     )
 
 
@@ -217,8 +236,13 @@ SELECT t.id, coalesce(t.type, '') AS type, t.status, coalesce(t.amount, 'NaN') A
 """
 
 _CHECK = """
-SELECT attempts, first_at, last_at, next_at, outcome, detail, server, ledger, run_id FROM ops.checks
+SELECT outcome, server, times, first_at, last_at, detail, request, ledger, run_id, attempts, next_at FROM ops.checks
  WHERE transaction_id = :id
+"""
+
+_LOOKS = """
+SELECT outcome, nullif(server, '') AS server, times, first_at, last_at, detail, request, ledger, run_id FROM ops.looks
+ WHERE transaction_id = :id ORDER BY first_at LIMIT :most
 """
 
 _CASES = """
@@ -230,13 +254,14 @@ _ENTRIES = """
 WITH mine AS MATERIALIZED (
     SELECT id FROM transactions WHERE user_id = :user LIMIT :summed
 ), own AS (
-    SELECT e.id, sum(CASE e.direction WHEN 'CREDIT' THEN e.amount ELSE -e.amount END) OVER (ORDER BY e.id) AS after
+    SELECT e.id, CASE e.direction WHEN 'CREDIT' THEN e.amount ELSE -e.amount END AS moved,
+           sum(CASE e.direction WHEN 'CREDIT' THEN e.amount ELSE -e.amount END) OVER (ORDER BY e.id) AS after
       FROM mine JOIN ledger_entries e ON e.transaction_id = mine.id AND e.account_type = 'USER'
      WHERE e.currency = :currency AND e.asset_issuer = :issuer
 )
-SELECT e.id, e.kind, e.account_type, e.direction, e.amount, e.currency, e.created_at,
-       CASE WHEN (SELECT count(*) FROM mine) < :summed THEN own.after END AS after
-  FROM ledger_entries e LEFT JOIN own ON own.id = e.id
+SELECT e.id, e.kind, e.account_type, e.direction, e.amount, e.currency, e.created_at, own.after - own.moved AS before,
+       own.after
+  FROM ledger_entries e LEFT JOIN own ON own.id = e.id AND (SELECT count(*) FROM mine) < :summed
  WHERE e.transaction_id = :id ORDER BY e.id LIMIT :most
 """
 

@@ -19,6 +19,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
+from jobs.core.audit_anchor import AnchorFile
+from jobs.core.audit_seal import Sealer
 from jobs.core.db import Database, first_line, open_database, require_migrated
 from jobs.core.jobs import load_jobs
 from jobs.core.logs import get_logger
@@ -35,6 +37,7 @@ log = get_logger(__name__)
 
 MISSED_S = 30.0
 RESCUE_S = 5.0
+SEAL_S = 3.0
 DRAIN_S = 20.0
 
 
@@ -72,6 +75,7 @@ class _Worker:
             Loop("beat", runs.BEAT_S, self._beat),
             Loop("missed slots", MISSED_S, missed.look),
             Loop("rescue", RESCUE_S, rescue_step),
+            Loop("audit chain", SEAL_S, Sealer(db, AnchorFile.of(settings)).step),
         )
 
     async def work(self) -> None:

@@ -1,19 +1,23 @@
-"""The audit trail: it is there, it grows, and the database refuses to change it."""
+"""The audit trail: the database refuses to change it, and its chain was walked lately and is whole."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from sqlalchemy import text
 
 from checklists.checks.database import NoParams
 from checklists.checks.model import CheckContext, CheckResult, Unable, check, failed, passed
-from checklists.checks.reach import plural, reading, some
+from checklists.checks.reach import age, plural, reading, some
+from jobs.core.audit_verify import last_verification
 
 _TABLES = ("audit", "checklist_events")
+_LATELY = timedelta(days=2)
 
 
 @check("audit.kept", title="The audit trail cannot be changed", params=NoParams)
 def kept(context: CheckContext, params: NoParams) -> CheckResult:
-    """The triggers that refuse UPDATE, DELETE and TRUNCATE are on, and there are rows."""
+    """The triggers that refuse UPDATE, DELETE and TRUNCATE are on, and verify-audit found every link."""
     with reading(context) as conn:
         rows = conn.execute(
             text(
@@ -25,18 +29,24 @@ def kept(context: CheckContext, params: NoParams) -> CheckResult:
             ),
             {"tables": list(_TABLES)},
         ).all()
-        first = conn.execute(text("SELECT count(*) AS n, min(at) AS since, max(at) AS newest FROM ops.audit")).one()
+        last = last_verification(conn)
     open_ = [f"ops.{row.name}" for row in rows if row.refused != 56]
     if open_:
         return failed(
             f"Rows of {some(open_)} can be changed: a trigger is missing or switched off.",
             "Find out who switched it off, then ALTER TABLE … ENABLE TRIGGER ALL.",
         )
-    if not first.n:
-        raise Unable("The audit trail has no row yet.", "Look again when something was done.")
+    if last is not None and last.broken is not None:
+        return failed(
+            f"{last.broken.rstrip('.')}; so said {last.verified_by} at {last.verified_at:%Y-%m-%d %H:%M} UTC.",
+            "Trust nothing that came after it, and find out who did it.",
+        )
+    if last is None or not last.links or last.verified_at < context.now - _LATELY:
+        raise Unable(f"Its chain was not verified within {age(_LATELY)}.", "Run the job verify-audit, then look again.")
     return passed(
-        f"{plural(first.n, 'row')} since {first.since:%Y-%m-%d}, and none can be changed.",
-        rows=first.n,
-        since=first.since.isoformat(),
-        newest=first.newest.isoformat(),
+        f"All {plural(last.links, 'link')} of its chain hold, verified {last.verified_at:%Y-%m-%d %H:%M} UTC by "
+        f"{last.verified_by}; no row can be changed.",
+        links=last.links,
+        anchors=last.anchors,
+        head=last.head.hex(),
     )

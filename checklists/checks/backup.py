@@ -31,7 +31,10 @@ def latest(context: CheckContext, params: LatestParams) -> CheckResult:
     folder = context.settings.home / "backups"
     newest = _newest(folder, "*.dump")
     if newest is None:
-        return failed(f"There is no backup in {folder}.", "Make one before going on.")
+        return failed(
+            f"There is no backup in {folder}.",
+            "Make one with pg_dump --format=custom, and its NAME.dump.sha256 with sha256sum, before going on.",
+        )
     return _judge(newest, context, params.least_kib * 1024, context.now - params.within, f"within {age(params.within)}")
 
 

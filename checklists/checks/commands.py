@@ -122,7 +122,7 @@ def _entry(context: CheckContext, name: str) -> Command:
 
 def _folder(context: CheckContext, entry: Command) -> Path:
     if entry.cwd is not None:
-        return folder_of(entry.cwd, "NEXAOPS_COMMANDS", "the folder of a command")
+        return folder_of(entry.cwd, "NEXAOPS_COMMANDS", "a command")
     return folder_of(context.settings.repository, "NEXAOPS_REPOSITORY", "the application's repository")
 
 

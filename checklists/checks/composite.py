@@ -47,9 +47,10 @@ def every(context: CheckContext, params: AllParams) -> CheckResult:
     worst = next(verdict for verdict in _WORST_FIRST if any(result.verdict is verdict for _, result in results))
     # The sentences of what is worst; of what holds, all of them.
     named = [result for _, result in results if result.verdict is worst]
-    mends = [result.mend for result in named if result.mend]
+    sentences = dict.fromkeys(result.summary for result in named)
+    mends = dict.fromkeys(result.mend for result in named if result.mend)
     output: dict[str, JSON] = {
         spec.name: {"verdict": result.verdict.value, "summary": result.summary, **result.output}
         for spec, result in results
     }
-    return CheckResult(worst, " ".join(result.summary for result in named), output, " ".join(mends) or None)
+    return CheckResult(worst, " ".join(sentences), output, " ".join(mends) or None)

@@ -12,8 +12,7 @@ from pydantic import Field
 from checklists.checks.model import CheckContext, CheckParams, CheckResult, Unable, check, failed, gathered, judged
 from checklists.checks.reach import fetch, plural, some
 from checklists.checks.repository import git, last_tag, tracked
-from checklists.load import load_templates
-from checklists.schema import Template
+from checklists.load import find_template
 from jobs.core.logs import redact
 
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
@@ -45,9 +44,7 @@ class SectionParams(CheckParams):
 @check("documents.section", title="The document has this section", params=SectionParams)
 def section(context: CheckContext, params: SectionParams) -> CheckResult:
     """Where it stands, how long it is, when it changed last, and its beginning, for a person to judge."""
-    template = next(
-        (each for each in load_templates() if isinstance(each, Template) and each.id == params.template), None
-    )
+    template = find_template(params.template) if params.template is not None else None
     if context.settings.repository is None and template is not None:
         steps = sum(len(phase.items) for phase in template.phases)
         return gathered(

@@ -110,7 +110,7 @@ def merged(context: CheckContext, params: NoParams) -> CheckResult:
 
 def _get(context: CheckContext, path: str) -> Any:
     """What the forge answers, as JSON whose shape its documentation promises; a KeyError would be a fault of theirs."""
-    base = address_of(context.settings.forge_url, "NEXAOPS_FORGE_URL", "the forge is")
+    base = address_of(context.settings.forge_url, "NEXAOPS_FORGE_URL", "the forge")
     held = context.settings.forge_token.get_secret_value()
     headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
     reply = fetch(context, base + path, headers=headers | ({"Authorization": f"Bearer {held}"} if held else {}))
@@ -132,7 +132,7 @@ def _commit(context: CheckContext) -> str:
     for given in context.given:
         if found := _SHA.search(given):
             return found[0]
-    address_of(context.settings.forge_url, "NEXAOPS_FORGE_URL", "the forge is")
+    address_of(context.settings.forge_url, "NEXAOPS_FORGE_URL", "the forge")
     version = context.fields.get("version", "")
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", version):
         for tag in (f"v{version}", version):

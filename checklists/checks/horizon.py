@@ -23,10 +23,11 @@ from checklists.checks.model import (
 )
 from checklists.checks.reach import age, plural, reading, seconds_left, some
 from checklists.grammar import Duration
-from jobs.horizon.client import Horizon, thresholds_of
+from jobs.horizon.client import Horizon
 from jobs.horizon.health import age_s
 from jobs.horizon.model import Root
 from jobs.horizon.quota import Told, rate_of
+from jobs.horizon.server import thresholds_of
 from jobs.horizon.servers import label_of, servers
 from jobs.horizon.transport import HorizonError
 from jobs.probes.attention import STALE_INTERVALS

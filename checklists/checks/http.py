@@ -83,7 +83,7 @@ def version(context: CheckContext, params: VersionParams) -> CheckResult:
 @check("http.down", title="The application is stopped", params=Place)
 def down(context: CheckContext, params: Place) -> CheckResult:
     """Nobody listens: only a refused connection proves it, silence or an unknown name does not."""
-    url = address_of(_url(context, params), _setting(params), f"{params.at} is")
+    url = address_of(_url(context, params), _setting(params), f"the {params.at} environment")
     parts = urlsplit(url)
     label = label_of(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -118,7 +118,9 @@ def _url(context: CheckContext, params: Place) -> str | None:
 
 
 def _ask(context: CheckContext, params: Place) -> Reply:
-    return fetch(context, address_of(_url(context, params), _setting(params), f"{params.at} is") + params.path)
+    return fetch(
+        context, address_of(_url(context, params), _setting(params), f"the {params.at} environment") + params.path
+    )
 
 
 def _said(reply: Reply) -> dict[str, JSON]:

@@ -51,7 +51,7 @@ class SpikeParams(CheckParams):
     """What a spike is."""
 
     within: Duration = Field(timedelta(hours=1), description="the time that is compared")
-    with_: Duration = Field(timedelta(hours=24), alias="with", description="with so long before it")
+    before: Duration = Field(timedelta(hours=24), description="with so long before it")
     factor: float = Field(3, gt=1, le=100, description="so many times the rate before is a spike")
     least: int = Field(3, ge=1, description="fewer failures are no spike")
 
@@ -62,7 +62,7 @@ def spike(context: CheckContext, params: SpikeParams) -> CheckResult:
     middle = context.now - params.within
     with reading(context) as conn:
         now = conn.execute(text(_RUNS), {"since": middle, "until": context.now}).one()
-        before = conn.execute(text(_RUNS), {"since": middle - params.with_, "until": middle}).one()
+        before = conn.execute(text(_RUNS), {"since": middle - params.before, "until": middle}).one()
     if not now.runs:
         raise Unable(f"No run has ended within {age(params.within)}.", "Let the jobs run, then look again.")
     if not before.runs:
@@ -71,7 +71,7 @@ def spike(context: CheckContext, params: SpikeParams) -> CheckResult:
     spiked = now.bad >= params.least and share > params.factor * usual
     return judged(
         not spiked,
-        f"{share:.1%} of the runs failed within {age(params.within)}, {usual:.1%} in the {age(params.with_)} before.",
+        f"{share:.1%} of the runs failed within {age(params.within)}, {usual:.1%} in the {age(params.before)} before.",
         "See on the page Runs what began to fail.",
         now={"runs": now.runs, "failed": now.bad},
         before={"runs": before.runs, "failed": before.bad},

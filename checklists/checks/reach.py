@@ -102,16 +102,16 @@ async def _fetch(url: str, headers: dict[str, str], largest: int, timeout_s: flo
 def address_of(value: str | None, name: str, what: str) -> str:
     """A configured address without the slash at its end; Unable names the setting if there is none."""
     if not value:
-        raise Unable(f"Where {what} is not known.", f"Set {name} to its address.")
+        raise Unable(f"The address of {what} is not known.", f"Set {name}.")
     return value.rstrip("/")
 
 
 def folder_of(value: Path | None, name: str, what: str) -> Path:
     """A configured folder; Unable names the setting if there is none, or none is there."""
     if value is None:
-        raise Unable(f"Where {what} is not known.", f"Set {name} to its folder on this host.")
+        raise Unable(f"The folder of {what} is not known.", f"Set {name} to it, on this host.")
     if not value.is_dir():
-        raise Unable(f"{what[:1].upper()}{what[1:]} is not where {name} says: {value}.", f"Correct {name}.")
+        raise Unable(f"{value}, the folder of {what}, is not there.", f"Correct {name}.")
     return value
 
 

@@ -12,10 +12,11 @@ from checklists.checks.reach import age, plural, reading, some
 from checklists.grammar import Duration, Id
 from checklists.load import load_templates
 from checklists.schema import Template
-from jobs.schedule.store import list_schedules
+from jobs.schedule.store import find_schedule
 
-OPENER = "open-maintenance"
+OPENER = "open-checklists"
 """The job that opens the runs that fall due."""
+_LATELY = timedelta(hours=1)
 
 
 class CompletedParams(CheckParams):
@@ -63,13 +64,14 @@ def planned(context: CheckContext, params: PlannedParams) -> CheckResult:
     if unplanned:
         return failed(f"Without a schedule: {some(unplanned)}.", "Give each definition a `schedule`.")
     with reading(context) as conn:
-        opener = next((plan for plan in list_schedules(conn) if plan.name == OPENER), None)
-    if opener is None:
-        raise Unable(
-            "The definitions have schedules, but this version opens no checklist by itself.",
-            "Put them into a calendar, and tick by hand.",
-        )
+        opener = find_schedule(conn, OPENER)
+        last = conn.execute(
+            text("SELECT max(finished_at) FROM ops.runs WHERE job = :job AND state = 'succeeded' AND NOT dry_run"),
+            {"job": OPENER},
+        ).scalar()
     if not opener.active(context.now):
         return failed(f"{OPENER} is switched off or paused.", "Resume it on the page Jobs.")
+    if last is None or last < context.now - _LATELY:
+        raise Unable(f"{OPENER} has not run lately: nothing would open.", "Start `nexaops worker`, then look again.")
     rules = {name: str(found.rrule) for name in params.templates if (found := templates[name].schedule)}
     return passed(f"{plural(len(rules), 'checklist')} will open by itself.", rules=rules)

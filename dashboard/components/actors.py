@@ -6,8 +6,10 @@ from dashboard.components.markup import Html, esc, link, url
 
 
 def who(actor: str | None) -> Html:
-    """A person by e-mail, "root at a shell", or a run, which leads to its page."""
+    """A person by e-mail, "root at a shell", "the token ci", or a run, which leads to its page."""
     kind, _, name = (actor or "").partition(":")
     if kind == "run" and name.isdigit():
         return link(f"run {name}", url("run", id=name), class_="nx-link nx-inline")
+    if kind == "token" and name:
+        return esc(f"the token {name}")
     return esc(f"{name} at a shell" if kind == "cli" and name else actor or "nobody named")

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from dashboard.access import may
 from dashboard.actions import ask
 from dashboard.components.case_orders import give
-from dashboard.components.case_words import BUTTONS, consequence, counted, possible, several
+from dashboard.components.case_words import BUTTONS, consequence, counted, possible, read_hashes, several, together
 from dashboard.components.markup import Html, tag
 from dashboard.components.numbers import amount_text
 from dashboard.queries_cases import Case
@@ -23,7 +23,7 @@ from jobs.core.errors import UsageError
 from jobs.core.people import Person
 from jobs.reconcile.deciding import MOST_AT_ONCE, Ruling, Seen
 from jobs.reconcile.picture import CaseReason
-from jobs.reconcile.verdicts import RIGHTS, Choice, payment
+from jobs.reconcile.verdicts import RIGHTS, Choice, Payment, payment, payments
 
 _WAITS: Mapping[str, timedelta] = {
     "4 hours": timedelta(hours=4),
@@ -32,7 +32,7 @@ _WAITS: Mapping[str, timedelta] = {
     "7 days": timedelta(days=7),
     "30 days": timedelta(days=30),
 }
-_BULK = (Choice.ACCEPT, Choice.FAIL, Choice.WAIT)
+_BULK = (Choice.ACCEPT, Choice.FAIL, Choice.CANCEL, Choice.LINK, Choice.WAIT)
 
 
 def decide_one(case: Case, person: Person) -> None:
@@ -63,9 +63,9 @@ def decide_many(fitting: Sequence[Case], person: Person, *, more: bool) -> None:
         chosen = [by_id[number] for number in picked if number in by_id] or list(fitting)
         with st.container(horizontal=True, gap="small"):
             for choice in rights:
-                able = [case for case in chosen if choice in possible(case)]
+                able = together(choice, chosen)
                 label = f"{BUTTONS[choice][0]} ({len(able):,})"
-                if st.button(label, key=f"{choice}-many", disabled=not able):
+                if able and st.button(label, key=f"{choice}-many"):
                     _open(choice, BUTTONS[choice][1].format(counted(able)), several(choice, able), able)
 
 
@@ -77,43 +77,75 @@ def _name(by_id: Mapping[int, Case], number: int) -> str:
 def _open(choice: Choice, title: str, words: str, cases: Sequence[Case]) -> None:
     """Opens the dialog; the order is of the cases as they stand on the page now."""
     key = f"nx-{choice}-{cases[0].id if len(cases) == 1 else 'many'}"
-    fields = _Fields(choice, cases, key)
-    seen = [Seen(case.id, case.version, payment(case.reason, case.details)) for case in cases[:MOST_AT_ONCE]]
+    fields = _Fields(choice, cases[:MOST_AT_ONCE], key)
 
     def body() -> Html:
         fields.draw()
         return tag("p", words)
 
     def order(_conn: Connection, _by: Person, why: str) -> str:
-        return give(Ruling(choice, why, fields.until(), fields.tx_hash()), seen)
+        return give(Ruling(choice, why, fields.until()), fields.seen())
 
     ask(title, body, verb=BUTTONS[choice][2], right=RIGHTS[choice], command=order, key=key)
 
 
 class _Fields:
-    """What a choice needs beside a reason: until when, or another hash."""
+    """What a choice needs beside a reason: until when, which of equal payments, or other hashes."""
 
     def __init__(self, choice: Choice, cases: Sequence[Case], key: str) -> None:
+        self._cases = cases
+        only = cases[0] if len(cases) == 1 else None
         self._until = f"{key}-until" if choice is Choice.WAIT else None
-        claimed = choice is Choice.ACCEPT and len(cases) == 1 and cases[0].reason == CaseReason.CLAIMABLE_UNCLAIMED
-        self._hash = f"{key}-hash" if choice is Choice.LINK or claimed else None
-        self._label = "Hash of the transaction that claimed it" if claimed else "The other hash"
+        self._claimed = choice is Choice.ACCEPT and only is not None and only.reason == CaseReason.CLAIMABLE_UNCLAIMED
+        self._hash = f"{key}-hash" if self._claimed or (choice is Choice.LINK and only is not None) else None
+        self._hashes = f"{key}-hashes" if choice is Choice.LINK and only is None else None
+        self._meant = payments(only.reason, only.details) if choice is Choice.ACCEPT and only is not None else ()
+        self._which = f"{key}-which" if len(self._meant) > 1 else None
 
     def draw(self) -> None:
         if self._until is not None:
             st.selectbox("For how long", list(_WAITS), index=1, key=self._until)
+        if self._which is not None:
+            st.selectbox(
+                "Which of the equal payments", range(len(self._meant)), key=self._which,
+                format_func=lambda place: _payment_name(self._meant[place]),
+                help="The others stay free for other rows with the same hash.",
+            )  # fmt: skip
         if self._hash is not None:
-            st.text_input(self._label, key=self._hash, max_chars=64, placeholder="64 hex digits")
+            label = (
+                "Hash of the transaction that claimed it, if Horizon does not find it"
+                if self._claimed
+                else "The other hash"
+            )
+            st.text_input(label, key=self._hash, max_chars=64, placeholder="64 hex digits")
+        if self._hashes is not None:
+            first = self._cases[0].id
+            st.text_area(
+                "The other hashes, a line for each case", key=self._hashes, max_chars=100 * MOST_AT_ONCE, height=160,
+                placeholder=f"{first} 64 hex digits\nthe number of a case, and the hash that it is to have",
+            )  # fmt: skip
 
     def until(self) -> datetime | None:
         if self._until is None:
             return None
         return datetime.now(UTC) + _WAITS[str(st.session_state.get(self._until, "24 hours"))]
 
-    def tx_hash(self) -> str | None:
-        if self._hash is None:
-            return None
-        given = str(st.session_state.get(self._hash, "")).strip()
-        if not given:
+    def seen(self) -> list[Seen]:
+        """The cases as they stood on the page, with what was named for each; UsageError for what is missing."""
+        if self._hashes is not None:
+            named = read_hashes(str(st.session_state.get(self._hashes, "")), self._cases)
+            return [_seen(case, tx_hash=named[case.id]) for case in self._cases if case.id in named]
+        if self._which is not None:
+            return [_seen(self._cases[0], self._meant[int(st.session_state.get(self._which, 0))])]
+        given = str(st.session_state.get(self._hash, "")).strip() if self._hash is not None else ""
+        if self._hash is not None and not self._claimed and not given:
             raise UsageError("Name the hash: it is looked up before anything changes.")
-        return given
+        return [_seen(case, tx_hash=given or None) for case in self._cases]
+
+
+def _seen(case: Case, meant: Payment | None = None, tx_hash: str | None = None) -> Seen:
+    return Seen(case.id, case.version, meant or payment(case.reason, case.details), tx_hash)
+
+
+def _payment_name(one: Payment) -> str:
+    return f"Operation {one.operation + 1}: {amount_text(one.amount)} {one.asset.partition(':')[0]}"

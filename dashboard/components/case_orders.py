@@ -130,18 +130,25 @@ def _report(order: _Order) -> None:
         (st.warning if refused else st.success)(said, icon=":material/gavel:")
         if refused:
             section("Refused", "they stay as they are")
-            table(
-                ("Case", "Why"),
-                [
-                    (
-                        link(f"Case {one.case_id}", url("cases", case=one.case_id), class_="nx-link nx-inline"),
-                        brief(one.sentence, 600),
-                    )
-                    for one in refused
-                ],
-                label="Refused cases",
-            )
+            _listed(refused, "Why", "Refused cases")
+        if done:
+            section("Decided", "each in a transaction of its own")
+            _listed(done, "What became of it", "Decided cases")
     st.button("Put this away", key="nx-case-report", type="tertiary", on_click=_put_away)
+
+
+def _listed(outcomes: Sequence[_Outcome], said: str, label: str) -> None:
+    table(
+        ("Case", said),
+        [
+            (
+                link(f"Case {one.case_id}", url("cases", case=one.case_id), class_="nx-link nx-inline"),
+                brief(one.sentence, 600),
+            )
+            for one in outcomes
+        ],
+        label=label,
+    )
 
 
 def _put_away() -> None:

@@ -5,6 +5,7 @@ Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
@@ -12,8 +13,11 @@ from dashboard.components.money_words import kind_words, short_address
 from dashboard.components.numbers import amount_text
 from dashboard.components.states import word
 from dashboard.queries_cases import Case
+from jobs.core.errors import UsageError
 from jobs.reconcile.picture import CaseReason
-from jobs.reconcile.verdicts import Choice, Payment, choices, payment
+from jobs.reconcile.verdicts import Choice, Payment, choices, payment, payments
+
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 # choice -> the button beside a case, what the dialog asks about "case 7" or "12 cases", the button in the dialog
 BUTTONS: Mapping[Choice, tuple[str, str, str]] = {
@@ -44,8 +48,14 @@ def possible(case: Case) -> tuple[Choice, ...]:
     return tuple(
         choice
         for choice in choices(case.reason, case.type, case.status)
-        if choice is not Choice.ACCEPT or payment(case.reason, case.details) is not None
+        if choice is not Choice.ACCEPT or payments(case.reason, case.details)
     )
+
+
+def together(choice: Choice, cases: Iterable[Case]) -> list[Case]:
+    """The cases that a choice can decide at once: where there is a payment to choose, each needs a look of its own."""
+    able = [case for case in cases if choice in possible(case)]
+    return able if choice is not Choice.ACCEPT else [case for case in able if payment(case.reason, case.details)]
 
 
 def consequence(choice: Choice, case: Case) -> str:
@@ -53,8 +63,8 @@ def consequence(choice: Choice, case: Case) -> str:
     what = f"The {kind_words(case.type)} of {amount_text(case.amount)} {case.currency} by {case.email}"
     match choice:
         case Choice.ACCEPT:
-            found = payment(case.reason, case.details)
-            return "" if found is None else f"{what} ends as SUCCESS. {_accepted(case, found)} {FIRST}"
+            found = payments(case.reason, case.details)  # equal ones where there are several
+            return f"{what} ends as SUCCESS. {_accepted(case, found[0])} {FIRST}" if found else ""
         case Choice.FAIL:
             return f"{what} ends as FAILED. {_ended(case)} {_RISKS.get(case.reason, '')} {_rescue(case)} {FIRST}"
         case Choice.CANCEL:
@@ -99,8 +109,36 @@ def several(choice: Choice, chosen: Iterable[Case]) -> str:
             back = f"{refunds} go back to users for withdrawals." if refunds else "No money moves."
             risk = "Nothing proves that they can never land; retry-failed takes a refund back if one does within a day."
             return f"{count} over {held} end as FAILED. {back} {risk} {each}"
+        case Choice.CANCEL:
+            refunds = sums((case.currency, case.amount) for case in cases if case.type == "WITHDRAW")
+            back = f"{refunds} go back to users for withdrawals." if refunds else "No money moves."
+            return f"{count} over {held} end as CANCELLED, and nothing looks at them again. {back} {each}"
+        case Choice.LINK:
+            return (
+                f"Each of {count} over {held} that you name is looked for under its new hash from now on. No money moves now:"
+                f" the next run settles what it proves. {each}"
+            )
         case _:
             return f"{count} over {held} close until the time that you choose; no money moves. {each}"
+
+
+def read_hashes(given: str, cases: Sequence[Case]) -> dict[int, str]:
+    """The other hash of each case from lines like "12 ab34…"; UsageError names the line that says something else."""
+    known = {case.id for case in cases}
+    found: dict[int, str] = {}
+    for line in filter(None, map(str.strip, given.splitlines())):
+        words = line.replace(",", " ").replace(";", " ").split()
+        number = words[0].lstrip("#")
+        if len(words) != 2 or not number.isdecimal() or _HASH.fullmatch(words[1].lower()) is None:
+            raise UsageError(f"“{line[:80]}” is not the number of a case and 64 hex digits.")
+        if int(number) not in known:
+            raise UsageError(f"Case {int(number)} is not among those chosen, or cannot be linked.")
+        if int(number) in found:
+            raise UsageError(f"Case {int(number)} stands there twice.")
+        found[int(number)] = words[1].lower()
+    if not found:
+        raise UsageError("Name at least one case and its hash.")
+    return found
 
 
 def counted(cases: Sequence[Case]) -> str:

@@ -1,4 +1,4 @@
-"""What goes with a run besides its lines: summary, who signs, whom to call, what to have at hand, how it ends."""
+"""What goes with a run besides its lines: summary, whom to call, what to have at hand, how it ends."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from checklists.grammar import FieldKind
 from checklists.lines import Progress
 from checklists.reads import ChecklistRun, RunState
 from checklists.schema import Template
+from checklists.signoff import unsigned
 from checklists.store import close_run, set_field
+from dashboard import queries_releases as reads
 from dashboard.access import may
 from dashboard.actions import ORIGIN, Command, ReasonedCommand, act, ask
 from dashboard.components.checklist_commands import attempt, place_of, refusal
 from dashboard.components.checklist_fields import summary_field, written
 from dashboard.components.checklist_forms import turn_form, turn_of
 from dashboard.components.checklist_words import rich, role_word
+from dashboard.components.contacts import whom_to_call
 from dashboard.components.layout import section
 from dashboard.components.markup import Html, join, show, tag
 from dashboard.components.states import chip
@@ -26,16 +29,9 @@ from dashboard.components.times import now
 from jobs.core.people import Person
 from jobs.core.permissions import Right
 
-_MEANS = {
-    "authored": "I wrote it",
-    "verified": "I verified it",
-    "executed": "I carried it out",
-    "approved": "I approve it",
-}
 
-
-def summary(run: ChecklistRun, names: Mapping[str, str], person: Person) -> None:
-    """The fields that were asked for at the start, to be corrected by who may; `names` by e-mail."""
+def summary(run: ChecklistRun, names: Mapping[str, str]) -> None:
+    """The fields that were asked for at the start; `names` by e-mail."""
     if not run.template.fields:
         return
     section("Summary")
@@ -49,7 +45,11 @@ def summary(run: ChecklistRun, names: Mapping[str, str], person: Person) -> None
             )
         rows.append(join(tag("dt", field.title), tag("dd", value)))
     show(tag("dl", *rows, class_="nx-facts"))
-    if run.state is RunState.OPEN and may(person, Right.START_CHECKLIST):
+
+
+def correction(run: ChecklistRun, names: Mapping[str, str], person: Person) -> None:
+    """A line of the summary to be corrected, for those who may."""
+    if run.template.fields and run.state is RunState.OPEN and may(person, Right.START_CHECKLIST):
         key = f"nx-correct-{run.id}"
         with st.popover("Correct…", key=f"{key}-pop-{turn_of(key)}", type="tertiary", icon=":material/edit:"):
             _correct(run, names, key)
@@ -83,32 +83,12 @@ def _correct(run: ChecklistRun, names: Mapping[str, str], key: str) -> None:
     turn_form(key, fields=fields, verb="Correct it", command=command)
 
 
-def signatures(template: Template) -> None:
-    """Who answers for the run and with which words."""
-    if not template.signoff:
-        return
-    section("Sign-off")
-    show(
-        tag(
-            "dl",
-            *(
-                join(
-                    tag("dt", line.title),
-                    tag("dd", line.says or f"{_MEANS[line.meaning]}.",
-                        tag("span", f" {line.meaning} by {role_word(line.role)}", class_="nx-note")),
-                )
-                for line in template.signoff
-            ),
-            class_="nx-facts",
-        )
-    )  # fmt: skip
-
-
 def contacts(template: Template) -> None:
     """Whom to call."""
     if template.contacts:
         section("Whom to call")
-        show(tag("ul", *(tag("li", contact.role) for contact in template.contacts), class_="nx-cl-plain"))
+        wanted = {contact.role for contact in template.contacts}
+        show(whom_to_call([contact for contact in reads.contacts() if contact.role in wanted]))
 
 
 def reference(template: Template) -> None:
@@ -137,8 +117,12 @@ def closing(run: ChecklistRun) -> None:
     left = run.progress.required_open
     title = run.template.title
     kept = "Nobody can tick, comment or reopen anything in it afterwards; everything stays readable."
+    unsigned_by = [line.title for line in unsigned(run)]
     with st.container(key="nx-cl-closing", horizontal=True, gap="small", vertical_alignment="center"):
-        if run.progress.complete:
+        if run.progress.complete and unsigned_by:
+            words = f"It can be closed as done when it is signed by {', '.join(unsigned_by)}."
+            show(tag("p", words, class_="nx-quiet"))
+        elif run.progress.complete:
             with st.popover("Close as done", type="primary", icon=":material/check_circle:"):
                 show(
                     tag("p", f"Closes “{title}” as done: {'; '.join(_ends(run.progress))}."),

@@ -9,6 +9,7 @@ from checklists.grammar import FieldKind, SummaryField
 from checklists.lines import Kind, TrackedItem, build, count
 from checklists.schema import Template
 from checklists.store import start_run
+from checklists.tracker import LONGEST_NOTE
 from dashboard import queries_checklists as reads
 from dashboard.actions import ORIGIN
 from dashboard.components.checklist_commands import attempt, one_at_a_time, refusal
@@ -36,7 +37,8 @@ def start_form(template: Template, person: Person) -> None:
 
     def command(conn: Connection, actor: Person) -> int:
         values = {field.id: written(st.session_state.get(_key(template, field))) for field in template.fields}
-        return start_run(conn, template, values, actor, origin=ORIGIN)
+        urgent = str(st.session_state.get(_urgent(template), ""))
+        return start_run(conn, template, values, actor, origin=ORIGIN, urgent=urgent)
 
     def sent() -> None:
         with one_at_a_time():
@@ -49,6 +51,11 @@ def start_form(template: Template, person: Person) -> None:
     with st.form(f"nx-start-{template.id}", border=False):
         for field in template.fields:
             summary_field(field, key=_key(template, field), names=names, value=_at_first(field, person))
+        if template.kind == "deployment":
+            with st.expander("Expedite it", icon=":material/bolt:"):
+                show(tag("p", "It then goes ahead before its gates are signed, shows as expedited everywhere, and "
+                              "somebody else must review that within 48 hours.", class_="nx-quiet"))  # fmt: skip
+                st.text_area("Why it cannot wait", key=_urgent(template), max_chars=LONGEST_NOTE, height=72)
         total = count(line for phase in build(template, {}) for line in phase.items).total
         show(
             tag("p", f"Starts a run of {total} lines that everybody sees, in your name. It keeps to the "
@@ -72,6 +79,10 @@ def _at_first(field: SummaryField, person: Person) -> str | None:
 
 def _key(template: Template, field: SummaryField) -> str:
     return f"nx-field-{template.id}-{field.id}"
+
+
+def _urgent(template: Template) -> str:
+    return f"nx-urgent-{template.id}"
 
 
 def preview(template: Template) -> None:

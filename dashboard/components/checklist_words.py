@@ -29,6 +29,12 @@ DID: Mapping[str, str] = {
     "corrected": "corrected the summary",
     "closed": "closed the run as done",
     "abandoned": "abandoned the run",
+    "signed": "signed",
+    "rejected": "rejected",
+    "signature void": "changed what was signed, and a signature became void",
+    "delegated": "let somebody sign for them",
+    "delegation revoked": "took that leave back",
+    "moved": "moved the run to a newer version",
 }
 
 
@@ -74,11 +80,13 @@ def step_state(phase: TrackedPhase) -> tuple[str, str]:
 
 def standing(run: ChecklistRun) -> Html:
     """The run's state with who brought it there and when."""
+    hurried = join(chip("warn", "expedited"), " · ") if run.urgent is not None else ""
     if run.state is RunState.OPEN or run.closed_at is None:
         return join(
-            chip("running", "in hand"), " started by ", run.starter, ", ", instant(run.started_at, seconds=False)
-        )
-    return join(chip(run.state.value), " by ", run.closer, ", ", instant(run.closed_at, seconds=False))
+            hurried, chip("running", "in hand"), " started by ", run.starter, ", ",
+            instant(run.started_at, seconds=False),
+        )  # fmt: skip
+    return join(hurried, chip(run.state.value), " by ", run.closer, ", ", instant(run.closed_at, seconds=False))
 
 
 def by_name(actor: str | None, name: str | None) -> str:

@@ -36,7 +36,7 @@ _REASONS: Mapping[str, tuple[str, str]] = {
     ),
     "CLAIMABLE_UNCLAIMED": (
         "Sent as a claimable balance, not claimed yet",
-        "Claim it with the receiving account; until then nothing has been received.",
+        "Claim it with the receiving account: the claim is looked for by itself, and settles it.",
     ),
     "NO_HASH": (
         "No hash was ever saved",
@@ -56,7 +56,7 @@ _REASONS: Mapping[str, tuple[str, str]] = {
     ),
     "REFUND_SPENT": (
         "It was paid after all, and its refund is spent",
-        "The user has the money twice: agree with them how it comes back.",
+        "The user has the money twice: agree with them how it comes back. Accept it once their balance covers it again.",
     ),
     "ODD_ROW": (
         "The row itself cannot be right",

@@ -24,6 +24,8 @@ TONES: Mapping[str, str] = {
     # schedules, cases, checklists
     "on": "ok", "off": "off", "paused": "off", "open": "wait", "done": "ok", "na": "none", "abandoned": "off",
     "resolved": "ok", "stale": "none",
+    # checks and signatures
+    "passed": "ok", "unable": "warn", "gathered": "wait", "signed": "ok", "rejected": "critical", "void": "off",
 }  # fmt: skip
 _WORDS: Mapping[str, str] = {
     "timed_out": "timed out", "ok": "ok", "warn": "attention", "na": "does not apply", "stale": "no data",

@@ -28,7 +28,7 @@ from dashboard.components.money_words import (
 from dashboard.components.numbers import amount_text, money
 from dashboard.components.states import shape
 from dashboard.components.times import both, city, clock, local_zone
-from dashboard.queries_story import Announced, Audited, Decided, Entry, Story, Told
+from dashboard.queries_story import Announced, Audited, Decided, Entry, Look, Story, Told
 from jobs.probes.attention import JobFacts, moment, span
 
 _PROVED = {
@@ -41,7 +41,7 @@ _PROVED = {
     "linked": "Linked to another hash",
 }
 
-_HASH = re.compile(r"\b[0-9a-f]{64}\b")
+_HASH = re.compile(r"\b[0-9a-f]{64,72}\b")
 _UNITS = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -131,7 +131,7 @@ def _looked(story: Story) -> Html:
     if check is None:
         return join("Nobody has looked at it yet. ")
     tries = "" if check.attempts == 1 else f" ({check.attempts} looks in a row)"
-    return join(f"{look_words(check.outcome, check.detail)}{tries}. ")
+    return join(f"{look_words(check.look.outcome, check.look.detail)}{tries}. ")
 
 
 def moments(story: Story, *, audit: bool) -> list[tuple[datetime, list[Said]]]:
@@ -164,8 +164,9 @@ def moments(story: Story, *, audit: bool) -> list[tuple[datetime, list[Said]]]:
             closed = join("by ", who(case.resolved_by), ": ", brief(case.resolution or "", 300))
             ended = f" waits until {both(case.quiet_until)}" if case.quiet_until is not None else " closed"
             found.append((case.resolved_at, Said("ok", join(number, ended), closed)))
-    if story.check is not None and (story.settled is None or story.check.last_at != story.settled.at):
-        found.append((story.check.last_at, _checked(story)))
+    found += [(look.first_at, _seen(look, last=False)) for look in story.looks]
+    if story.check is not None and (story.settled is None or story.check.look.last_at != story.settled.at):
+        found.append((story.check.look.last_at, _seen(story.check.look, last=True)))
     if audit:
         found += [(row.at, _audited(row)) for row in story.audit]
     order = sorted(found, key=lambda pair: pair[0])  # stable: within an instant as listed above
@@ -259,8 +260,12 @@ def evidence(proof: Mapping[str, object]) -> Html:
     return join(
         f"{', '.join(place)}. " if place else "",
         join("It said ", tag("span", result, class_="nx-mono"), ". ") if result else "",
-        *(tag("div", _HASH.sub(_cut, brief(one, 200)), class_="nx-mono") for one in asked if isinstance(one, str)),
+        *(tag("div", _short(one), class_="nx-mono") for one in asked if isinstance(one, str)),
     )
+
+
+def _short(request: str) -> str:
+    return _HASH.sub(_cut, brief(request, 200))
 
 
 def _cut(hash_: re.Match[str]) -> str:
@@ -274,8 +279,14 @@ def _number(value: object) -> str | None:
 def _booked(entry: Entry) -> Said:
     credit = entry.direction == "CREDIT"
     amount = join("+" if credit else "−", money(entry.amount, entry.currency))
-    after = "" if entry.after is None else join("balance after: ", money(entry.after, entry.currency))
-    return Said("ok" if credit else "none", join(booked_words(entry.kind), ": ", amount), after)
+    around = (
+        ""
+        if entry.before is None or entry.after is None
+        else join(
+            "balance before: ", money(entry.before, entry.currency), ", after: ", money(entry.after, entry.currency)
+        )
+    )
+    return Said("ok" if credit else "none", join(booked_words(entry.kind), ": ", amount), around)
 
 
 def _told(told: Told) -> Said:
@@ -295,18 +306,20 @@ def _announced(event: Announced) -> tuple[datetime, Said]:
     return event.created_at, Said("warn", f"Event {event.kind} waits for the other system", coming)
 
 
-def _checked(story: Story) -> Said:
-    check = story.check
-    if check is None:
-        return Said("none", "")
-    times = "once" if check.attempts == 1 else f"{check.attempts} times in a row since {both(check.first_at)}"
-    by = join(", last by ", who(f"run:{check.run_id}")) if check.run_id else ""
-    server = f" on {brief(check.server).rpartition('://')[2]}" if check.server else ""
-    words = look_words(check.outcome, check.detail)
+def _seen(look: Look, *, last: bool) -> Said:
+    """What looks found, how often, and where the last of them asked for what; the line stands at the other end's time."""
+    words = look_words(look.outcome, look.detail)
+    other = f"since {both(look.first_at)}" if last else f"until {both(look.last_at)}"
+    counted = "Seen once" if look.times == 1 else f"Seen {look.times:,} times {other}"
+    place = f" on {brief(look.server).rpartition('://')[2]}" if look.server else ""
+    place += f" at ledger {look.ledger:,}" if look.ledger else ""
+    newest = "" if look.times == 1 else "last "
+    by = join(f", {newest}by ", who(f"run:{look.run_id}")) if look.run_id else ""
+    asked = tag("div", _short(look.request), class_="nx-mono") if look.request else ""
     return Said(
         "none",
-        f"Last look: {words[:1].lower()}{words[1:]}",
-        join(f"{brief(check.detail, 300).rstrip('.')}. Seen ", times, by, server),
+        f"{'Last look' if last else 'Look'}: {words[:1].lower()}{words[1:]}",
+        join(f"{brief(look.detail, 300).rstrip('.')}. {counted}", place, by, ".", asked),
     )
 
 

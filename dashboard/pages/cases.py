@@ -15,7 +15,6 @@ from dashboard.components.case_actions import decide_many, decide_one
 from dashboard.components.case_orders import carry_out
 from dashboard.components.case_words import DECIDED, sums
 from dashboard.components.compare import column, comparison, other_details, pairs, telling
-from dashboard.components.csv_file import csv_file
 from dashboard.components.explorer import explorer
 from dashboard.components.filters import choice
 from dashboard.components.layout import empty, page_head, section, table, tiles
@@ -27,6 +26,7 @@ from dashboard.components.states import chip, shape
 from dashboard.components.story import evidence
 from dashboard.components.times import age, both, now
 from dashboard.desk import desk
+from jobs.core.csv_file import csv_file
 from jobs.core.permissions import Right
 from jobs.reconcile.deciding import MOST_AT_ONCE
 from jobs.reconcile.picture import CaseReason

@@ -28,6 +28,7 @@ from dashboard.components.checklist_words import bar, code_line, counted, happen
 from dashboard.components.layout import empty, page_head, section
 from dashboard.components.markup import Html, esc, join, link, show, tag, url
 from dashboard.components.pager import before_id, pager
+from dashboard.components.sign_bar import sign_bar
 from dashboard.components.times import now
 from dashboard.proving import under_way
 from jobs.core.errors import NotFound
@@ -192,8 +193,9 @@ phase = chosen_phase(run, item)
 work(run.id, phase.definition.id, item)
 left, right = st.columns(2, gap="large")
 with left:
-    about.summary(run, names_of(person), person)
-    about.signatures(run.template)
+    about.summary(run, names_of(person))
+    about.correction(run, names_of(person), person)
+    sign_bar(run.id)
     about.contacts(run.template)
 with right:
     about.reference(run.template)

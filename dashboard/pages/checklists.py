@@ -8,6 +8,7 @@ from checklists.lines import Progress, build, count
 from checklists.load import BrokenTemplate
 from checklists.reads import RunState
 from checklists.schema import Template
+from checklists.signoff import unfilled
 from dashboard import queries_checklists as reads
 from dashboard.access import guarded_fragment, may, require
 from dashboard.components.checklist_about import review
@@ -54,7 +55,7 @@ def run_line(line: RunLine) -> Html:
     return tag(
         "li",
         tag("div", link(name, url("checklist", id=run.id), class_="nx-link nx-strong"),
-            tag("div", f"run {run.id} · {run.kind}", class_="nx-note")),
+            tag("div", chip("warn", "expedited") if run.urgent else "", f" run {run.id} · {run.kind}", class_="nx-note")),
         tag("div", bar(run.done + run.na, run.total, f"Progress of run {run.id}"), tag("div", words, class_="nx-note")),
         tag("div", line.touch.name, " ", DID.get(line.touch.kind, line.touch.kind),
             tag("div", age(line.touch.at), class_="nx-note")),
@@ -72,7 +73,7 @@ def offered() -> None:
         ("Checklist", "Kind", "Lines", "Next review", "Next step"),
         [
             (
-                link(item.title, url("checklists", template=item.id)),
+                join(link(item.title, url("checklists", template=item.id)), unsignable(item)),
                 item.kind,
                 str(count(line for phase in build(item, {}) for line in phase.items).total),
                 review(item),
@@ -83,6 +84,12 @@ def offered() -> None:
         ],
         numeric=(2, 4),
     )  # fmt: skip
+
+
+def unsignable(item: Template) -> Html:
+    """Which roles of its sign-off nobody could fill, so that it cannot start; nothing if people can."""
+    short = unfilled(item, reads.people())
+    return Html("") if short is None else tag("div", chip("warn", "cannot start"), f" {short}", class_="nx-note")
 
 
 def faults(broken: BrokenTemplate) -> list[Html]:
@@ -114,6 +121,8 @@ def definition(template_id: str) -> None:
     if left is not None:
         with left:
             section("Start a run")
+            if short := unsignable(found):
+                show(short)
             start_form(found, person)
     with right:
         section("What is in it")

@@ -14,10 +14,11 @@ from dashboard.components.layout import empty, page_head, section, table, tiles
 from dashboard.components.markup import Html, join, show, tag
 from dashboard.components.numbers import figure
 from dashboard.components.states import chip, shape
-from dashboard.components.times import age, city, local_zone
+from dashboard.components.times import age, city, local_zone, now
 from dashboard.desk import desk
 from jobs.core.permissions import Right
 from jobs.horizon.breaker import CLOSED, Breaker
+from jobs.horizon.servers import rpc_label
 from jobs.horizon.servers import servers as configured_servers
 from jobs.probes.attention import ServerFacts, is_stale, ledgers_behind, left_in_words, span
 from jobs.probes.figures import Sample
@@ -25,6 +26,8 @@ from jobs.probes.figures import Sample
 require(Right.VIEW)
 SETTINGS = desk().settings
 SERVERS = configured_servers(SETTINGS)
+RPC = rpc_label(SETTINGS.rpc_url) if SETTINGS.rpc_url else None
+RPC_EVERY_S = 60.0
 _SAID = {
     "ok": "Horizon's answers can be trusted",
     "warn": "Horizon answers, but something is not as it should be",
@@ -233,8 +236,39 @@ def _network(sample: Sample) -> object:
     return join(chip("critical", "another network"), tag("div", sample.passphrase))
 
 
+@guarded_fragment(run_every=15)
+def stand_in() -> None:
+    """Stellar RPC, which answers by hash when no Horizon can be used; probed once a minute."""
+    if RPC is None:
+        return
+    section("In Horizon's place", "answers by hash when no Horizon server can be used")
+    found = reads.newest_samples((RPC,))
+    if not found:
+        empty(f"{short(RPC)} has not been probed yet.", "The job probe-horizon looks at it once a minute.")
+        return
+    (sample,) = found
+    furthest = max((one.latest_ledger or 0 for one in reads.newest_samples(SERVERS)), default=0)
+    behind = max(0, furthest - sample.latest_ledger) if sample.latest_ledger else None
+    silent = (now() - sample.at).total_seconds() > 3 * RPC_EVERY_S
+    said = tag("div", *(tag("div", reason) for reason in sample.reasons))
+    table(
+        ("Server", "State", "Newest ledger", "Keeps since ledger", "Network", "Latency", "Asked"),
+        [(
+            short(RPC),
+            chip("stale") if silent else join(chip(sample.verdict), said),
+            _newest(sample, behind),
+            f"{sample.elder_ledger:,}" if sample.elder_ledger else "–",
+            _network(sample),
+            _ms(sample.latency_ms),
+            age(sample.at, interval_s=RPC_EVERY_S),
+        )],
+        label="Stellar RPC",
+    )  # fmt: skip
+
+
 verdict()
 glance()
 courses()
 costs()
 servers()
+stand_in()

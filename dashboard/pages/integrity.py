@@ -55,14 +55,16 @@ def verdict() -> None:
     found = reads.checks()
     books = [check for check in found if JOB_OF[check.check] == "verify-ledger"]
     title, lead = _headline(books)
-    others = [
-        f"{check.findings:,} {'wallet differs' if check.findings == 1 else 'wallets differ'}"
-        if check.check is Check.WALLETS
-        else f"the network contradicts {check.findings:,} settled"
-        for check in found
-        if check not in books and check.findings
-    ]
-    page_head(title, f"{lead} {'; '.join(others).capitalize()}." if others else lead)
+    findings = {check.check: check.findings for check in found}
+    if contradicted := findings[Check.HISTORY]:
+        title = unbroken(f"{title}; the network contradicts {_counted(contradicted, 'settled transaction')}")
+    if differing := findings[Check.WALLETS]:
+        lead = f"{lead} {_counted(differing, 'wallet')} {'differs' if differing == 1 else 'differ'} from them."
+    page_head(title, lead)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _headline(books: Sequence[CheckState]) -> tuple[str, str]:

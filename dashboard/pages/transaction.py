@@ -121,21 +121,24 @@ def books(transaction_id: UUID) -> None:
         return
     section("In the books", "both legs")
     if not story.entries:
-        empty("No money has moved for it.", "Both legs of every posting stand here with the balance after it.")
+        empty(
+            "No money has moved for it.", "Both legs of every posting stand here with the balance before and after it."
+        )
         return
     table(
-        ("Posting", "Account", "Debit", "Credit", "Balance after"),
+        ("Posting", "Account", "Debit", "Credit", "Balance before", "Balance after"),
         [
             (
                 booked_words(entry.kind),
                 account_words(entry.account_type),
                 money(entry.amount, entry.currency) if entry.direction == "DEBIT" else "",
                 money(entry.amount, entry.currency) if entry.direction == "CREDIT" else "",
+                "" if entry.before is None else money(entry.before, entry.currency),
                 "" if entry.after is None else money(entry.after, entry.currency),
             )
             for entry in story.entries
         ],
-        numeric=(2, 3, 4),
+        numeric=(2, 3, 4, 5),
         label="Ledger entries",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import signal
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from jobs.bench.profile import PARTS
 from jobs.bench.reconcile import Result, measure
 from jobs.bench.scenario import (
     USUAL,
@@ -57,9 +59,10 @@ def reconcile(
     full: Annotated[bool, typer.Option("--full", help="Every size, latency and budget; takes hours.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure how fast pending rows are settled, and by how many requests; exit code 1 if a run does not succeed.
+    """Measure how fast pending rows are settled, and by how many requests; exit code 1 if a run leaves any of them.
 
-    Without options the scenarios of the README, some minutes; with any of the sizes that one scenario.
+    Without options the scenarios of the README, some minutes; with any of the sizes that one scenario. Ctrl-C ends it and
+    prints what was measured until then.
     """
     given = {
         "rows": rows,
@@ -74,32 +77,35 @@ def reconcile(
     if chosen and full:
         raise UsageError("--full measures every scenario: leave the sizes out.")
     scenarios = full_scenarios() if full else [replace(USUAL, **chosen)] if chosen else usual_scenarios()
-    results = _measured(scenarios, shown=errors.is_terminal)
+    results: list[Result] = []
+    with suppress(KeyboardInterrupt):
+        _measure(scenarios, results, shown=errors.is_terminal)
     if as_json:
         print_json({"machine": _machine(), "scenarios": [result.document() for result in results]})
     else:
         _print(results)
-    if any(result.state != "succeeded" for result in results):
+    if len(results) < len(scenarios) or not all(result.complete for result in results):
         raise typer.Exit(1)
 
 
-def _measured(scenarios: list[Scenario], *, shown: bool) -> list[Result]:
+def _measure(scenarios: list[Scenario], results: list[Result], *, shown: bool) -> None:
+    """Adds a result for each scenario as soon as it is there."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left running, nor on the disk
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=errors, transient=True, disable=not shown) as progress:
         task = progress.add_task("starting PostgreSQL", total=len(scenarios))
-        results = []
         for result in measure(scenarios, lambda words: progress.update(task, description=words)):
             results.append(result)
             progress.advance(task)
-        return results
 
 
 def _print(results: list[Result]) -> None:
     table = Table(box=None, header_style="bold")
     for name in ("rows", "pending", "accounts", "custody", "latency", "budget"):
         table.add_column(name, justify="right")
-    for name in ("settled/s", "requests", "per row", "http", "decoding", "rules", "database", "memory", "state"):
+    for name in ("settled/s", "requests", "per row", "run", "postgres", "sandbox"):
+        table.add_column(name, justify="right")
+    for name in ("http", "decoding", "rules", "database", "other", "memory", "state"):
         table.add_column(name, justify="right")
     for result in results:
         it = result.scenario
@@ -113,22 +119,35 @@ def _print(results: list[Result]) -> None:
             f"{result.settled_per_s:,.0f}",
             f"{result.requests:,}",
             f"{result.requests_per_row:.3f}",
-            *(f"{result.cpu[part]:.0%}" for part in ("http", "decoding", "rules", "database")),
+            *(
+                f"{1000 * result.cpu_s[part] / max(result.settled, 1):.2f} ms"
+                for part in ("run", "postgres", "sandbox")
+            ),
+            *(f"{result.cpu[part]:.0%}" for part in PARTS),
             f"{result.memory_mb['peak']:.0f} MB",
-            result.state if result.error is None else f"{result.state}: {result.error}",
+            _state(result),
         )
     console.print(table)
     machine = _machine()
     console.print(
-        f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}, Python {machine['python']}; Horizon is"
-        " a sandbox on the same machine."
+        f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}, Python {machine['python']}; load"
+        f" {machine['load']}. Horizon is a sandbox on the same machine. CPU is a row's, of the run, PostgreSQL and the"
+        " sandbox; the shares are the run's own."
     )
+
+
+def _state(result: Result) -> str:
+    if result.error is not None:
+        return f"{result.state}: {result.error}"
+    left = result.scenario.pending - result.settled
+    return f"{left:,} left" if left else result.state
 
 
 def _machine() -> dict[str, object]:
     return {
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
+        "load": round(psutil.getloadavg()[0], 1),
         "system": platform.system(),
         "python": platform.python_version(),
     }

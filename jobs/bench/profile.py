@@ -31,6 +31,7 @@ _PART_OF = {
     "jobs.horizon.answers": "decoding",
     "jobs.horizon.codes": "decoding",
     "jobs.horizon.decode": "decoding",
+    "jobs.horizon.plain": "decoding",
     "stellar_sdk.strkey": "decoding",
     "stellar_sdk.xdr": "decoding",
     "xdrlib3": "decoding",

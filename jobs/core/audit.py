@@ -17,7 +17,7 @@ from jobs.core.db import jsonb
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One change; `actor` is a person's e-mail, `cli:<user>`, `run:<id>` or `system`."""
+    """One change; `actor` is a person's e-mail, `cli:<user>`, `token:<name>`, `run:<id>` or `system`."""
 
     actor: str
     action: str

@@ -1,4 +1,4 @@
-"""The commands of the ground: feature flags and people.
+"""The commands of the ground: feature flags, people and tokens.
 
 `acting_user` is who the audit trail names for what is done from a shell.
 """
@@ -9,6 +9,7 @@ import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated
 
 import orjson
@@ -21,11 +22,13 @@ from jobs.core.errors import NexaError, UsageError
 from jobs.core.flags import MEANINGS, Flag, list_flags, set_flag
 from jobs.core.logs import configure_logging, redact
 from jobs.core.people import add_person, disable_person, list_people
-from jobs.core.permissions import Role
+from jobs.core.permissions import Role, Scope
 from jobs.core.settings import Settings, load_settings
+from jobs.core.tokens import create_token, lasting, list_tokens, revoke_token
 
 flags = typer.Typer(help="Feature flags: switches that act within a second.", no_args_is_help=True)
 users = typer.Typer(help="People who may sign in.", no_args_is_help=True)
+tokens = typer.Typer(help="Tokens: how programs act over the HTTP API.", no_args_is_help=True)
 # A pipe has no width: nothing is cut there. Reasons and names are people's own words: a bracket in them is a bracket.
 console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 200)
 
@@ -135,3 +138,49 @@ def users_list() -> None:
         state = "closed" if person.disabled_at else "one-time password" if person.must_change else "open"
         table.add_row(person.email, person.name, ", ".join(sorted(person.roles)), state)
     console.print(table)
+
+
+@tokens.command("create")
+def tokens_create(
+    name: Annotated[str, typer.Argument(help="What records call it; it can never be used again.")],
+    scope: Annotated[list[Scope], typer.Option(help="What it may be used for; may be given several times.")],
+    role: Annotated[
+        list[Role] | None, typer.Option(help="Whose lines of a checklist it may tick; may be given several times.")
+    ] = None,
+    expires: Annotated[str, typer.Option(help="How long it lasts, as 12h, 90d or 8w.")] = "90d",
+) -> None:
+    """Make a token for a program; prints it once, and it is stored nowhere."""
+    lasts = lasting(expires)
+    with command_context("cli") as (_, db), db.begin() as conn:
+        whole = create_token(conn, name, scope, roles=role or (), lasts=lasts, actor=acting_user(), origin="cli")
+    # Alone on standard output, so that a script can take it.
+    sys.stderr.write(f"The token {name} lasts {expires}. Keep it now: it is shown this once.\n")
+    sys.stdout.write(f"{whole}\n")
+
+
+@tokens.command("list")
+def tokens_list() -> None:
+    """Show every token and what it may be used for, those that are over too."""
+    with command_context("cli") as (_, db), db.read() as conn:
+        found = list_tokens(conn)
+    now = datetime.now(UTC)
+    table = Table("token", "is", "scopes", "roles", "made by", "ends (UTC)", "last used (UTC)", box=None)
+    for token in found:
+        table.add_row(
+            token.name,
+            "revoked" if token.revoked_at else "over" if token.expires_at <= now else "open",
+            ", ".join(sorted(token.scopes)),
+            ", ".join(sorted(token.roles)),
+            token.created_by,
+            f"{token.expires_at:%Y-%m-%d %H:%M}",
+            "never" if token.last_used_at is None else f"{token.last_used_at:%Y-%m-%d %H:%M}",
+        )
+    console.print(table)
+
+
+@tokens.command("revoke")
+def tokens_revoke(name: Annotated[str, typer.Argument(help="The token, as `tokens list` shows it.")]) -> None:
+    """End a token at once."""
+    with command_context("cli") as (_, db), db.begin() as conn:
+        revoke_token(conn, name, actor=acting_user(), origin="cli")
+    console.print(f"The token {name} opens nothing any more.")

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from psycopg import DataError
-from psycopg.abc import Buffer
+from psycopg import DataError, adapters
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.adapt import Loader
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import Format
 from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.json import Jsonb
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
@@ -34,15 +36,21 @@ EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 FARTHEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 
-class _AnyTime(TimestamptzLoader):
+class _AnyTime(Loader):
     """Times that Python has no value for (infinity, years beyond 9999 or before 1) as the nearest that it has.
 
-    One such value in one row must not keep a whole batch, or a page, from being read.
+    One such value in one row must not keep a whole batch, or a page, from being read. The others are left to psycopg's
+    own loader, where it is compiled that one: it is ten times as fast.
     """
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        self._usual = (adapters.get_loader(oid, Format.TEXT) or TimestamptzLoader)(oid, context)
 
     def load(self, data: Buffer) -> datetime:
         try:
-            return super().load(data)
+            found: datetime = self._usual.load(data)
+            return found
         except DataError:
             written = bytes(data)
             return EARLIEST if written.startswith(b"-") or written.endswith(b"BC") else FARTHEST

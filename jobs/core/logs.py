@@ -1,7 +1,7 @@
 """Structured logs in which no secret ever appears.
 
 One pipeline for our own events and for those of the libraries, so that redaction cannot be forgotten: by key (a value
-under `password` is never printed), by shape (a Stellar seed, a key in an address, a signed envelope), and by value: what
+under `password` is never printed), by shape (a Stellar seed, a token of ours, a key in an address, a signed envelope), and by value: what
 the settings of this process hold as a secret is taken out wherever it turns up.
 """
 
@@ -25,6 +25,7 @@ _SECRET_KEY = re.compile(
 )
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bS[A-Z2-7]{55}\b"), "[secret key]"),
+    (re.compile(r"\bnxo_[0-9a-f]{12}_[A-Za-z0-9_-]+"), "[token]"),
     (re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]*@"), "[credentials]@"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), r"\1 [token]"),
     (

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import NamedTuple
 from uuid import UUID
 
 from argon2 import PasswordHasher
@@ -21,13 +22,24 @@ from sqlalchemy import Connection, Row, text
 from jobs.core import audit
 from jobs.core.db import Database
 from jobs.core.errors import Conflict, Forbidden, NotFound, UsageError
-from jobs.core.permissions import Role
+from jobs.core.permissions import GRANTS, Right, Role
 
 LOCK_AFTER = 5
 LOCK_MINUTES = 15
 SHORTEST_PASSWORD = 12
 _HASHER = PasswordHasher()
 _WRONG = "The e-mail address or the password is wrong; after five wrong tries the account is locked for 15 minutes."
+
+
+class Occasion(NamedTuple):
+    """What a password is asked for, as the audit trail says it when it was right and when it was not."""
+
+    proven: str
+    refused: str
+
+
+SIGN_IN = Occasion("person.signed_in", "person.sign_in_refused")
+SIGNATURE = Occasion("person.proven_to_sign", "person.signing_refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,14 @@ class Person:
     must_change: bool = False
     disabled_at: datetime | None = None
 
+    @property
+    def rights(self) -> frozenset[Right]:
+        """What their roles grant together."""
+        return frozenset[Right]().union(*(GRANTS[role] for role in self.roles))
+
+    def way_to(self, right: Right) -> str:
+        return "one of the roles " + ", ".join(role.value for role in Role if right in GRANTS[role])
+
 
 def person_from(row: Row[tuple[object, ...]]) -> Person:
     """A person from a row with the columns of `ops.people`."""
@@ -49,11 +69,13 @@ def person_from(row: Row[tuple[object, ...]]) -> Person:
     )
 
 
-def authenticate(db: Database, email: str, password: str, *, origin: str) -> Person:
-    """The person whose password this is.
+def authenticate(
+    db: Database, email: str, password: str, *, origin: str, occasion: Occasion = SIGN_IN, about: str | None = None
+) -> Person:
+    """The person whose password this is; `about` says in the audit trail what it was asked for.
 
-    Takes its own transaction, because a wrong try must stay counted. Raises Forbidden with a sentence that does not
-    tell whether the address exists.
+    Takes its own transaction, because a wrong try must stay counted, on whatever occasion: five lock the account. Raises
+    Forbidden with a sentence that does not tell whether the address exists.
     """
     with db.begin() as conn:
         # The row lock makes simultaneous guesses wait for each other: each is counted.
@@ -71,7 +93,7 @@ def authenticate(db: Database, email: str, password: str, *, origin: str) -> Per
             conn.execute(
                 text("UPDATE ops.people SET failed_attempts = 0, locked_until = NULL WHERE id = :id"), {"id": row.id}
             )
-            audit.record(conn, audit.AuditRow(row.email, "person.signed_in", "person", str(row.id), origin))
+            audit.record(conn, audit.AuditRow(row.email, occasion.proven, "person", str(row.id), origin, reason=about))
             return person_from(row)
         if row is not None:
             conn.execute(
@@ -84,7 +106,7 @@ def authenticate(db: Database, email: str, password: str, *, origin: str) -> Per
                 ),
                 {"id": row.id, "most": LOCK_AFTER, "minutes": LOCK_MINUTES},
             )
-            audit.record(conn, audit.AuditRow(row.email, "person.sign_in_refused", "person", str(row.id), origin))
+            audit.record(conn, audit.AuditRow(row.email, occasion.refused, "person", str(row.id), origin, reason=about))
     raise Forbidden(_WRONG)
 
 

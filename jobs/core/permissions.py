@@ -35,6 +35,8 @@ class Right(StrEnum):
     SET_FLAGS = "switch feature flags"
     START_CHECKLIST = "start a checklist"
     TICK = "tick checklist items"
+    KEEP_CONTACTS = "keep the emergency contacts"
+    EVIDENCE = "leave evidence on checklist items"
     WAIT_CASES = "let cases wait"
     LINK_CASES = "link a transaction to another hash"
     ACCEPT_CASES = "accept payments as they were found"
@@ -44,27 +46,67 @@ class Right(StrEnum):
     VIEW_AUDIT = "read the audit trail"
 
 
+class Scope(StrEnum):
+    """What a token may be used for; several can be given to one token."""
+
+    READ = "read"
+    RUN_JOBS = "jobs:run"
+    STOP_RUNS = "jobs:stop"
+    PAUSE_JOBS = "jobs:pause"
+    SET_FLAGS = "flags:set"
+    START_CHECKLISTS = "checklists:start"
+    TICK = "checklists:tick"
+    EVIDENCE = "checklists:evidence"
+
+
 _OPERATE = {Right.RUN_JOBS, Right.PAUSE_JOBS, Right.STOP_RUNS, Right.SET_FLAGS, Right.WAIT_CASES}
 # What moves money, or what is looked for on the chain, by a person's word takes more than being on call.
 _DECIDE = {Right.LINK_CASES, Right.ACCEPT_CASES, Right.FAIL_CASES, Right.CANCEL_CASES}
-_RELEASE = {Right.START_CHECKLIST, Right.TICK}
+_CHECK = {Right.TICK, Right.EVIDENCE}
+_RELEASE = {Right.START_CHECKLIST, Right.KEEP_CONTACTS, *_CHECK}
 GRANTS: Mapping[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.VIEW}),
     Role.ON_CALL: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_OPERATE, *_RELEASE}),
-    Role.DEVELOPER: frozenset({Right.VIEW, Right.TICK, Right.RUN_JOBS}),
-    Role.QA_LEAD: frozenset({Right.VIEW, Right.TICK}),
+    Role.DEVELOPER: frozenset({Right.VIEW, Right.RUN_JOBS, *_CHECK}),
+    Role.QA_LEAD: frozenset({Right.VIEW, *_CHECK}),
     Role.DEVOPS: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_OPERATE, *_DECIDE, *_RELEASE}),
-    Role.PROJECT_MANAGER: frozenset({Right.VIEW, Right.VIEW_AUDIT, Right.TICK}),
+    Role.PROJECT_MANAGER: frozenset({Right.VIEW, Right.VIEW_AUDIT, Right.KEEP_CONTACTS, *_CHECK}),
     Role.RELEASE_MANAGER: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_RELEASE}),
     Role.ADMINISTRATOR: frozenset(Right),
 }
 
 
-class HasRoles(Protocol):
-    """Anybody with roles: a person, or a token that acts for one."""
+SCOPES: Mapping[Scope, Right] = {
+    Scope.READ: Right.VIEW,
+    Scope.RUN_JOBS: Right.RUN_JOBS,
+    Scope.STOP_RUNS: Right.STOP_RUNS,
+    Scope.PAUSE_JOBS: Right.PAUSE_JOBS,
+    Scope.SET_FLAGS: Right.SET_FLAGS,
+    Scope.START_CHECKLISTS: Right.START_CHECKLIST,
+    Scope.TICK: Right.TICK,
+    Scope.EVIDENCE: Right.EVIDENCE,
+}
+
+
+class Actor(Protocol):
+    """Whoever changes something: a person by their roles, or a token by its scopes."""
 
     @property
-    def roles(self) -> frozenset[Role]: ...
+    def email(self) -> str:
+        """How records name them: a person's address, `cli:<user>` or `token:<name>`."""
+        ...
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Whose lines of a checklist are theirs."""
+        ...
+
+    @property
+    def rights(self) -> frozenset[Right]: ...
+
+    def way_to(self, right: Right) -> str:
+        """What a right takes that they lack, to complete "that takes …"."""
+        ...
 
 
 def allowed(roles: Iterable[Role], right: Right) -> bool:
@@ -72,8 +114,7 @@ def allowed(roles: Iterable[Role], right: Right) -> bool:
     return any(right in GRANTS[role] for role in roles)
 
 
-def require(who: HasRoles, right: Right) -> None:
-    """Raises Forbidden, with the roles that could, unless one of theirs grants the right."""
-    if not allowed(who.roles, right):
-        able = ", ".join(role.value for role in Role if right in GRANTS[role])
-        raise Forbidden(f"You may not {right.value}: that takes one of the roles {able}.")
+def require(who: Actor, right: Right) -> None:
+    """Raises Forbidden, with what it takes, unless the right is theirs."""
+    if right not in who.rights:
+        raise Forbidden(f"You may not {right.value}: that takes {who.way_to(right)}.")

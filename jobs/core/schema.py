@@ -48,6 +48,11 @@ def head() -> str:
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
+def revisions() -> frozenset[str]:
+    """Every revision that this version of the code knows."""
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 def run_sql(conn: Connection, name: str) -> None:
     """Runs a file of statements; for the migrations."""
     # Through the driver's simple protocol: many statements at once, and a % or a colon in them is itself.

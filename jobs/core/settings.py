@@ -147,6 +147,15 @@ class Settings(BaseSettings):
     unread_notifications_days: int = _setting(
         "NEXAOPS_UNREAD_NOTIFICATIONS_DAYS", 90, "days that unread notifications are kept", ge=1
     )
+    delivered_events_days: int = _setting(
+        "NEXAOPS_DELIVERED_EVENTS_DAYS", 90, "days that delivered events are kept", ge=1
+    )
+    reconciliation_days: int = _setting(
+        "NEXAOPS_RECONCILIATION_DAYS",
+        400,
+        "days that looks at settled transactions, resolved findings and histories of wallets are kept",
+        ge=1,
+    )
     dashboard_address: str = _setting(
         "NEXAOPS_DASHBOARD_ADDRESS", "127.0.0.1", "the address that the dashboard listens on"
     )

@@ -18,11 +18,12 @@ from jobs.core.errors import NexaError, SettingsError
 from jobs.core.jobs import Asker
 from jobs.horizon.breaker import Breaker, failed, froze, succeeded
 from jobs.horizon.breakers import change, claim_try, read_candidates
-from jobs.horizon.client import Horizon, thresholds_of
+from jobs.horizon.client import Horizon
 from jobs.horizon.model import Answer, Frozen, Watermark
 from jobs.horizon.provider import Provider
 from jobs.horizon.ranking import Candidate, allowed, next_due
 from jobs.horizon.rpc import Rpc
+from jobs.horizon.server import thresholds_of
 from jobs.horizon.servers import label_of, rpc_label, servers
 from jobs.horizon.transport import HorizonError
 

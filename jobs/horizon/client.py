@@ -6,13 +6,9 @@ everywhere by its label, scheme, host and port: what else stands in its address 
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from stellar_sdk.server_async import ServerAsync
 from stellar_sdk.utils import urljoin_with_query
@@ -36,35 +32,19 @@ from jobs.horizon.answers import (
     read_transaction,
 )
 from jobs.horizon.decode import Undecodable, is_account, is_hash
-from jobs.horizon.health import Thresholds, frozen_reason, is_behind
-from jobs.horizon.many import look_up_many
-from jobs.horizon.model import Answer, Entry, FeeStats, Frozen, Health, Holdings, Lookup, Page, Root, Watermark
+from jobs.horizon.model import Answer, Entry, FeeStats, Health, Holdings, Lookup, Page, Root
+from jobs.horizon.server import Server
 from jobs.horizon.servers import label_of
-from jobs.horizon.standing import highest_ledger, note_root
-from jobs.horizon.transport import Body, HorizonError, Transport
+from jobs.horizon.transport import Body, HorizonError
 
-WATERMARK_S = 5.0
-"""For how long a watermark is used again: an older one is only more careful."""
 PAGE_MAX = 200
+BALANCE_PAGE = 10
+"""A balance is created, claimed or taken back, and now and then its sponsor changes."""
 Order = Literal["asc", "desc"]
 
 
-def thresholds_of(settings: Settings) -> Thresholds:
-    """The thresholds with what the settings say."""
-    return Thresholds(
-        age_warn_s=settings.horizon_age_warn_s,
-        age_critical_s=settings.horizon_age_critical_s,
-        lag_warn=settings.horizon_lag_warn,
-        lag_critical=settings.horizon_lag_critical,
-    )
-
-
-class Horizon:
-    """One server, for one job; an async context manager, bound to one event loop.
-
-    `url` is an address of the settings, the first one if None; `urgent` may spend the reserve of the budget. Questions
-    raise HorizonError when there is no usable answer, except `lookup`, `lookup_many` and `canary`, which never do.
-    """
+class Horizon(Server):
+    """One Horizon server; `url` is an address of the settings, the first one if None."""
 
     def __init__(
         self, settings: Settings, db: Database, *, job: str, url: str | None = None, urgent: bool = False
@@ -73,41 +53,10 @@ class Horizon:
             raise SettingsError(
                 "STELLAR_HORIZON_URL is not set: accepted is an address like https://horizon.stellar.org."
             )
-        self._url = url or settings.horizon_urls[0]
-        self.server = label_of(self._url)
-        self.frozen: Frozen | None = None
-        """What the last root said; None as long as none was asked for."""
-        self._settings = settings
-        self._thresholds = thresholds_of(settings)
-        self._db = db
-        self._transport = Transport(settings, db, self._url, self.server, job, urgent=urgent)
-        self._sdk = ServerAsync(self._url, self._transport)
-        self._mark: tuple[float, Watermark | Frozen] | None = None
+        url = url or settings.horizon_urls[0]
+        super().__init__(settings, db, url, label_of(url), job, urgent=urgent)
+        self._sdk = ServerAsync(url, self._transport)
         self._elder: tuple[int, datetime] | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._transport.close()
-
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, repeated ones included."""
-        return self._transport.journal.requests
-
-    async def root(self) -> Root:
-        """Where the server stands; also notes its highest ledger, and freezes or thaws it (`frozen`)."""
-        highest = await asyncio.to_thread(highest_ledger, self._db, self.server)
-        body = _body(await self._sdk.root().call())
-        server_time = read_server_time(body.headers)
-        with self._usable(body):
-            root = read_root(self.server, body, server_time=server_time, latency_ms=body.latency_ms)
-        self.frozen = frozen_reason(root, self._settings.passphrase, highest)
-        await asyncio.to_thread(note_root, self._db, root, self.frozen)
-        return root
 
     async def health(self) -> Health:
         """What `/health` says, also when it says so with 503."""
@@ -126,10 +75,6 @@ class Horizon:
             return read_fee_stats(body)
 
     async def lookup(self, tx_hash: str) -> Lookup:
-        """What the server says about one hash; never raises for what a server can answer.
-
-        What is no hash is not asked for: it would be another path of the server.
-        """
         if not is_hash(tx_hash):
             return Lookup(
                 tx_hash, Answer.MALFORMED, self.server, None, "The hash is malformed: it is not 64 hex digits."
@@ -140,14 +85,6 @@ class Horizon:
         except HorizonError as error:
             return Lookup(asked, error.answer, self.server, error.status, error.detail)
         return self._read(asked, body, body.status)
-
-    def lookup_many(self, hashes: Iterable[str], concurrency: int | None = None) -> AsyncGenerator[Lookup, None]:
-        """Looks hashes up at the same time and yields each answer as it comes, in no order.
-
-        `concurrency` is at most, and by default, the setting's. Stopping early cancels what is on its way.
-        """
-        most = self._settings.horizon_parallel
-        return look_up_many(self.lookup, hashes, min(concurrency or most, most))
 
     async def page(
         self, account: str | None = None, *, cursor: int | None = None, order: Order = "asc", limit: int = PAGE_MAX
@@ -179,6 +116,24 @@ class Horizon:
         """What a page says about one of an entry's hashes (lower case), as if it had been asked for by this hash."""
         return self._read(asked, entry.record, 200)
 
+    async def transactions_of_balance(self, balance_id: str) -> list[Lookup]:
+        """What is listed beside a claimable balance (`model.Operation.balance_id`): who claimed it, if anybody did.
+
+        The newest few, of those that succeeded; none where the server does not know the balance. A record that cannot be
+        read is GARBLED.
+        """
+        pages = self._sdk.transactions().for_claimable_balance(balance_id).limit(BALANCE_PAGE).order(True)
+        try:
+            body = _body(await pages.call())
+        except HorizonError as error:
+            if error.answer is Answer.ABSENT:
+                return []
+            raise
+        with self._usable(body):
+            listed = [(read_hash(record), record) for record in read_records(body)[:BALANCE_PAGE]]
+        verb = f"GET /claimable_balances/{balance_id}/transactions → "
+        return [replace(self._read(hash_, record, body.status), verb=verb) for hash_, record in listed]
+
     async def account_sequence(self, account: str) -> tuple[int, int]:
         """An account's sequence number, and a ledger at or past the one at which it was read."""
         body = await self._account(account)
@@ -192,26 +147,6 @@ class Horizon:
         with self._usable(body):
             balances = read_balances(body)
         return Holdings(account, balances, await self._ledger_of(body))
-
-    async def watermark(self) -> Watermark | Frozen:
-        """How far the server has ingested, or why none of its answers counts; at most a few seconds old.
-
-        Take it before the look-ups that it is to prove something for.
-        """
-        if self._mark is not None and time.monotonic() - self._mark[0] < WATERMARK_S:
-            return self._mark[1]
-        asked_at = time.monotonic()
-        root = await self.root()
-        mark = self.frozen or Watermark(
-            server=self.server,
-            ledger=root.latest_ledger,
-            closed_at=root.latest_closed_at,
-            elder_ledger=root.elder_ledger,
-            elder_closed_at=await self._closed_at(root.elder_ledger),
-            behind=is_behind(root, self._thresholds),
-        )
-        self._mark = (asked_at, mark)
-        return mark
 
     async def canary(self) -> bool | None:
         """Whether a transaction that the server itself lists is found by its hash; if not, its 404s mean nothing.
@@ -237,6 +172,12 @@ class Horizon:
             return int(ledger)
         return (await self.root()).latest_ledger  # asked after the answer, so not before it
 
+    async def _ask_root(self) -> Root:
+        body = _body(await self._sdk.root().call())
+        server_time = read_server_time(body.headers)
+        with self._usable(body):
+            return read_root(self.server, body, server_time=server_time, latency_ms=body.latency_ms)
+
     async def _closed_at(self, ledger: int) -> datetime | None:
         if self._elder is None or self._elder[0] != ledger:
             try:
@@ -253,13 +194,6 @@ class Horizon:
             return Lookup(asked, Answer.GARBLED, self.server, status, str(error))
         detail = f"Included in ledger {transaction.ledger} with {transaction.result_code}."
         return Lookup(asked, Answer.FOUND, self.server, status, detail, transaction)
-
-    @contextmanager
-    def _usable(self, body: Body) -> Iterator[None]:
-        try:
-            yield
-        except Undecodable as error:
-            raise HorizonError(Answer.GARBLED, self.server, body.status, f"{self.server}: {error}") from error
 
 
 def _entry(record: JsonObject) -> Entry:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -21,10 +22,12 @@ from xdrlib3 import Error as XdrError
 from jobs.core.errors import NexaError
 from jobs.horizon.codes import word
 from jobs.horizon.model import Address, Asset, ChainTransaction, Memo, Operation, SignedEnvelope
+from jobs.horizon.plain import NATIVE, Plain, encode_account, hash_memo, read_plain, text_memo
 
 _HASH = re.compile("[0-9a-fA-F]{64}")
 _TX = (2).to_bytes(4, "big")  # ENVELOPE_TYPE_TX
 _ED25519 = bytes(4)  # KEY_TYPE_ED25519
+_OTHER_KIND = "Envelope and result belong to different transactions: the operations differ in kind."
 _SUCCESS = (xdr.TransactionResultCode.txSUCCESS, xdr.TransactionResultCode.txFEE_BUMP_INNER_SUCCESS)
 BROKEN = (ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError, XdrError)
 """What stellar-sdk's generated decoders raise on bytes that are not what they should be."""
@@ -45,10 +48,19 @@ class _Envelope:
     outer: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _PlainEnvelope:
+    """The same of the plainest kind, which has no other hash than its own."""
+
+    transaction: Plain
+    inner: str
+    outer: None = None
+
+
 def decode_envelope(envelope_xdr: str, passphrase: str) -> SignedEnvelope:
     """The facts of a signed envelope (base64) under a network's passphrase; raises Undecodable."""
     try:
-        envelope = _read_envelope(envelope_xdr, passphrase)
+        envelope = _read_envelope(_raw(envelope_xdr), passphrase)
         transaction = envelope.transaction
         max_time, max_ledger = _bounds(transaction)
         return SignedEnvelope(
@@ -71,7 +83,8 @@ def decode_transaction(
     own, outer or inner, under `passphrase`.
     """
     try:
-        envelope = _read_envelope(envelope_xdr, passphrase)
+        raw = _raw(envelope_xdr)
+        envelope = _read_plain(raw, passphrase) or _read_envelope(raw, passphrase)
         outcome = _read_result(result_xdr).result
         code, pair = outcome.code, outcome.inner_result_pair
         results = outcome.results
@@ -87,11 +100,15 @@ def decode_transaction(
         transaction = envelope.transaction
         if results is not None and len(results) != len(transaction.operations):
             raise Undecodable("Envelope and result belong to different transactions: the operations differ in number.")
-        source = _source(transaction)
-        operations = tuple(
-            _operation(index, operation, source, results[index] if successful and results else None)
-            for index, operation in enumerate(transaction.operations)
-        )
+        done = results if successful and results else None
+        if isinstance(transaction, Plain):
+            memo, operations = transaction.memo, _payments(transaction.operations, done)
+        else:
+            memo, source = _memo(transaction.memo), _source(transaction)
+            operations = tuple(
+                _operation(index, operation, source, None if done is None else done[index])
+                for index, operation in enumerate(transaction.operations)
+            )
         return ChainTransaction(
             asked=asked,
             canonical=envelope.inner,
@@ -99,7 +116,7 @@ def decode_transaction(
             successful=successful,
             ledger=ledger,
             closed_at=closed_at,
-            memo=_memo(transaction.memo),
+            memo=memo,
             operations=operations,
             result_code=word(code),
             operation_codes=() if successful else tuple(_operation_word(item) for item in results or ()),
@@ -130,9 +147,15 @@ def _raw(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
-def _read_envelope(envelope_xdr: str, passphrase: str) -> _Envelope:
+def _read_plain(raw: bytes, passphrase: str) -> _PlainEnvelope | None:
+    plain = read_plain(raw)
+    if plain is None:
+        return None
+    return _PlainEnvelope(plain, hashlib.sha256(_network_id(passphrase) + raw[: plain.signed]).hexdigest())
+
+
+def _read_envelope(raw: bytes, passphrase: str) -> _Envelope:
     """Decodes once and hashes slices of the bytes received: packing again would cost more than decoding."""
-    raw = _raw(envelope_xdr)
     envelope = xdr.TransactionEnvelope.from_xdr_bytes(raw)
     network = _network_id(passphrase)
     if envelope.v1 is not None:
@@ -166,29 +189,24 @@ def _length(signatures: list[xdr.DecoratedSignature]) -> int:
     return 4 + sum(8 + (len(item.signature.signature) + 3) // 4 * 4 for item in signatures)
 
 
-@lru_cache(maxsize=4096)
-def _account(key: bytes) -> str:
-    return StrKey.encode_ed25519_public_key(key)
-
-
 def _account_id(account: xdr.AccountID) -> str:
     key = account.account_id.ed25519
     if key is None:
         raise ValueError("an account without a key")
-    return _account(key.uint256)
+    return encode_account(key.uint256)
 
 
 def _address(account: xdr.MuxedAccount) -> Address:
     if account.med25519 is not None:
-        return Address(_account(account.med25519.ed25519.uint256), int(account.med25519.id.uint64))
+        return Address(encode_account(account.med25519.ed25519.uint256), int(account.med25519.id.uint64))
     if account.ed25519 is None:
         raise ValueError("an account without a key")
-    return Address(_account(account.ed25519.uint256))
+    return Address(encode_account(account.ed25519.uint256))
 
 
 def _source(transaction: _Transaction) -> Address:
     if isinstance(transaction, xdr.TransactionV0):
-        return Address(_account(transaction.source_account_ed25519.uint256))
+        return Address(encode_account(transaction.source_account_ed25519.uint256))
     return _address(transaction.source_account)
 
 
@@ -198,20 +216,19 @@ def _asset(asset: xdr.Asset) -> Asset:
     elif asset.alpha_num12 is not None:
         code, issuer = asset.alpha_num12.asset_code.asset_code12, asset.alpha_num12.issuer
     else:
-        return Asset("XLM", None)
+        return NATIVE
     return Asset(code.rstrip(b"\0").decode("ascii"), _account_id(issuer))
 
 
 def _memo(memo: xdr.Memo) -> Memo:
     if memo.text is not None:
-        # As Horizon shows it: what is not UTF-8, and NUL, which PostgreSQL's text cannot hold, become U+FFFD.
-        return Memo("text", memo.text.decode("utf-8", "replace").replace("\0", "\ufffd"))
+        return text_memo(memo.text)
     if memo.id is not None:
         return Memo("id", str(memo.id.uint64))
     if memo.hash is not None:
-        return Memo("hash", base64.b64encode(memo.hash.hash).decode())
+        return hash_memo("hash", memo.hash.hash)
     if memo.ret_hash is not None:
-        return Memo("return", base64.b64encode(memo.ret_hash.hash).decode())
+        return hash_memo("return", memo.ret_hash.hash)
     return Memo("none", None)
 
 
@@ -236,6 +253,17 @@ def _operation_word(result: xdr.OperationResult) -> str:
     return word(inner.code)
 
 
+def _payments(
+    operations: tuple[Operation, ...], results: Sequence[xdr.OperationResult] | None
+) -> tuple[Operation, ...]:
+    """Plain payments: received if the results are there, which say of each no more than that it is one."""
+    if results is None:
+        return tuple(replace(operation, received=None) for operation in operations)
+    if any(result.tr is None or result.tr.type is not xdr.OperationType.PAYMENT for result in results):
+        raise Undecodable(_OTHER_KIND)
+    return operations
+
+
 def _operation(index: int, operation: xdr.Operation, outer: Address, result: xdr.OperationResult | None) -> Operation:
     """One operation; `result` only if the whole transaction succeeded, else nothing was received."""
     body = operation.body
@@ -243,7 +271,7 @@ def _operation(index: int, operation: xdr.Operation, outer: Address, result: xdr
     kind = body.type.name.lower()
     done = None if result is None else result.tr
     if result is not None and (done is None or done.type != body.type):
-        raise Undecodable("Envelope and result belong to different transactions: the operations differ in kind.")
+        raise Undecodable(_OTHER_KIND)
     if body.payment_op is not None:
         paid = int(body.payment_op.amount.int64) if done is not None else None
         return Operation(
@@ -252,14 +280,14 @@ def _operation(index: int, operation: xdr.Operation, outer: Address, result: xdr
     if body.create_account_op is not None:
         created = body.create_account_op
         paid = int(created.starting_balance.int64) if done is not None else None
-        return Operation(index, kind, source, Address(_account_id(created.destination)), Asset("XLM", None), paid)
+        return Operation(index, kind, source, Address(_account_id(created.destination)), NATIVE, paid)
     strict = body.path_payment_strict_receive_op or body.path_payment_strict_send_op
     if strict is not None:
         return Operation(
             index, kind, source, _address(strict.destination), _asset(strict.dest_asset), _path_received(done)
         )
     if body.destination is not None:  # account_merge: everything that the source had
-        return Operation(index, kind, source, _address(body.destination), Asset("XLM", None), _merged(done))
+        return Operation(index, kind, source, _address(body.destination), NATIVE, _merged(done))
     balance = body.create_claimable_balance_op
     if balance is not None:
         claimants = tuple(_account_id(item.v0.destination) for item in balance.claimants if item.v0 is not None)

@@ -114,7 +114,7 @@ class Operation:
     received: int | None = None
     claimants: tuple[str, ...] = ()
     offered: int | None = None
-    """The amount of a created claimable balance, in stroops: offered, not received."""
+    """The amount of a created claimable balance, in stroops: offered, and received only by whoever claims it."""
     balance_id: str | None = None
     """Of a claimable balance that was created or claimed: its id as Horizon shows it, hex, lower case."""
 

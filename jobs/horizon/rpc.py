@@ -8,23 +8,15 @@ server itself lists.
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
+from datetime import datetime
 
 from jobs.core.db import Database
 from jobs.core.errors import SettingsError, UsageError
 from jobs.core.logs import redact
 from jobs.core.settings import Settings
 from jobs.horizon.answers import clean, read_server_time
-from jobs.horizon.client import WATERMARK_S, thresholds_of
 from jobs.horizon.decode import Undecodable, is_account, is_hash
-from jobs.horizon.health import frozen_reason, is_behind
-from jobs.horizon.many import look_up_many
-from jobs.horizon.model import Answer, Frozen, Lookup, Root, Watermark
+from jobs.horizon.model import Answer, Frozen, Lookup, Root
 from jobs.horizon.rpc_answers import (
     Range,
     account_key,
@@ -36,9 +28,9 @@ from jobs.horizon.rpc_answers import (
     read_range,
     read_status,
 )
+from jobs.horizon.server import Server
 from jobs.horizon.servers import rpc_label
-from jobs.horizon.standing import highest_ledger, note_root
-from jobs.horizon.transport import Body, HorizonError, Transport
+from jobs.horizon.transport import Body, HorizonError
 
 NOBODYS_HASH = "0" * 64
 """No transaction has it; the answer to it says which ledgers a server has."""
@@ -47,44 +39,20 @@ CANARY_PAGE = 100
 _REQUEST = "getTransaction "
 
 
-class Rpc:
-    """One server, for one job; an async context manager, bound to one event loop.
+class Rpc(Server):
+    """The server of the settings."""
 
-    Questions raise HorizonError when there is no usable answer, except `lookup`, `lookup_many` and `canary`, which
-    never do.
-    """
+    keeps_all = False
 
-    def __init__(self, settings: Settings, db: Database, *, job: str) -> None:
+    def __init__(self, settings: Settings, db: Database, *, job: str, urgent: bool = False) -> None:
         if settings.rpc_url is None:
             raise SettingsError("STELLAR_RPC_URL is not set: accepted is an address like https://rpc.example.org.")
-        self._url = settings.rpc_url
-        self.server = rpc_label(self._url)
-        self.frozen: Frozen | None = None
-        """What the last root said; None as long as none was asked for."""
-        self._settings = settings
-        self._db = db
-        self._transport = Transport(settings, db, self._url, self.server, job, urgent=False)
-        self._mark: tuple[float, Watermark | Frozen] | None = None
+        super().__init__(settings, db, settings.rpc_url, rpc_label(settings.rpc_url), job, urgent=urgent)
         self._seen = 0
         """The newest ledger that the server has shown."""
         self._range: Range | None = None
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._transport.close()
-
-    @property
-    def requests(self) -> int:
-        """Requests sent so far, repeated ones included."""
-        return self._transport.journal.requests
-
-    async def root(self) -> Root:
-        """Where the server stands; also notes its highest ledger, and freezes or thaws it (`frozen`)."""
-        highest = await asyncio.to_thread(highest_ledger, self._db, self.server)
+    async def _ask_root(self) -> Root:
         network = await self._call("getNetwork")
         health = await self._call("getHealth")
         answer = await self._call("getTransaction", {"hash": NOBODYS_HASH})
@@ -96,7 +64,8 @@ class Rpc:
             ledgers = read_range(answer)
             protocol = read_number({"protocolVersion": 0, **network}, "protocolVersion", 10_000)
             passphrase = read_passphrase(network)
-        root = Root(
+        self._range, self._seen = ledgers, max(self._seen, ledgers.latest)
+        return Root(
             server=self.server,
             horizon_version="",
             core_version="",
@@ -111,31 +80,11 @@ class Rpc:
             server_time=read_server_time(answer.headers),
             latency_ms=answer.latency_ms,
         )
-        self.frozen = frozen_reason(root, self._settings.passphrase, highest)
-        self._range, self._seen = ledgers, max(self._seen, ledgers.latest)
-        await asyncio.to_thread(note_root, self._db, root, self.frozen)
-        return root
 
-    async def watermark(self) -> Watermark | Frozen:
-        """How far the server has ingested, or why none of its answers counts; at most a few seconds old."""
-        if self._mark is not None and time.monotonic() - self._mark[0] < WATERMARK_S:
-            return self._mark[1]
-        asked_at = time.monotonic()
-        root = await self.root()
-        mark = self.frozen or Watermark(
-            server=self.server,
-            ledger=root.latest_ledger,
-            closed_at=root.latest_closed_at,
-            elder_ledger=root.elder_ledger,
-            elder_closed_at=None if self._range is None else self._range.oldest_closed_at,
-            behind=is_behind(root, thresholds_of(self._settings)),
-            keeps_all=False,
-        )
-        self._mark = (asked_at, mark)
-        return mark
+    async def _closed_at(self, ledger: int) -> datetime | None:
+        return None if self._range is None or self._range.oldest != ledger else self._range.oldest_closed_at
 
     async def lookup(self, tx_hash: str) -> Lookup:
-        """What the server says about one hash; never raises for what a server can answer."""
         if not is_hash(tx_hash):
             detail = "The hash is malformed: it is not 64 hex digits."
             return Lookup(tx_hash, Answer.MALFORMED, self.server, None, detail, verb=_REQUEST)
@@ -157,11 +106,6 @@ class Rpc:
             return Lookup(asked, Answer.GARBLED, self.server, None, str(error), verb=_REQUEST)
         detail = f"Included in ledger {transaction.ledger} with {transaction.result_code}."
         return Lookup(asked, Answer.FOUND, self.server, None, detail, transaction, verb=_REQUEST)
-
-    def lookup_many(self, hashes: Iterable[str], concurrency: int | None = None) -> AsyncGenerator[Lookup, None]:
-        """Looks hashes up at the same time and yields each answer as it comes, in no order."""
-        most = self._settings.horizon_parallel
-        return look_up_many(self.lookup, hashes, min(concurrency or most, most))
 
     async def canary(self) -> bool | None:
         """Whether a fee-bump that the server itself lists is found by its inner hash; if not, NOT_FOUND means nothing.
@@ -189,6 +133,10 @@ class Rpc:
         with self._usable(result):
             return read_account(result, account)
 
+    async def transactions_of_balance(self, balance_id: str) -> list[Lookup]:
+        """Nothing: it keeps no list of what happened to a claimable balance."""
+        return []
+
     async def _call(self, method: str, params: dict[str, object] | None = None) -> Body:
         """The result of one method, with the answer's headers."""
         # A method without parameters refuses even an empty object of them.
@@ -209,10 +157,3 @@ class Rpc:
         found = Body(result)
         found.headers, found.status, found.latency_ms = body.headers, body.status, body.latency_ms
         return found
-
-    @contextmanager
-    def _usable(self, body: Body) -> Iterator[None]:
-        try:
-            yield
-        except Undecodable as error:
-            raise HorizonError(Answer.GARBLED, self.server, body.status, f"{self.server}: {error}") from error

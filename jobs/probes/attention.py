@@ -21,6 +21,7 @@ BEAT_LOST_S = 30
 FAILURES_CRITICAL = 3
 CASE_CRITICAL = timedelta(hours=24)
 STALE_INTERVALS = 3
+SEAL_LATE = timedelta(minutes=2)
 EVENTS_LATE = timedelta(minutes=15)
 """An event that has waited longer for its receiver is named."""
 
@@ -134,6 +135,17 @@ class CheckFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditFacts:
+    """The audit trail: what the last verification found, and the rows that no sealer has linked yet."""
+
+    broken: str | None = None
+    """A sentence; None: whole, or never verified."""
+    verified_at: datetime | None = None
+    unsealed: int = 0
+    oldest_unsealed: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the rules look at, read at `now` (the database's clock)."""
 
@@ -153,6 +165,7 @@ class Facts:
     flags: Sequence[FlagState] = field(default_factory=tuple)
     events: EventFacts | None = None
     """None: no receiver is configured."""
+    audit: AuditFacts = AuditFacts()
 
 
 def find_problems(facts: Facts) -> list[Problem]:
@@ -164,6 +177,7 @@ def find_problems(facts: Facts) -> list[Problem]:
         *_money(facts),
         *_books(facts),
         *_events(facts),
+        *_audit(facts),
         *_switches(facts),
     ]
     order = list(Severity)
@@ -348,6 +362,18 @@ def _events(facts: Facts) -> list[Problem]:
         sentence = f"{have} waited for the other system for more than {span(EVENTS_LATE.total_seconds())}{why}"
         found.append(Problem(Severity.WARN, sentence, events.oldest, _transaction(events.oldest_of)))
     return found
+
+
+def _audit(facts: Facts) -> list[Problem]:
+    audit = facts.audit
+    if audit.broken is not None:
+        return [Problem(Severity.CRITICAL, _short(audit.broken, 200), audit.verified_at, "/audit")]
+    oldest = audit.oldest_unsealed
+    if oldest is None or facts.now - oldest <= SEAL_LATE:
+        return []
+    has = "1 row of the audit trail has" if audit.unsealed == 1 else f"{audit.unsealed:,} rows of the audit trail have"
+    sentence = f"{has} waited for a link of the chain since {moment(oldest, facts.now)}: no worker seals"
+    return [Problem(Severity.WARN, sentence, oldest, "/audit")]
 
 
 def _transaction(id_: str | None) -> str:

@@ -7,6 +7,8 @@ from itertools import islice
 
 from sqlalchemy import Connection, text
 
+from jobs.core.audit_seal import read_unsealed
+from jobs.core.audit_verify import last_verification
 from jobs.core.flags import list_flags
 from jobs.core.settings import Settings
 from jobs.horizon.breakers import breaker_of
@@ -15,6 +17,7 @@ from jobs.integrity.findings import read_checks
 from jobs.probes.attention import (
     EVENTS_LATE,
     STALE_INTERVALS,
+    AuditFacts,
     CheckFacts,
     EventFacts,
     Facts,
@@ -122,6 +125,7 @@ def read_facts(conn: Connection, settings: Settings) -> Facts:
         checks=[CheckFacts(one.check.value, one.as_of, one.findings, one.oldest) for one in read_checks(conn)],
         flags=list_flags(conn),
         events=_events(conn, schedules),
+        audit=_audit(conn),
     )
 
 
@@ -202,6 +206,12 @@ def _events(conn: Connection, schedules: list[Schedule]) -> EventFacts | None:
         return None
     row = conn.execute(_EVENTS, {"most": _MOST_EVENTS, "late": EVENTS_LATE}).one()
     return EventFacts(**row._mapping)
+
+
+def _audit(conn: Connection) -> AuditFacts:
+    unsealed, verified = read_unsealed(conn), last_verification(conn)
+    broken, at = (None, None) if verified is None else (verified.broken, verified.verified_at)
+    return AuditFacts(broken, at, unsealed.count, unsealed.oldest)
 
 
 def _probe_interval(schedules: list[Schedule]) -> float:

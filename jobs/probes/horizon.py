@@ -1,4 +1,4 @@
-"""The job that looks at every Horizon server and says how it does.
+"""The job that looks at every Horizon server, and at the Stellar RPC in its place, and says how it does.
 
 A dead server is a finding, not a failure of the probe: the run succeeds and the sample says what is wrong. The probe
 never repeats a request, because a repeated one would hide what it is there to see. A dry run keeps its samples too: they
@@ -10,11 +10,16 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from jobs.core.db import Database
 from jobs.core.jobs import Every, Params, Run, job
-from jobs.horizon.client import Horizon, thresholds_of
-from jobs.horizon.health import Facts, Verdict, judge
+from jobs.core.settings import Settings
+from jobs.horizon.client import Horizon
+from jobs.horizon.health import Facts, Thresholds, Verdict, judge
 from jobs.horizon.model import Answer, FeeStats, Frozen, Health, Root
-from jobs.horizon.servers import label_of
+from jobs.horizon.provider import Provider
+from jobs.horizon.rpc import Rpc
+from jobs.horizon.server import thresholds_of
+from jobs.horizon.servers import label_of, rpc_label
 from jobs.horizon.transport import HorizonError
 from jobs.probes.samples import Before, Sample, read_before, write_sample
 
@@ -23,6 +28,7 @@ REQUEST_S = 7.0
 LOOK_S = 9.0
 FEES_EVERY = timedelta(seconds=58)
 """Fees once a minute; a little less, or a probe that is late by a moment would make it every 75 seconds."""
+STAND_IN_EVERY = FEES_EVERY
 
 
 class ProbeParams(Params):
@@ -32,7 +38,7 @@ class ProbeParams(Params):
 @job(
     name="probe-horizon",
     title="Probe Horizon",
-    does="Asks every Horizon server how it does: age, lag, network, fees, latency.",
+    does="Asks every Horizon server, and the Stellar RPC in its place, how it does: age, lag, network, fees, latency.",
     schedule=Every(seconds=15),
     timeout_s=12,
     params=ProbeParams,
@@ -60,28 +66,49 @@ def probe_horizon(run: Run, params: ProbeParams) -> None:
 
 
 async def _look_at_all(run: Run, urls: list[str]) -> list[Sample]:
-    return await asyncio.gather(*(_look_at(run, url) for url in urls))
+    looks = (look_at(run.db, run.settings, url, job=run.job) for url in urls)
+    samples = await asyncio.gather(*looks, _look_at_stand_in(run))
+    return [sample for sample in samples if sample is not None]
 
 
-async def _look_at(run: Run, url: str) -> Sample:
-    settings = run.settings.model_copy(
-        update={"horizon_timeout_s": min(REQUEST_S, run.settings.horizon_timeout_s), "horizon_attempts": 1}
-    )
-    server = label_of(url)
-    before = await asyncio.to_thread(_read_before, run, server)
+async def look_at(db: Database, settings: Settings, url: str, *, job: str) -> Sample:
+    """One look at one server, judged and not kept; `job` is who spends the requests. Never raises for the server's sake."""
+    settings, server = _impatient(settings), label_of(url)
+    before = await asyncio.to_thread(_read_before, db, server, settings.rate_limit_per_hour)
     seen = _Seen()
     try:
-        async with asyncio.timeout(LOOK_S), Horizon(settings, run.db, job=run.job, url=url, urgent=True) as horizon:
+        async with asyncio.timeout(LOOK_S), Horizon(settings, db, job=job, url=url, urgent=True) as horizon:
             await seen.look(horizon, ask_fees=before.fees_at is None or before.now - before.fees_at >= FEES_EVERY)
     except TimeoutError:
         seen.no_answer = seen.no_answer or f"{server} did not answer within {LOOK_S:g} s."
-    judgement = judge(seen.facts(before), thresholds_of(settings))
-    return Sample(server, judgement, before.now, seen.root, seen.health, seen.fees, seen.no_answer or seen.not_asked)
+    return seen.sample(server, before, thresholds_of(settings))
 
 
-def _read_before(run: Run, server: str) -> Before:
-    with run.db.read() as conn:
-        return read_before(conn, server, run.settings.rate_limit_per_hour)
+async def _look_at_stand_in(run: Run) -> Sample | None:
+    """Stellar RPC, if there is one and its last sample has its time behind it: a look takes several requests."""
+    if run.settings.rpc_url is None:
+        return None
+    settings, server = _impatient(run.settings), rpc_label(run.settings.rpc_url)
+    before = await asyncio.to_thread(_read_before, run.db, server, settings.rate_limit_per_hour)
+    if before.sampled_at is not None and before.now - before.sampled_at < STAND_IN_EVERY:
+        return None
+    seen = _Seen()
+    try:
+        async with asyncio.timeout(LOOK_S), Rpc(settings, run.db, job=run.job, urgent=True) as rpc:
+            await seen.look_at_root(rpc)
+    except TimeoutError:
+        seen.no_answer = f"{server} did not answer within {LOOK_S:g} s."
+    return seen.sample(server, before, thresholds_of(settings))
+
+
+def _impatient(settings: Settings) -> Settings:
+    timeout_s = min(REQUEST_S, settings.horizon_timeout_s)
+    return settings.model_copy(update={"horizon_timeout_s": timeout_s, "horizon_attempts": 1})
+
+
+def _read_before(db: Database, server: str, per_hour: int) -> Before:
+    with db.read() as conn:
+        return read_before(conn, server, per_hour)
 
 
 class _Seen:
@@ -97,7 +124,7 @@ class _Seen:
 
     async def look(self, horizon: Horizon, *, ask_fees: bool) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._look_at_root(horizon))
+            group.create_task(self.look_at_root(horizon))
             group.create_task(self._look_at_health(horizon))
             if ask_fees:
                 group.create_task(self._look_at_fees(horizon))
@@ -124,10 +151,17 @@ class _Seen:
             budget_by_job=before.budget_by_job,
         )
 
-    async def _look_at_root(self, horizon: Horizon) -> None:
+    def sample(self, server: str, before: Before, thresholds: Thresholds) -> Sample:
+        """What was seen, judged."""
+        judgement = judge(self.facts(before), thresholds)
+        error = self.no_answer or self.not_asked
+        return Sample(server, judgement, before.now, self.root, self.health, self.fees, error)
+
+    async def look_at_root(self, server: Provider) -> None:
+        """Where a Horizon or its stand-in stands; never raises for what a server can answer."""
         try:
-            self.root = await horizon.root()
-            self.frozen = horizon.frozen
+            self.root = await server.root()
+            self.frozen = server.frozen
         except HorizonError as error:
             if error.answer is Answer.RATE_LIMITED:
                 self.not_asked = error.detail

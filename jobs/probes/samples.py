@@ -30,6 +30,7 @@ SELECT clock_timestamp() AS now,
         WHERE server = :server AND ingest_ledger <> latest_ledger AND at > COALESCE(
             (SELECT max(at) FROM ops.horizon_samples WHERE server = :server AND ingest_ledger = latest_ledger),
             '-infinity')) AS ingestion_lags_since,
+       (SELECT max(at) FROM ops.horizon_samples WHERE server = :server) AS sampled_at,
        (SELECT max(at) FROM ops.horizon_samples
         WHERE server = :server AND capacity_usage IS NOT NULL) AS fees_at,
        s.limit_per_hour, s.remaining, s.reset_at
@@ -63,6 +64,7 @@ class Before:
 
     now: datetime
     ingestion_lags_since: datetime | None
+    sampled_at: datetime | None
     fees_at: datetime | None
     requests: int
     """In the last five minutes, the current one included; likewise the next three."""
@@ -104,6 +106,7 @@ def read_before(conn: Connection, server: str, per_hour: int) -> Before:
     return Before(
         now=row.now,
         ingestion_lags_since=row.ingestion_lags_since,
+        sampled_at=row.sampled_at,
         fees_at=row.fees_at,
         requests=sum(by_outcome.values()),
         errors=sum(failed.values()),

@@ -9,6 +9,7 @@ itself there, and then nothing of the batch is believed.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -17,10 +18,11 @@ from uuid import UUID
 from jobs.core.errors import NexaError
 from jobs.core.jobs import Asker
 from jobs.horizon.choice import ServerFrozen, read_watermark
-from jobs.horizon.client import WATERMARK_S, Horizon
+from jobs.horizon.client import Horizon
 from jobs.horizon.decode import Undecodable, decode_envelope
-from jobs.horizon.model import Answer, Entry, SignedEnvelope, Watermark
+from jobs.horizon.model import Answer, Entry, Lookup, SignedEnvelope, Watermark
 from jobs.horizon.provider import Provider
+from jobs.horizon.server import WATERMARK_S
 from jobs.horizon.transport import HorizonError
 from jobs.reconcile.picture import NOTHING, AccountState, Ask, Decision, Limits, Look, Picture, Row, Verdict
 from jobs.reconcile.rules import decide, hash_to_ask
@@ -43,6 +45,8 @@ class Findings:
     unreadable: set[UUID] = field(default_factory=set)
     """Rows whose envelope is needed and does not decode."""
     accounts: dict[str, AccountState | None] = field(default_factory=dict)
+    claimings: dict[str, list[Lookup]] = field(default_factory=dict)
+    """By the id of a claimable balance: what the server lists beside it."""
     canary: bool | None = None
     lists_nothing: bool = False
     frozen: str | None = None
@@ -75,6 +79,7 @@ async def ask_about(run: Asker, horizon: Provider, batch: Iterable[Held], now: d
         if not wanted:
             break
         try:
+            await ask_about_balances(run, horizon, wanted, findings)
             await _ask_more(run, horizon, wanted, findings)
         except ServerFrozen as error:
             findings.frozen, findings.gave_up = str(error), True
@@ -84,6 +89,23 @@ async def ask_about(run: Asker, horizon: Provider, batch: Iterable[Held], now: d
     if not findings.gave_up:
         await _look_back(horizon, findings)
     return findings
+
+
+async def ask_about_balances(run: Asker, horizon: Provider, wanted: Iterable[Ask], findings: Findings) -> None:
+    """Asks what happened to claimable balances; where the server does not say, nothing did as far as anybody knows."""
+    balances = sorted({balance for ask in wanted for balance in ask.balances} - findings.claimings.keys())
+    places = asyncio.Semaphore(run.settings.horizon_parallel)
+
+    async def read(balance: str) -> list[Lookup]:
+        async with places:
+            if run.should_stop():
+                return []
+            try:
+                return await horizon.transactions_of_balance(balance)
+            except NexaError:
+                return []
+
+    findings.claimings |= dict(zip(balances, await asyncio.gather(*map(read, balances)), strict=True))
 
 
 def look_at(
@@ -116,6 +138,7 @@ def picture_of(run: Asker, held: Held, findings: Findings) -> Picture:
         unreadable=held.row.id in findings.unreadable,
         account=account,
         account_asked=envelope is not None and envelope.source in findings.accounts,
+        claimings=findings.claimings,
         limits=Limits(
             timedelta(minutes=run.settings.no_hash_after_min), timedelta(hours=run.settings.expire_unproven_after_h)
         ),
@@ -130,9 +153,12 @@ def decide_all(run: Asker, network: str, batch: Iterable[Held], findings: Findin
 def pictures_of(run: Asker, network: str, batch: Iterable[Held], findings: Findings) -> list[Picture]:
     """The picture of each row, in their order, with what the books say about its hash."""
     seen = [(picture, _hashes_of(picture)) for picture in (picture_of(run, held, findings) for held in batch)]
-    hashes = sorted({hash_ for _, of_one in seen for hash_ in of_one})
+    times = Counter(hash_ for _, of_one in seen for hash_ in of_one)
+    hashes = sorted(times)
+    # Nearly every row that was found has its hashes for itself: those need not be read again to be told so.
+    alone = [picture.row.id for picture, of_one in seen if of_one and all(times[hash_] == 1 for hash_ in of_one)]
     with run.db.read() as conn:
-        siblings, claims = siblings_of(conn, hashes), claims_on(conn, network, hashes)
+        siblings, claims = siblings_of(conn, hashes, alone), claims_on(conn, network, hashes)
     return [_with_books(picture, of_one, siblings, claims) for picture, of_one in seen]
 
 
@@ -209,6 +235,9 @@ async def _look_up(run: Asker, horizon: Provider, mark: Watermark, hashes: Itera
 
 async def _ask_more(run: Asker, horizon: Provider, wanted: list[Ask], findings: Findings) -> None:
     """One more round: accounts first, so that the watermark that follows is at or past what they showed."""
+    wanted = [ask for ask in wanted if ask.hashes or ask.account is not None]
+    if not wanted:
+        return
     accounts = sorted({ask.account for ask in wanted if ask.account is not None})
     places = asyncio.Semaphore(run.settings.horizon_parallel)
     states = await asyncio.gather(*(_read_account(run, horizon, account, places) for account in accounts))

@@ -1,13 +1,15 @@
 """Writes what follows from the decisions on a batch: settlements, cases, the looks themselves and the cursors, at once.
 
 All of it is one transaction, and only if the flags still allow it then. A batch that the database refuses is written in
-halves, so that one odd row costs nobody else anything.
+halves, so that one odd row costs nobody else anything. Rows that come `free`, held by nobody, are settled as they are;
+those of them that only get a case or a look are held for as long as that is written.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from uuid import UUID
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
@@ -21,7 +23,7 @@ from jobs.reconcile.picture import CaseReason, Decision, Row, Verdict
 from jobs.reconcile.rules import with_reason
 from jobs.reconcile.scopes import Move, advance
 from jobs.reconcile.settle import Attempt, Outcome, Proved, settle
-from jobs.reconcile.store import Check, record_checks, record_dry_decisions
+from jobs.reconcile.store import Check, hold_free, record_checks, record_dry_decisions, release
 
 _AGAIN = ("40P01", "40001")  # deadlock, serialization: nothing was written, and the next try finds another order
 _HOPELESS = ("absent", "gone", "final", "odd", "no_hash_yet")
@@ -35,12 +37,14 @@ _REFUSED = {
 Judged = Sequence[tuple[Row, Decision]]
 
 
-def conclude(run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move] = ()) -> bool:
+def conclude(
+    run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move] = (), *, free: bool = False
+) -> bool:
     """Writes what follows from the decisions; False if the flags say that this run is over."""
     if run.dry_run:
         _tell(run, judged)
         return True
-    counted = _write_in_parts(run, attempt, flag, judged, moves)
+    counted = _write_in_parts(run, attempt, flag, judged, moves, free=free)
     for name, number in (counted or {}).items():
         if number:
             run.count(name, number)
@@ -48,7 +52,7 @@ def conclude(run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequ
 
 
 def _write_in_parts(
-    run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move] = ()
+    run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move] = (), *, free: bool
 ) -> Counter[str] | None:
     """Writes a batch; one that the database refuses is halved until the odd row stands alone, and becomes a case.
 
@@ -57,32 +61,37 @@ def _write_in_parts(
     for _ in range(3):
         try:
             with run.db.begin() as conn:
-                return _write(conn, run, attempt, flag, judged, moves)
+                return _write(conn, run, attempt, flag, judged, moves, free=free)
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) not in _AGAIN:
                 raise
         except (DataError, IntegrityError) as error:
             if len(judged) == 1:
-                return _write_odd(run, attempt, flag, judged[0], first_line(error))
+                return _write_odd(run, attempt, flag, judged[0], first_line(error), free=free)
             middle = len(judged) // 2
-            halves = [_write_in_parts(run, attempt, flag, part) for part in (judged[:middle], judged[middle:])]
+            halves = [
+                _write_in_parts(run, attempt, flag, part, free=free) for part in (judged[:middle], judged[middle:])
+            ]
             return None if None in halves else sum((half for half in halves if half), Counter())
     raise TransientError("The books are too busy: three attempts to settle one batch met a deadlock.")
 
 
-def _write_odd(run: Run, attempt: Attempt, flag: Flag, judged: tuple[Row, Decision], why: str) -> Counter[str] | None:
+def _write_odd(
+    run: Run, attempt: Attempt, flag: Flag, judged: tuple[Row, Decision], why: str, *, free: bool
+) -> Counter[str] | None:
     """The case of a row that the database refuses to settle; one that cannot even be a case is left as it is."""
     row, decision = judged
     run.error("a row cannot be settled", transaction=str(row.id), why=why)
     if decision.reason == CaseReason.ODD_ROW:
         return Counter(seen=1, pending=1, odd=1)
     sentence = f"The database refuses what would settle it ({why}): mend the row, or what it would add to."
-    counted = _write_in_parts(run, attempt, flag, [(row, with_reason(decision, CaseReason.ODD_ROW, sentence))])
+    case = [(row, with_reason(decision, CaseReason.ODD_ROW, sentence))]
+    counted = _write_in_parts(run, attempt, flag, case, free=free)
     return None if counted is None else counted | Counter(odd=1)
 
 
 def _write(
-    conn: Connection, run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move]
+    conn: Connection, run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move], *, free: bool
 ) -> Counter[str] | None:
     """One batch, one transaction: settlements, cases and the look itself; None if the flags forbid it by now."""
     flags = read_flags(conn)
@@ -90,9 +99,14 @@ def _write(
         return None
     counted: Counter[str] = Counter(seen=len(judged))
     proved = [Proved(row, it) for row, it in judged if it.verdict in (Verdict.SUCCESS, Verdict.FAILED)]
-    outcomes = settle(
-        conn, attempt, proved, notify=flags[Flag.NOTIFICATIONS], move_balances=flags[Flag.BALANCE_UPDATES]
+    outcomes = dict(
+        settle(conn, attempt, proved, notify=flags[Flag.NOTIFICATIONS], move_balances=flags[Flag.BALANCE_UPDATES])
     )
+    held: set[UUID] = set()
+    if free:
+        staying = {row.id for row, _ in judged if outcomes.get(row.id) not in (Outcome.SETTLED, Outcome.LOST)}
+        held = hold_free(conn, attempt.owner, list(staying))
+        outcomes |= dict.fromkeys(staying - held, Outcome.LOST)
     cases: list[tuple[Row, Decision]] = []
     checks: list[Check] = []
     for row, judgement in judged:
@@ -121,6 +135,8 @@ def _write(
         warn = run.error if reason.reason == CaseReason.REFUND_SPENT else run.warning
         warn(f"case opened: {reason.sentence}", transaction=str(row_id), reason=reason.reason)
     record_checks(conn, run.id, checks)
+    if held:
+        release(conn, attempt.owner, list(held))
     if not counted["lost"]:  # such a row has not been paid by us: no cursor passes it
         advance(conn, attempt.network, moves)
     return counted
@@ -142,12 +158,13 @@ def _tell(run: Run, judged: Judged) -> None:
 
 def _check(row: Row, decision: Decision) -> Check:
     proof = decision.proof
-    server, ledger = proof.get("server"), proof.get("ledger")
+    server, ledger, request = proof.get("server"), proof.get("ledger"), proof.get("request")
     return Check(
         transaction_id=row.id,
         outcome=decision.reason,
         detail=decision.sentence,
         server=server if isinstance(server, str) else None,
         ledger=ledger if isinstance(ledger, int) else None,
+        request=request if isinstance(request, str) else None,
         hopeless=decision.verdict is Verdict.CASE or decision.reason in _HOPELESS,
     )

@@ -56,6 +56,8 @@ class Seen:
     case_id: int
     version: str
     payment: Payment | None = None
+    tx_hash: str | None = None
+    """Of LINK: the other hash. Of ACCEPT of a claimable balance: the transaction that claimed it, if it has to be named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,6 @@ class Ruling:
     why: str
     until: datetime | None = None
     """Of WAIT: until when the same reason stays quiet."""
-    tx_hash: str | None = None
-    """Of LINK: the other hash. Of ACCEPT of a claimable balance: the hash of the transaction that claimed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +128,12 @@ def ask_again(db: Database, settings: Settings, seen: Sequence[Seen], ruling: Ru
                 Refusal(f"Case {case.id} does not allow that: its row is a {held.row.type} that is {held.row.status}.")
             )
             continue
+        if (ruling.choice is Choice.LINK or one.tx_hash) and not is_hash((one.tx_hash or "").strip()):
+            found.append(Refusal("The other hash is malformed: it is not 64 hex digits."))
+            continue
         found.append(Answered(one, ruling, held, None))
         if ruling.choice is not Choice.WAIT:
-            asked[one.case_id] = _questions(held, ruling, settings)
+            asked[one.case_id] = _questions(held, one, ruling.choice, settings)
     if asked:
         pictures = _look(db, settings, asked, now)
         found = [
@@ -165,7 +168,7 @@ def conclude(conn: Connection, settings: Settings, who: Person, answered: Answer
     attempt = Attempt(None, f"person:{uuid4()}", settings.passphrase, who.email, ruling.why.strip(), origin)
     row = _hold(conn, attempt, answered)
     if ruling.choice is Choice.LINK:
-        return _link(conn, attempt, case, row, ruling, decision)
+        return _link(conn, attempt, case, row, (seen.tx_hash or "").strip().lower(), decision)
     return _settle(conn, attempt, case, row, decision)
 
 
@@ -176,8 +179,6 @@ def _check(ruling: Ruling, count: int) -> None:
         raise UsageError(f"At most {MOST_AT_ONCE} cases are decided at once.")
     if ruling.choice is Choice.WAIT and ruling.until is None:
         raise UsageError("Say until when the case may wait.")
-    if ruling.choice is Choice.LINK and not is_hash((ruling.tx_hash or "").strip()):
-        raise UsageError("The other hash is malformed: it is not 64 hex digits.")
 
 
 def _stale(case: Waiting | None, seen: Seen) -> str | None:
@@ -191,18 +192,18 @@ def _stale(case: Waiting | None, seen: Seen) -> str | None:
     return None
 
 
-def _questions(held: Held, ruling: Ruling, settings: Settings) -> list[Held]:
+def _questions(held: Held, seen: Seen, choice: Choice, settings: Settings) -> list[Held]:
     """The row as it is to be asked about, and, for a second hash, once more under that one."""
     row = held.row
-    if hash_to_ask(row) is None and ruling.choice is Choice.FAIL and held.envelope_xdr:
+    if hash_to_ask(row) is None and choice is Choice.FAIL and held.envelope_xdr:
         # What was signed may have been sent, although its hash was never saved.
         try:
             signed = decode_envelope(held.envelope_xdr.strip(), settings.passphrase)
             return [replace(held, row=replace(row, tx_hash=signed.hashes[0]))]
         except Undecodable:
             return [held]
-    if ruling.tx_hash and ruling.tx_hash.strip():
-        return [held, replace(held, row=replace(row, tx_hash=ruling.tx_hash.strip().lower()))]
+    if seen.tx_hash:
+        return [held, replace(held, row=replace(row, tx_hash=seen.tx_hash.strip().lower()))]
     return [held]
 
 
@@ -308,9 +309,8 @@ def _wait(conn: Connection, who: Person, case: Waiting, ruling: Ruling, origin: 
     return f"Case {case.id} waits until {ruling.until:%Y-%m-%d %H:%M} UTC."
 
 
-def _link(conn: Connection, attempt: Attempt, case: Waiting, row: Row, ruling: Ruling, decision: Decision) -> str:
+def _link(conn: Connection, attempt: Attempt, case: Waiting, row: Row, new: str, decision: Decision) -> str:
     """The row looks for its payment under the other hash from now on; its envelope stays, as what was once signed."""
-    new = (ruling.tx_hash or "").strip().lower()
     conn.execute(
         text(
             "UPDATE transactions SET tx_hash = :new, updated_at = now(), processing_locked_at = NULL,"

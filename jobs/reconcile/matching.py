@@ -178,7 +178,7 @@ def _difference(row: Row, transaction: ChainTransaction) -> Difference:
     balances = [
         operation
         for operation in transaction.operations
-        if operation.offered is not None and receiver.account in operation.claimants
+        if operation.offered is not None and operation.received is None and receiver.account in operation.claimants
     ]
     if any(operation.asset == row.asset and operation.offered == amount for operation in balances):
         return Difference(

@@ -6,7 +6,7 @@ of rows are `Decimal` units as the table has them, amounts on the chain are stro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -148,18 +148,22 @@ class Picture:
     """Other rows that hold a hash of the same chain transaction and were paid, or may still be paid."""
     claims: Mapping[int, UUID] = field(default_factory=dict)
     """Operations of the same chain transaction that rows were already paid by."""
+    claimings: Mapping[str, Sequence[Lookup]] = field(default_factory=dict)
+    """What is listed beside claimable balances that were asked about, by the balance's id: claiming.py."""
     limits: Limits = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What would have to be asked before more can be said: hashes (again), and an account's sequence number."""
+    """What would have to be asked before more can be said: hashes (again), an account's sequence number, and what is
+    listed beside claimable balances."""
 
     hashes: tuple[str, ...] = ()
     account: str | None = None
+    balances: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.hashes or self.account)
+        return bool(self.hashes or self.account or self.balances)
 
 
 NOTHING = Ask()

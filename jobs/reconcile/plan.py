@@ -2,20 +2,23 @@
 
 Pure arithmetic over what is waiting. A look-up by hash costs one request a row; a page costs one for up to 200
 transactions of an account, whoever's they are. So pages pay where many rows share an account and their transactions lie
-close together, and old stragglers of the same account do not: each group is cut by age where the sum is least. Its
-newest page tells how dense an account is. Rows that no page shows are asked by hash afterwards, so a wrong estimate
-costs requests and never a decision.
+close together, and old stragglers of the same account do not: each group is cut by age where the sum is least. How many
+pages that takes is told by the newest page and by probes, pages at other places of the same reading (density.py), and is
+never less than the rows themselves need. Rows that no page shows are asked by hash afterwards, so a wrong estimate costs
+requests and never a decision.
 
-Ledgers are the clock: a page's cursor is a TOID, `ledger << 32` (SEP-35). Densities are transactions per 1,000 ledgers.
+Ledgers are the clock: a page's cursor is a TOID, `ledger << 32` (SEP-35).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from jobs.horizon.model import Watermark
+from jobs.reconcile.density import Known
 
 PAGE = 200
 """Transactions on a full page."""
@@ -25,6 +28,10 @@ SAMPLE_FROM = 5
 """Rows that share an account from which its newest page is worth a request."""
 TRIAL_FROM = 10
 """Rows from which it is worth one to see whether a dense newest page is only a burst after quiet hours."""
+PROBES = 4
+"""Rounds of probes before a plan is taken as it is."""
+PROBE_FROM = 8
+"""Pages of a gap between two known places from which one of them is worth being read beforehand."""
 NETWORK_FROM = 40
 """Requests of the best other plan from which the network's newest page is worth one."""
 EARLY = timedelta(minutes=15)
@@ -42,6 +49,14 @@ class Age:
     rows: int
     oldest: datetime
     """When the oldest of them was created."""
+    middle: int
+    """The middle of them: where many lie close together, it lies among them."""
+
+    def add(self, other: Age) -> Age:
+        """Both together."""
+        rows = self.rows + other.rows
+        middle = (self.middle * self.rows + other.middle * other.rows) // rows
+        return Age(min(self.since, other.since), rows, min(self.oldest, other.oldest), middle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +72,13 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """What a scope's newest page tells, once everything on it is settled."""
-
-    density: int
-    reaches: int
-    """The first ledger that is on it as a whole; 0: it shows all there is."""
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
     """Pages to read: ledgers `since` to `until` (excluded), for how many rows, and about how many requests that takes."""
 
     scope: str
     since: int
     until: int
-    density: int
+    known: Known
     rows: int
     pages: int
     oldest: datetime
@@ -95,21 +101,21 @@ class Plan:
         return min((reading.oldest for reading in self.readings), default=None)
 
 
-def make_plan(groups: Iterable[Group], samples: Mapping[str, Sample], *, others: int = 0) -> Plan:
+def make_plan(groups: Iterable[Group], known: Mapping[str, Known], *, others: int = 0) -> Plan:
     """The plan with the fewest requests; `others` rows can only be asked by hash.
 
-    A scope without a sample is not read. Where two ways cost the same, hashes win: they also show absence.
+    A scope of which nothing is known is not read. Where two ways cost the same, hashes win: they also show absence.
     """
     groups = list(groups)
     readings: list[Reading] = []
     by_hash = others
     for group in groups:
-        reading = _reading(group, samples.get(group.scope))
+        reading = _reading(group, known.get(group.scope))
         by_hash += group.rows - (reading.rows if reading else 0)
         if reading:
             readings.append(reading)
     plan = Plan(tuple(readings), by_hash)
-    whole = _reading(Group(NETWORK, _merged(groups)), samples.get(NETWORK), trial=False)
+    whole = _reading(Group(NETWORK, _merged(groups)), known.get(NETWORK))
     if whole is None:
         return plan
     network = Plan((whole,), others + sum(group.rows for group in groups) - whole.rows)
@@ -122,22 +128,52 @@ def to_sample(groups: Iterable[Group]) -> list[str]:
     return [group.scope for group in sorted(worth, key=lambda group: (-group.rows, group.scope))]
 
 
-def sample_of(tokens: Sequence[int], latest: int, *, full: bool) -> Sample:
-    """What the newest page tells (TOIDs, newest first) at ledger `latest`; not `full`: there is nothing older."""
-    if not tokens or not full:
-        return Sample(0, 0)
-    first = tokens[-1] >> 32
-    return Sample(-(-len(tokens) * 1000 // (max(latest, tokens[0] >> 32) - first + 1)), first + 1)
+def to_probe(groups: Iterable[Group], known: Mapping[str, Known], plan: Plan) -> dict[str, int]:
+    """The ledger of each scope at which one more page would tell most before its pages are read; empty: none would.
+
+    First where a reading begins, which is a page of it; then within a gap that takes many pages and whose edges differ.
+    """
+    found: dict[str, int] = {}
+    planned = {reading.scope: reading for reading in plan.readings}
+    for group in [Group(NETWORK, ())] if NETWORK in planned else groups:
+        reading, told = planned.get(group.scope), known.get(group.scope)
+        if told is None:
+            continue
+        if reading is None and len(told.stretches) == 1 and group.rows >= TRIAL_FROM:
+            reading = _cheapest(group, told, quiet=True)  # a dense newest page may be only a burst
+        ledger = None if reading is None else _unsure(group, told, reading)
+        if ledger is not None:
+            found[group.scope] = ledger
+    return found
 
 
-def pages_of(density: int, ledgers: int) -> int:
-    """Requests to read `ledgers` ledgers: full pages, and the one that is not full any more."""
-    return density * max(ledgers, 0) // (1000 * PAGE) + 1
+def _unsure(group: Group, known: Known, reading: Reading) -> int | None:
+    """Where in a reading the next probe is worth its request; None: nowhere."""
+    if known.stretches[0].until > reading.since:
+        return reading.since
+    widest: tuple[int, int] | None = None
+    for older, younger in pairwise(known.stretches):
+        first, last = max(older.until, reading.since), min(younger.since, reading.until)
+        if last <= first:
+            continue
+        within = [age for age in group.ages if first < age.middle < last]
+        rows, told = sum(age.rows for age in within), known.transactions(first, last)
+        differ = max(older.ends, younger.begins) > 2 * min(older.ends, younger.begins)
+        pages = max(rows, told) // PAGE
+        if pages >= PROBE_FROM and (differ or rows > told) and (widest is None or pages > widest[0]):
+            # Where the most rows are, there the transactions are too.
+            widest = pages, max(within, key=lambda age: age.rows).middle if within else (first + last) // 2
+    return None if widest is None else widest[1]
+
+
+def pages_of(transactions: int) -> int:
+    """Requests to read so many transactions: full pages, and the one that is not full any more."""
+    return transactions // PAGE + 1
 
 
 def worth_going_on(reading: Reading, token: int) -> bool:
     """Whether the pages after `token` still cost less than the rows they are read for."""
-    return pages_of(reading.density, reading.until - (token >> 32)) < reading.rows
+    return pages_of(reading.known.transactions(token >> 32, reading.until)) < reading.rows
 
 
 def close_time(mark: Watermark) -> timedelta:
@@ -148,29 +184,29 @@ def close_time(mark: Watermark) -> timedelta:
     return (mark.closed_at - mark.elder_closed_at) / span
 
 
-def _reading(group: Group, sample: Sample | None, *, trial: bool = True) -> Reading | None:
+def _reading(group: Group, known: Known | None) -> Reading | None:
     """The pages worth reading for a group; None if every row is cheaper by its hash, or was to be seen already."""
-    if sample is None:
-        return None
-    ages = [age for age in group.ages if age.since < sample.reaches]
-    best = _cheapest(group.scope, ages, sample, sample.density)
-    if best is None and trial and sum(age.rows for age in ages) >= TRIAL_FROM and sample.density > _QUIET:
-        # The newest page may be a burst. The first page of the reading shows it, and ends it if it is none.
-        return _cheapest(group.scope, ages, sample, _QUIET)
-    return best
+    return None if known is None else _cheapest(group, known)
 
 
-def _cheapest(scope: str, ages: Sequence[Age], sample: Sample, density: int) -> Reading | None:
-    """The cut by age at which older rows by hash and younger ones by pages cost least together."""
+def _cheapest(group: Group, known: Known, *, quiet: bool = False) -> Reading | None:
+    """The cut by age at which older rows by hash and younger ones by pages cost least together.
+
+    `quiet` takes it that the account was quiet before its newest page.
+    """
+    ages = [age for age in group.ages if known.begin(age.since) < known.reaches]
     best: Reading | None = None
-    older, least = 0, sum(age.rows for age in ages)
-    rows = least
+    rows = least = sum(age.rows for age in ages)
+    older = 0
     for place, age in enumerate(ages):
-        pages = pages_of(density, sample.reaches - age.since)
+        since = known.begin(age.since)
+        ledgers = known.reaches - since
+        told = _QUIET * ledgers // 1000 if quiet else known.transactions(since, known.reaches)
+        pages = pages_of(told if quiet else max(told, rows - older))
         if older + pages < least:
             least = older + pages
             oldest = min(it.oldest for it in ages[place:])
-            best = Reading(scope, age.since, sample.reaches, sample.density, rows - older, pages, oldest)
+            best = Reading(group.scope, since, known.reaches, known, rows - older, pages, oldest)
         older += age.rows
     return best
 
@@ -183,8 +219,6 @@ def _merged(groups: Iterable[Group]) -> tuple[Age, ...]:
     newest = every[-1].since
     together: dict[int, Age] = {}
     for age in every:
-        known = together.setdefault((newest - age.since).bit_length(), Age(age.since, 0, age.oldest))
-        together[(newest - age.since).bit_length()] = Age(
-            known.since, known.rows + age.rows, min(known.oldest, age.oldest)
-        )
+        magnitude = (newest - age.since).bit_length()
+        together[magnitude] = age if magnitude not in together else together[magnitude].add(age)
     return tuple(sorted(together.values(), key=lambda age: age.since))

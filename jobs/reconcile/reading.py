@@ -1,6 +1,7 @@
 """Reads pages, all scopes at the same time, and hands them on in chunks of some pages.
 
-First the newest page of every account that many rows share, which often shows them all; then what the plan names. The
+First the newest page of every account that many rows share, which often shows them all, and probes where the plan is
+unsure; then what the plan names. The
 pages of one scope follow each other, so the next one is under way while the last one is settled; between scopes they
 run in parallel as far as the budget allows. Nothing is decided here. What a page does not list proves nothing: the
 server may have been asked at the wrong place, so what stays unseen is asked by its hash afterwards.
@@ -9,7 +10,7 @@ server may have been asked at the wrong place, so what stays unseen is asked by 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ from jobs.core.jobs import Run
 from jobs.horizon.client import Horizon
 from jobs.horizon.model import Answer, Entry, Page
 from jobs.horizon.transport import HorizonError
-from jobs.reconcile.plan import PAGE, Plan, Reading, Sample, sample_of, worth_going_on
+from jobs.reconcile.density import Known, covered, newest
+from jobs.reconcile.plan import PAGE, Plan, Reading, worth_going_on
 from jobs.reconcile.scopes import Move, begin
 
 CHUNK = 5
@@ -36,10 +38,17 @@ _Source = AsyncGenerator[Chunk, None]
 
 
 def newest_pages(
-    run: Run, horizon: Horizon, scopes: Sequence[str], latest: int, samples: dict[str, Sample]
+    run: Run, horizon: Horizon, scopes: Sequence[str], known: dict[str, Known]
 ) -> AsyncGenerator[Chunk, None]:
-    """The newest page of each scope; what it tells about the scope is put into `samples`."""
-    return _together(run, [_newest(run, horizon, scope, latest, samples) for scope in scopes])
+    """The newest page of each scope; what it tells about the scope is put into `known`."""
+    return _together(run, [_newest(run, horizon, scope, known) for scope in scopes])
+
+
+def probed_pages(
+    run: Run, horizon: Horizon, places: Mapping[str, int], known: dict[str, Known]
+) -> AsyncGenerator[Chunk, None]:
+    """A page of each scope from the ledger that is named; what it tells is added to `known`."""
+    return _together(run, [_probed(run, horizon, scope, since, known) for scope, since in places.items()])
 
 
 def planned_pages(run: Run, horizon: Horizon, plan: Plan, network: str) -> AsyncGenerator[Chunk, None]:
@@ -92,12 +101,22 @@ async def _together(run: Run, sources: Sequence[_Source]) -> AsyncGenerator[Chun
         await asyncio.gather(reader, return_exceptions=True)
 
 
-async def _newest(run: Run, horizon: Horizon, scope: str, latest: int, samples: dict[str, Sample]) -> _Source:
+async def _newest(run: Run, horizon: Horizon, scope: str, known: dict[str, Known]) -> _Source:
     if run.should_stop():
         return
     page = await _ask(run, horizon, scope, None)
     if page is not None:
-        samples[scope] = sample_of([entry.token for entry in page.entries], latest, full=page.full)
+        known[scope] = newest([entry.token for entry in page.entries], full=page.full)
+        yield Chunk(page.entries, ())
+
+
+async def _probed(run: Run, horizon: Horizon, scope: str, since: int, known: dict[str, Known]) -> _Source:
+    if run.should_stop():
+        return
+    page = await _ask(run, horizon, scope, since << 32)
+    if page is not None:
+        stretch = covered([entry.token for entry in page.entries], since, full=page.full)
+        known[scope] = known[scope].add(stretch)
         yield Chunk(page.entries, ())
 
 

@@ -1,4 +1,4 @@
-"""One run over the rows that are due: pages or hashes, batch by batch: ask, decide, settle, let go.
+"""One run over the rows that are due: pages or hashes, batch by batch: ask, decide, settle.
 
 Memory holds one batch; the books change in one transaction a batch, and only if the flags still allow it then. A
 server that dies in the middle is left for the next one; without one, rows stay as they are and locks are released.
@@ -7,6 +7,7 @@ server that dies in the middle is left for the next one; without one, rows stay 
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
@@ -20,12 +21,13 @@ from jobs.horizon.client import Horizon
 from jobs.horizon.model import Answer
 from jobs.horizon.provider import Provider
 from jobs.horizon.transport import HorizonError
-from jobs.reconcile.asking import decide_all, look_at
+from jobs.reconcile.asking import Findings, ask_about_balances, decide_all, look_at
 from jobs.reconcile.conclude import Judged, conclude
+from jobs.reconcile.density import Known
 from jobs.reconcile.failover import ask_or_change_server
 from jobs.reconcile.picture import Picture
-from jobs.reconcile.plan import NETWORK, NETWORK_FROM, Sample, make_plan, to_sample
-from jobs.reconcile.reading import Chunk, newest_pages, planned_pages, scope_name
+from jobs.reconcile.plan import NETWORK, NETWORK_FROM, PROBES, make_plan, to_probe, to_sample
+from jobs.reconcile.reading import Chunk, newest_pages, planned_pages, probed_pages, scope_name
 from jobs.reconcile.rules import decide
 from jobs.reconcile.scopes import Due, Move, read_due
 from jobs.reconcile.settle import Attempt
@@ -36,12 +38,13 @@ from jobs.reconcile.store import (
     alive,
     database_now,
     hold_batch,
-    hold_listed,
     peek_batch,
     peek_listed,
     release,
 )
 
+COLLECT_AFTER = 50_000
+"""New objects after which Python looks for cycles among them: a batch makes so many, none of them in one."""
 SAMPLE_MOST = 200
 """Accounts whose newest page one run looks at: those with the most rows."""
 
@@ -63,6 +66,7 @@ def reconcile(run: Run, task: Task) -> None:
     """
     for name in ("seen", "settled", "failed", "pending", "cases", "requests_estimated", "requests"):
         run.count(name, 0)
+    gc.set_threshold(max(COLLECT_AFTER, gc.get_threshold()[0]))  # for the process: whatever it does gains by it
     asyncio.run(_reconcile(run, task))
 
 
@@ -124,20 +128,27 @@ class _Reconciliation:
         self._run.count("requests_estimated", due.others + sum(group.rows for group in due.groups))
 
     async def _plan_and_read(self, horizon: Horizon) -> None:
-        """First what the newest pages show, then what the plan names; in turns with what waits in vain."""
+        """First what the newest pages and probes show, then what the plan names; in turns with what waits in vain.
+
+        The estimate is what was asked until then, and what the plan still takes.
+        """
         run = self._run
         due = await self._due(horizon)
-        samples: dict[str, Sample] = {}
+        known: dict[str, Known] = {}
         if scopes := to_sample(due.groups)[:SAMPLE_MOST]:
-            mark = await read_watermark(horizon)
-            await self._settle_pages(horizon, newest_pages(run, horizon, scopes, mark.ledger, samples), None)
+            await self._settle_pages(horizon, newest_pages(run, horizon, scopes, known), None)
             due = await self._due(horizon)
-        plan = make_plan(due.groups, samples, others=due.others)
+        plan = make_plan(due.groups, known, others=due.others)
         if plan.requests >= NETWORK_FROM:
-            mark = await read_watermark(horizon)
-            await self._settle_pages(horizon, newest_pages(run, horizon, [NETWORK], mark.ledger, samples), None)
-            plan = make_plan(due.groups, samples, others=due.others)
-        run.count("requests_estimated", plan.requests + len(samples))
+            await self._settle_pages(horizon, newest_pages(run, horizon, [NETWORK], known), None)
+            plan = make_plan(due.groups, known, others=due.others)
+        for _ in range(PROBES):
+            places = to_probe(due.groups, known, plan)
+            if not places or self._over or run.should_stop():
+                break
+            await self._settle_pages(horizon, probed_pages(run, horizon, places, known), None)
+            plan = make_plan(due.groups, known, others=due.others)
+        run.count("requests_estimated", horizon.requests + plan.requests)
         for reading in plan.readings[:20]:
             where = {"scope": scope_name(reading.scope), "from_ledger": reading.since}
             run.info(f"plan: about {reading.pages:,} pages for {reading.rows:,} rows", **where)
@@ -161,12 +172,12 @@ class _Reconciliation:
                 async for chunk in chunks:
                     if self._over or self._run.should_stop():
                         break
-                    batch, judged = await self._judge(horizon, chunk)
+                    judged = await self._judge(horizon, chunk)
                     if writing is not None:
                         await asyncio.wait({writing})
                     before, writing = (
                         writing,
-                        asyncio.create_task(asyncio.to_thread(self._settle, batch, judged, chunk.moves)),
+                        asyncio.create_task(asyncio.to_thread(self._settle_free, judged, chunk.moves)),
                     )
                     if before is not None:
                         before.result()
@@ -181,21 +192,27 @@ class _Reconciliation:
                 await writing
         self._after = None
 
-    async def _judge(self, horizon: Horizon, chunk: Chunk) -> tuple[list[Held], Judged]:
-        """The rows that a chunk is about, held, and the decision on each."""
+    async def _judge(self, horizon: Horizon, chunk: Chunk) -> Judged:
+        """The rows that a chunk is about, and the decision on each."""
+        mark = await read_watermark(horizon)
+        run = self._run
         entries = {hash_: entry for entry in chunk.entries for hash_ in entry.hashes}
-        batch, now = await asyncio.to_thread(self._take_listed, list(entries))
-        try:
-            mark = await read_watermark(horizon)
 
-            def judge() -> Judged:
-                findings = look_at(horizon, mark, batch, entries, now)
-                return decide_all(self._run, self._attempt.network, batch, findings)
+        def look() -> tuple[list[Held], Findings]:
+            with run.db.read() as conn:
+                batch, now = peek_listed(conn, self._task.wanted, list(entries), run_id=run.id), database_now(conn)
+            return batch, look_at(horizon, mark, batch, entries, now)
 
-            return batch, await asyncio.to_thread(judge)
-        except BaseException:
-            await asyncio.to_thread(_let_go, self._run, self._attempt, batch)
-            raise
+        batch, findings = await asyncio.to_thread(look)
+
+        def judge() -> Judged:
+            return decide_all(run, self._attempt.network, batch, findings)
+
+        judged = await asyncio.to_thread(judge)
+        if claimable := [decision.ask for _, decision in judged if decision.ask.balances]:
+            await ask_about_balances(run, horizon, claimable, findings)
+            judged = await asyncio.to_thread(judge)
+        return judged
 
     async def _by_hash(self, wanted: Wanted, size: int) -> int:
         """Asks for the next rows by their hashes and settles them; how many there were, `size` if they are asked again."""
@@ -233,25 +250,22 @@ class _Reconciliation:
         self._run.progress(self._done, self._total)
         return due
 
-    def _settle(self, batch: Sequence[Held], judged: Judged, moves: Sequence[Move] = ()) -> None:
+    def _settle(self, batch: Sequence[Held], judged: Judged) -> None:
         """Writes what follows for a batch that is held, and lets go of it."""
         try:
-            go_on = conclude(self._run, self._attempt, self._task.flag, judged, moves)
+            go_on = conclude(self._run, self._attempt, self._task.flag, judged)
         finally:
             _let_go(self._run, self._attempt, batch)
-        self._over = self._over or not go_on
-        self._done += len(batch)
-        self._run.progress(self._done, max(self._total, self._done))
+        self._note(go_on, judged)
 
-    def _take_listed(self, hashes: Sequence[str]) -> tuple[list[Held], datetime]:
-        """The rows that hold one of these hashes, in the same way."""
-        wanted, run_id = self._task.wanted, self._run.id
-        if self._run.dry_run:
-            with self._run.db.read() as conn:
-                return peek_listed(conn, wanted, hashes, run_id=run_id), database_now(conn)
-        with self._run.db.begin() as conn:
-            owner = self._attempt.owner
-            return hold_listed(conn, wanted, hashes, owner=owner, run_id=run_id), database_now(conn)
+    def _settle_free(self, judged: Judged, moves: Sequence[Move]) -> None:
+        """Writes what follows for rows that nobody holds."""
+        self._note(conclude(self._run, self._attempt, self._task.flag, judged, moves, free=True), judged)
+
+    def _note(self, go_on: bool, judged: Judged) -> None:
+        self._over = self._over or not go_on
+        self._done += len(judged)
+        self._run.progress(self._done, max(self._total, self._done))
 
 
 def _raise_undated(run: Run, attempt: Attempt, task: Task) -> None:

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
 from jobs.horizon.model import Answer, ChainTransaction, Watermark
+from jobs.reconcile.claiming import balances_to_ask, proof_of_claim, with_claimed
 from jobs.reconcile.matching import Difference, expected, found, match, relevant
 from jobs.reconcile.never import Doubt, prove_never
 from jobs.reconcile.oddity import mistimed, oddity
@@ -40,9 +42,9 @@ def decide(picture: Picture) -> Decision:
     decision = _decide(picture)
     if row.status == "FAILED":
         if decision.verdict is Verdict.FAILED:
-            return _keep("final", f"It failed, and that is confirmed: {decision.sentence}")
+            return _keep("final", f"It failed, and that is confirmed: {decision.sentence}", looks=picture.looks)
         if decision.verdict is Verdict.CASE and decision.reason not in _FAILED_ROW_CASES:
-            return _keep(decision.reason, decision.sentence)
+            return _keep(decision.reason, decision.sentence, looks=picture.looks)
     return decision
 
 
@@ -64,7 +66,7 @@ def _decide(picture: Picture) -> Decision:
             picture,
         )
     if picture.frozen is not None:
-        return _keep("frozen", f"No answer of this server counts: {picture.frozen}")
+        return _keep("frozen", f"No answer of this server counts: {picture.frozen}", looks=picture.looks)
     if not picture.looks:
         return _keep("not_asked", "Horizon was not asked yet.", Ask((row.hash,)))
     if any(look.lookup.server != look.watermark.server for look in picture.looks):
@@ -87,14 +89,16 @@ def _from_answers(picture: Picture) -> Decision:
     ]
     if included:
         if len({(transaction.canonical, transaction.successful) for _, transaction in included}) > 1:
-            return _keep("contradiction", "The server gave two different answers about one transaction.")
+            contradiction = "The server gave two different answers about one transaction."
+            return _keep("contradiction", contradiction, looks=picture.looks)
         return _from_inclusion(picture, *included[0])
     for look in picture.looks:
         if look.lookup.answer is Answer.MALFORMED and look.lookup.asked.lower() == picture.row.hash:
             return _case(CaseReason.INVALID_HASH, "Horizon refuses the hash as malformed.", picture)
     for look in picture.looks:
         if look.lookup.answer is not Answer.ABSENT:
-            return _keep(look.lookup.answer.value, f"No answer that proves anything: {look.lookup.detail}")
+            sentence = f"No answer that proves anything: {look.lookup.detail}"
+            return _keep(look.lookup.answer.value, sentence, looks=(look,))
     return _from_absence(picture)
 
 
@@ -129,10 +133,14 @@ def _from_inclusion(picture: Picture, look: Look, transaction: ChainTransaction)
         codes = ", ".join(transaction.operation_codes)
         sentence = transaction.result_code + (f" ({codes})" if codes else "")
         return Decision(Verdict.FAILED, "included_failed", sentence, proof | {"result": sentence})
+    transaction = with_claimed(transaction, picture.claimings)
     outcome = match(row, transaction, picture.siblings, picture.claims)
     if isinstance(outcome, Difference):
-        details = proof | {"found": found(transaction, operations)}
-        return Decision(Verdict.CASE, outcome.reason, outcome.sentence, details)
+        details = proof | {"found": found(transaction, relevant(transaction))}
+        unclaimed = outcome.reason is CaseReason.CLAIMABLE_UNCLAIMED
+        ask = Ask(balances=balances_to_ask(row, transaction, picture.claimings)) if unclaimed else NOTHING
+        return Decision(Verdict.CASE, outcome.reason, outcome.sentence, details, ask=ask)
+    proof |= proof_of_claim(outcome.operation, picture.claimings)
     return Decision(
         Verdict.SUCCESS,
         "included",
@@ -149,11 +157,14 @@ def _from_absence(picture: Picture) -> Decision:
         asked = {look.lookup.asked.lower() for look in picture.looks}
         others = tuple(hash_ for hash_ in envelope.hashes if hash_ not in asked)
         if others:
-            return _keep("absent", "Absent under this hash; its other hash was not asked yet.", Ask(others))
+            sentence = "Absent under this hash; its other hash was not asked yet."
+            return _keep("absent", sentence, Ask(others), picture.looks)
     if not picture.canary and not picture.lists_nothing:
-        return _keep("no_canary", "Nothing that the server itself lists was found by its hash: its 404 means nothing.")
+        sentence = "Nothing that the server itself lists was found by its hash: its 404 means nothing."
+        return _keep("no_canary", sentence, looks=picture.looks)
     if any(_forgotten(look.watermark, row) and not look.watermark.keeps_all for look in picture.looks):
-        return _keep("beyond_memory", "It is older than what this server keeps by design: a Horizon has to be asked.")
+        sentence = "It is older than what this server keeps by design: a Horizon has to be asked."
+        return _keep("beyond_memory", sentence, looks=picture.looks)
     if any(_forgotten(look.watermark, row) for look in picture.looks):
         return _case(
             CaseReason.BEYOND_HISTORY, "It is older than what this Horizon remembers: this server cannot know.", picture
@@ -173,9 +184,8 @@ def _from_absence(picture: Picture) -> Decision:
         hours = picture.limits.expire_unproven_after // timedelta(hours=1)
         return _case(CaseReason.EXPIRED_UNPROVEN, f"Absent for more than {hours} hours. {outcome.sentence}", picture)
     ask = outcome.ask if row.status == "PENDING" else NOTHING
-    mark = min((look.watermark for look in picture.looks), key=lambda mark: mark.ledger)
-    seen: dict[str, Json] = {"server": mark.server, "ledger": mark.ledger}
-    return Decision(Verdict.KEEP, "absent", f"Horizon does not know it. {outcome.sentence}", seen, ask=ask)
+    earliest = min(picture.looks, key=lambda look: look.watermark.ledger)
+    return _keep("absent", f"Horizon does not know it. {outcome.sentence}", ask, (earliest,))
 
 
 def _age(picture: Picture) -> timedelta:
@@ -186,8 +196,12 @@ def _forgotten(mark: Watermark, row: Row) -> bool:
     return mark.elder_closed_at is not None and mark.elder_closed_at > row.order[0]
 
 
-def _keep(reason: str, sentence: str, ask: Ask = NOTHING) -> Decision:
-    return Decision(Verdict.KEEP, reason, sentence, ask=ask)
+def _keep(reason: str, sentence: str, ask: Ask = NOTHING, looks: Sequence[Look] = ()) -> Decision:
+    seen: dict[str, Json] = {}
+    if looks:
+        look = looks[0]
+        seen = {"server": look.watermark.server, "ledger": look.watermark.ledger, "request": look.lookup.request}
+    return Decision(Verdict.KEEP, reason, sentence, seen, ask=ask)
 
 
 def _case(reason: CaseReason, sentence: str, picture: Picture) -> Decision:

@@ -1,7 +1,8 @@
 """What follows from proof, all or none: one statement moves status, ledger, balance, notification and event together.
 
 The statement takes proved rows as one JSON document and settles those that are still what they were when they were
-read and still locked by this attempt; it says for each row what became of it. Three things make it *once*, whatever
+read and that nobody but this attempt holds, as long as the attempt is the run's own; it says for each row what became
+of it. Three things make it *once*, whatever
 is killed and however many work at the same time: the status is changed only from the status that was judged, an
 operation on the chain is claimed under a primary key, and the ledger has a unique key for every posting. A conflict
 costs the one row, never the batch, and a balance moves only by the ledger entries that were really written.
@@ -168,7 +169,11 @@ WITH asked AS MATERIALIZED (
                 THEN 'REFUND_REVERSAL'
                 WHEN t.type = 'WITHDRAW' AND a.paid_amount <> t.amount THEN 'WITHDRAW_ADJUSTMENT' END AS posting
       FROM locked t JOIN asked a ON a.id = t.id JOIN users u ON u.id = t.user_id  -- nothing is posted to nobody
-     WHERE t.processing_locked_by = :owner AND t.status = a.old_status AND t.amount = a.amount
+     WHERE (t.processing_locked_by = :owner OR t.processing_locked_by IS NULL)
+       AND (CAST(:run_id AS bigint) IS NULL OR EXISTS (
+            SELECT FROM ops.runs r WHERE r.id = CAST(:run_id AS bigint) AND r.state = 'running'
+                                     AND concat('run:', r.id, ':', r.attempt_token) = :owner))
+       AND t.status = a.old_status AND t.amount = a.amount
        AND t.currency = a.currency AND coalesce(t.asset_issuer, '') = a.asset_issuer
        AND t.tx_hash IS NOT DISTINCT FROM a.tx_hash
 ), weighed AS MATERIALIZED (

@@ -5,6 +5,9 @@ stopped beating or has lost its connection (`alive`: the advisory lock in its na
 process are free at once), and from strangers after five minutes; it never touches `updated_at`, which belongs to the business.
 Settling is fenced by the same name, so an attempt that lost its lock changes nothing any more.
 
+Rows that a page has listed need no lock while Horizon is asked: it has answered before they are read. They are settled
+as nobody's, and one that somebody has taken meanwhile is theirs.
+
 Rows that keep giving the same answer are looked at less and less often, so that they do not eat the budget.
 """
 
@@ -55,6 +58,7 @@ class Check:
     detail: str
     server: str | None
     ledger: int | None
+    request: str | None
     hopeless: bool
 
 
@@ -93,19 +97,15 @@ def read_rows(conn: Connection, ids: Sequence[UUID]) -> list[Held]:
     return [_held(record) for record in conn.execute(text(_BY_ID), {"ids": list(ids)}).mappings()]
 
 
-def hold_listed(conn: Connection, wanted: Wanted, hashes: Sequence[str], *, owner: str, run_id: int) -> list[Held]:
-    """Locks and returns the rows that hold one of these hashes (lower case), due or not: here is new proof."""
-    parameters = due_parameters(replace(wanted, everything=True), run_id=run_id) | {
-        "hashes": list(hashes),
-        "owner": owner,
-    }
-    return _in_order(conn.execute(due_statement(_HOLD_LISTED, wanted), parameters).mappings())
-
-
 def peek_listed(conn: Connection, wanted: Wanted, hashes: Sequence[str], *, run_id: int) -> list[Held]:
-    """The same rows without locking them, for a dry run."""
+    """The rows that hold one of these hashes (lower case) and that nobody holds, due or not: here is new proof."""
     parameters = due_parameters(replace(wanted, everything=True), run_id=run_id) | {"hashes": list(hashes)}
     return _in_order(conn.execute(due_statement(_PEEK_LISTED, wanted), parameters).mappings())
+
+
+def hold_free(conn: Connection, owner: str, ids: Sequence[UUID]) -> set[UUID]:
+    """Locks those of the rows that nobody holds, in the caller's transaction; which these were."""
+    return set(conn.execute(text(_HOLD_FREE), {"owner": owner, "ids": list(ids)}).scalars()) if ids else set()
 
 
 def database_now(conn: Connection) -> datetime:
@@ -114,10 +114,10 @@ def database_now(conn: Connection) -> datetime:
     return now
 
 
-def siblings_of(conn: Connection, hashes: Sequence[str]) -> Mapping[str, list[Row]]:
-    """All rows that hold one of these hashes (lower case) and were paid, or may still be paid, by hash."""
+def siblings_of(conn: Connection, hashes: Sequence[str], without: Sequence[UUID]) -> Mapping[str, list[Row]]:
+    """All other rows that hold one of these hashes (lower case) and were paid, or may still be paid, by hash."""
     found: dict[str, list[Row]] = {}
-    for record in conn.execute(text(_SIBLINGS), {"hashes": list(hashes)}).mappings():
+    for record in conn.execute(text(_SIBLINGS), {"hashes": list(hashes), "without": list(without)}).mappings():
         row = _row(record)
         found.setdefault(row.hash or "", []).append(row)
     return found
@@ -136,7 +136,7 @@ def claims_on(conn: Connection, network: str, hashes: Sequence[str]) -> Mapping[
 
 
 def record_checks(conn: Connection, run_id: int, checks: Sequence[Check]) -> None:
-    """Remembers the looks and when each row is worth the next one."""
+    """Remembers the looks and when each row is worth the next one; what a look before found otherwise is kept, counted."""
     if checks:
         document = [
             {
@@ -145,6 +145,7 @@ def record_checks(conn: Connection, run_id: int, checks: Sequence[Check]) -> Non
                 "detail": check.detail,
                 "server": check.server,
                 "ledger": check.ledger,
+                "request": check.request,
                 "hopeless": check.hopeless,
             }
             for check in sorted(checks, key=lambda check: check.transaction_id)
@@ -237,7 +238,8 @@ _UNDATED = """(t.created_at IS NULL OR t.created_at < '2014-01-01 00:00Z'
         OR t.created_at > now() + interval '10 minutes')"""
 
 # FAILED rows count for a day from when they failed, unless one is named; a look that is older than the row's last change does not count.
-# What this run has looked at stands in its looks, and of a dry run, which writes none, in its decisions.
+# What this run has looked at stands in its looks, and of a dry run, which writes none, in its decisions. The coalesce keeps
+# PostgreSQL from looking through all decisions of the run, which grow as it goes, for each row.
 _DUE = """
   FROM transactions t LEFT JOIN ops.checks c ON c.transaction_id = t.id
  WHERE t.status = :status AND t.type IS DISTINCT FROM 'SWAP'
@@ -248,7 +250,8 @@ _DUE = """
    AND (:everything OR c.transaction_id IS NULL OR c.next_at <= now()
         OR (c.last_at < t.updated_at AND t.updated_at <= now()))
    AND c.run_id IS DISTINCT FROM CAST(:run AS bigint)
-   AND NOT EXISTS (SELECT FROM ops.decisions d WHERE d.transaction_id = t.id AND d.run_id = :run)
+   AND NOT (coalesce((SELECT r.dry_run FROM ops.runs r WHERE r.id = :run), false)
+            AND EXISTS (SELECT FROM ops.decisions d WHERE d.transaction_id = t.id AND coalesce(d.run_id, 0) = :run))
    AND (CAST(:waiting_since AS timestamptz) IS NULL OR t.created_at < :waiting_since OR c.attempts > 3)
    AND (t.processing_locked_by IS NULL OR t.processing_locked_at IS NULL
         OR t.processing_locked_at < now() - interval '5 minutes'
@@ -283,18 +286,17 @@ SELECT {columns} FROM due JOIN transactions t ON t.id = due.id LEFT JOIN users u
 # each page.
 _LISTED = "t.id = ANY(ARRAY(SELECT id FROM transactions WHERE lower(tx_hash) = ANY(CAST(:hashes AS text[]))))"
 
-_HOLD_LISTED = """
-WITH due AS MATERIALIZED (
-    SELECT t.id, t.user_id {due} AND {listed} ORDER BY t.id FOR UPDATE OF t SKIP LOCKED)
-UPDATE transactions t SET processing_locked_at = now(), processing_locked_by = :owner
-  FROM due LEFT JOIN users u ON u.id = due.user_id
- WHERE t.id = due.id
-RETURNING {columns}
+_PEEK_LISTED = """
+WITH due AS MATERIALIZED (SELECT t.* {due} AND {listed} AND t.processing_locked_by IS NULL)
+SELECT {columns} FROM due t LEFT JOIN users u ON u.id = t.user_id
 """
 
-_PEEK_LISTED = """
-WITH due AS MATERIALIZED (SELECT t.id {due} AND {listed})
-SELECT {columns} FROM due JOIN transactions t ON t.id = due.id LEFT JOIN users u ON u.id = t.user_id
+_HOLD_FREE = """
+WITH free AS MATERIALIZED (
+    SELECT id FROM transactions WHERE id = ANY(CAST(:ids AS uuid[])) AND processing_locked_by IS NULL
+     ORDER BY id FOR UPDATE SKIP LOCKED)
+UPDATE transactions t SET processing_locked_at = now(), processing_locked_by = :owner FROM free WHERE t.id = free.id
+RETURNING t.id
 """
 
 _BY_ID = f"""
@@ -304,22 +306,39 @@ SELECT {_COLUMNS} FROM transactions t LEFT JOIN users u ON u.id = t.user_id
 
 _SIBLINGS = f"""
 SELECT {_COLUMNS} FROM transactions t LEFT JOIN users u ON u.id = t.user_id
- WHERE lower(t.tx_hash) = ANY(CAST(:hashes AS text[]))
+ WHERE lower(t.tx_hash) = ANY(CAST(:hashes AS text[])) AND t.id <> ALL(CAST(:without AS uuid[]))
    AND (t.status IN ('PENDING', 'SUCCESS') OR (t.status = 'FAILED' AND t.updated_at > now() - interval '24 hours'))
 """  # noqa: S608 - a part of this file
 
 # Backoff: 30 s, doubling to 30 min, while the answer stays the same; a young row is looked at by every run.
+# A row's lock keeps its look from changing between the statement's snapshot, which `left_behind` reads, and its update.
 _CHECK = """
-INSERT INTO ops.checks AS c (transaction_id, outcome, detail, server, ledger, run_id, next_at)
-SELECT a.id, a.outcome, a.detail, a.server, a.ledger, :run_id,
-       now() + CASE WHEN a.hopeless AND coalesce(t.created_at NOT BETWEEN now() - interval '15 minutes' AND now(), true)
-                    THEN interval '30 seconds' ELSE interval '0' END
-  FROM jsonb_to_recordset(:rows) AS a(id uuid, outcome text, detail text, server text, ledger bigint, hopeless boolean)
-  JOIN transactions t ON t.id = a.id
+WITH asked AS MATERIALIZED (
+    SELECT a.*, now() + CASE WHEN a.hopeless
+                              AND coalesce(t.created_at NOT BETWEEN now() - interval '15 minutes' AND now(), true)
+                             THEN interval '30 seconds' ELSE interval '0' END AS next_at
+      FROM jsonb_to_recordset(:rows) AS a(id uuid, outcome text, detail text, server text, ledger bigint, request text,
+                                          hopeless boolean)
+      JOIN transactions t ON t.id = a.id
+), left_behind AS (
+    INSERT INTO ops.looks AS l (transaction_id, outcome, server, times, first_at, last_at, detail, request, ledger, run_id)
+    SELECT c.transaction_id, c.outcome, coalesce(c.server, ''), c.times, c.first_at, c.last_at, c.detail, c.request,
+           c.ledger, c.run_id
+      FROM asked a JOIN ops.checks c ON c.transaction_id = a.id
+     WHERE (c.outcome, c.server) IS DISTINCT FROM (a.outcome, a.server)
+        ON CONFLICT (transaction_id, outcome, server) DO UPDATE
+       SET times = l.times + EXCLUDED.times, last_at = EXCLUDED.last_at, detail = EXCLUDED.detail,
+           request = EXCLUDED.request, ledger = EXCLUDED.ledger, run_id = EXCLUDED.run_id
+)
+INSERT INTO ops.checks AS c (transaction_id, outcome, detail, server, ledger, request, run_id, next_at)
+SELECT id, outcome, detail, server, ledger, request, :run_id, next_at FROM asked
     ON CONFLICT (transaction_id) DO UPDATE
    SET attempts = CASE WHEN c.outcome = EXCLUDED.outcome THEN c.attempts + 1 ELSE 1 END,
+       (times, first_at) = (SELECT CASE WHEN same THEN c.times + 1 ELSE 1 END, CASE WHEN same THEN c.first_at ELSE now() END
+                              FROM (SELECT (c.outcome, c.server) IS NOT DISTINCT FROM (EXCLUDED.outcome, EXCLUDED.server)
+                                           AS same) AS compared),
        last_at = now(), outcome = EXCLUDED.outcome, detail = EXCLUDED.detail, server = EXCLUDED.server,
-       ledger = EXCLUDED.ledger, run_id = EXCLUDED.run_id,
+       ledger = EXCLUDED.ledger, request = EXCLUDED.request, run_id = EXCLUDED.run_id,
        next_at = CASE WHEN EXCLUDED.next_at <= now() THEN EXCLUDED.next_at
                       WHEN c.outcome <> EXCLUDED.outcome THEN EXCLUDED.next_at
                       ELSE now() + least(interval '30 minutes', interval '30 seconds' * power(2, least(c.attempts, 10)))

@@ -4,8 +4,9 @@ Pure: a reason and a row say which choices there are, a `Picture` that was just 
 answer is a `Decision` that the one settling statement understands, or a `Refusal` in one sentence. Proof comes first:
 where the rules would settle the row by themselves, there is nothing left for a person to decide.
 
-- ACCEPT settles the row with what arrived: the one payment that can be meant, and only if no other row has a better
-  right to it.
+- ACCEPT settles the row with what arrived: the one payment that can be meant, of equal ones the one that the person
+  chooses, and only if no other row has a better right to it. Where nothing differs any more, because a refund is covered
+  again or a claimable balance was claimed, it settles what is proved at once.
 - FAIL wants an answer that does not show the transaction as included. Without proof of "never" it may still land: the
   decision says so, and retry-failed takes a refund back if it does.
 - CANCEL is for a payment that belongs to another row already, or for a deposit that went to somebody else.
@@ -15,17 +16,19 @@ where the rules would settle the row by themselves, there is nothing left for a 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 from jobs.core.permissions import Right
-from jobs.horizon.model import Answer, ChainTransaction, Operation
+from jobs.horizon.model import Answer, ChainTransaction
 from jobs.reconcile.address import parse_address
+from jobs.reconcile.claiming import with_claimed
 from jobs.reconcile.matching import address_text, asset_text, claimed_by_others, units
 from jobs.reconcile.never import Doubt, prove_never
-from jobs.reconcile.picture import CaseReason, Decision, Json, Picture, Received, Row, Verdict
+from jobs.reconcile.picture import CaseReason, Decision, Json, Picture, Received, Verdict
 from jobs.reconcile.rules import decide, hash_to_ask
 
 _MOST = 20
@@ -56,6 +59,8 @@ _DIFFERENT = (
     CaseReason.MEMO_MISMATCH,
     CaseReason.CLAIMABLE_UNCLAIMED,
 )
+_PROVED_LATER = (CaseReason.CLAIMABLE_UNCLAIMED, CaseReason.REFUND_SPENT)
+"""What can be accepted only once nothing differs any more: the balance is claimed, the user's balance covers the refund."""
 _UNSEEN = (
     CaseReason.NO_HASH,
     CaseReason.INVALID_HASH,
@@ -88,6 +93,8 @@ def choices(reason: str, kind: str, status: str) -> tuple[Choice, ...]:
         # A withdrawal was debited in its own asset: another one cannot take its place in the books.
         if reason in _DIFFERENT and not (reason == CaseReason.ASSET_MISMATCH and kind == "WITHDRAW"):
             found.append(Choice.ACCEPT)
+        if reason == CaseReason.REFUND_SPENT and kind == "WITHDRAW" and status == "FAILED":
+            found.append(Choice.ACCEPT)
         if status == "PENDING":
             if reason in _UNSEEN:
                 found.append(Choice.FAIL)
@@ -100,42 +107,50 @@ def choices(reason: str, kind: str, status: str) -> tuple[Choice, ...]:
 def accept(picture: Picture, reason: str, shown: Payment | None, claiming: Picture | None = None) -> Decision | Refusal:
     """Settles the row with what arrived, if that still is what the person was shown.
 
-    `claiming` is the picture under the hash of the transaction that claimed the balance, for CLAIMABLE_UNCLAIMED.
+    `claiming` is the picture under the hash of a transaction that the person named as the one that claimed the balance,
+    for CLAIMABLE_UNCLAIMED.
     """
-    row, now = picture.row, decide(picture)
-    if now.verdict is not Verdict.CASE or now.reason != reason:
+    if reason == CaseReason.CLAIMABLE_UNCLAIMED and claiming is not None:
+        picture = _with_named(picture, claiming)
+    now = decide(picture)
+    proved = reason in _PROVED_LATER and now.verdict is Verdict.SUCCESS
+    if not proved and (now.verdict is not Verdict.CASE or now.reason != reason):
         return Refusal(f"Horizon no longer shows this difference. It says now: {now.sentence}")
-    found = payment(reason, now.proof)
-    if found is None or shown is None:
+    offered = payments(reason, now.proof)
+    if not offered or shown is None:
         return Refusal("No single payment of this transaction can be meant, so none can be accepted.")
-    if found != shown:
-        return Refusal(
-            f"Horizon shows {found.amount:f} {found.asset} now, and you were shown {shown.amount:f} {shown.asset}."
-        )
-    transaction = _included(picture)
+    if shown not in offered:
+        found = " or ".join(f"{one.amount:f} {one.asset}" for one in offered)
+        return Refusal(f"Horizon shows {found} now, and you were shown {shown.amount:f} {shown.asset}.")
+    if proved:
+        # Nothing differs any more: what the rules would do by themselves is done now.
+        return dataclasses.replace(now, verdict=Verdict.ACCEPTED, reason=reason)
+    if reason in _PROVED_LATER:
+        if claiming is not None:
+            return Refusal("The transaction that was named does not claim this balance.")
+        return Refusal("Horizon does not show that the balance was claimed: name the hash of the transaction that did.")
+    return _accepted(picture, reason, shown, now)
+
+
+def _accepted(picture: Picture, reason: str, shown: Payment, now: Decision) -> Decision | Refusal:
+    """The settlement with a payment that differs from what was expected."""
+    row, transaction = picture.row, _included(picture)
     if transaction is None:
         return Refusal("Horizon does not show the transaction any more.")
-    holder = claimed_by_others(row, transaction, picture.siblings, picture.claims).get(found.operation)
+    holder = claimed_by_others(row, transaction, picture.siblings, picture.claims).get(shown.operation)
     if holder is not None:
         return Refusal(f"This payment belongs to another row ({holder}): one payment pays one row.")
-    operation = next(one for one in transaction.operations if one.index == found.operation)
-    proof = dict(now.proof) | {"accepted": now.sentence, "operation": found.operation}
-    if reason == CaseReason.CLAIMABLE_UNCLAIMED:
-        claimed = _claimed(row, operation, claiming)
-        if isinstance(claimed, Refusal):
-            return claimed
-        proof |= {"claimed_by": claimed.canonical, "claimed_in_ledger": claimed.ledger}
-    stroops, asset = operation.received or operation.offered, operation.asset
+    operation = next(one for one in transaction.operations if one.index == shown.operation)
+    stroops, asset = operation.received, operation.asset
     if not stroops or asset is None:
         return Refusal("Nothing arrived with this payment.")
     if row.type == "WITHDRAW" and asset != row.asset:
         return Refusal("A withdrawal in another asset cannot be accepted: the user was debited in the expected one.")
-    sentence = f"Accepted as found: {units(stroops)} {asset_text(asset)} in ledger {transaction.ledger}."
     return Decision(
         Verdict.ACCEPTED,
         reason,
-        sentence,
-        proof,
+        f"Accepted as found: {units(stroops)} {asset_text(asset)} in ledger {transaction.ledger}.",
+        dict(now.proof) | {"accepted": now.sentence, "operation": shown.operation},
         transaction.canonical.lower(),
         operation.index,
         Received(stroops, asset),
@@ -217,15 +232,15 @@ def link(picture: Picture, other: Picture) -> Decision | Refusal:
     return then
 
 
-def payment(reason: str, details: Mapping[str, object]) -> Payment | None:
-    """The one payment that a case's details (or a proof's) leave to be meant; None: there is none, or more than one.
+def payments(reason: str, details: Mapping[str, object]) -> tuple[Payment, ...]:
+    """The payments that a case's details (or a proof's) leave to be meant: none, one, or equal ones to choose from.
 
     The same function says what a page offers and what is settled, so that they cannot differ.
     """
     expected, found = details.get("expected"), details.get("found")
     operations = found.get("operations") if isinstance(found, Mapping) else None
     if not isinstance(expected, Mapping) or not isinstance(operations, Sequence) or len(operations) >= _MOST:
-        return None
+        return ()
     told = [one for one in operations if isinstance(one, Mapping) and isinstance(one.get("index"), int)]
     receiver = parse_address(str(expected.get("destination") or ""))
     if reason == CaseReason.CLAIMABLE_UNCLAIMED:
@@ -236,12 +251,19 @@ def payment(reason: str, details: Mapping[str, object]) -> Payment | None:
         if reason != CaseReason.DESTINATION_MISMATCH:
             mine = None if receiver is None else address_text(receiver)
             told = [one for one in told if one.get("destination") == mine]
-        if reason in (CaseReason.AMOUNT_MISMATCH, CaseReason.MEMO_MISMATCH):
+        if reason in (CaseReason.AMOUNT_MISMATCH, CaseReason.MEMO_MISMATCH, CaseReason.REFUND_SPENT):
             told = [one for one in told if one.get("asset") == expected.get("asset")]
-    payments = [one for item in told if (one := _payment(item)) is not None]
+    meant = [one for item in told if (one := _payment(item)) is not None]
     if reason == CaseReason.MEMO_MISMATCH:
-        payments = [one for one in payments if one.amount == _decimal(expected.get("amount"))]
-    return payments[0] if len(payments) == 1 else None
+        # All of them are what was expected: which one it is only matters to other rows on the same hash.
+        return tuple(one for one in meant if one.amount == _decimal(expected.get("amount")))
+    return tuple(meant) if len(meant) == 1 else ()
+
+
+def payment(reason: str, details: Mapping[str, object]) -> Payment | None:
+    """The only payment that can be meant; None: there is none, or a person has to choose."""
+    found = payments(reason, details)
+    return found[0] if len(found) == 1 else None
 
 
 def _payment(told: Mapping[str, object]) -> Payment | None:
@@ -260,24 +282,17 @@ def _decimal(value: object) -> Decimal | None:
 
 
 def _included(picture: Picture) -> ChainTransaction | None:
-    return next((look.lookup.transaction for look in picture.looks if look.lookup.transaction is not None), None)
+    found = [look.lookup.transaction for look in picture.looks if look.lookup.transaction is not None]
+    return with_claimed(found[0], picture.claimings) if found else None
 
 
-def _claimed(row: Row, created: Operation, claiming: Picture | None) -> ChainTransaction | Refusal:
-    """The transaction that claimed the balance for the receiver, or why it does not show that."""
-    transaction = None if claiming is None else _included(claiming)
-    if transaction is None or not transaction.hash_proved or not transaction.successful:
-        return Refusal("Horizon does not show that the balance was claimed: name the hash of the transaction that did.")
-    claims = [one for one in transaction.operations if one.kind == "claim_claimable_balance"]
-    if not any(one.balance_id is not None and one.balance_id == created.balance_id for one in claims):
-        return Refusal("The transaction that was named does not claim this balance.")
-    receiver = None if row.receiver is None else row.receiver.account
-    if not any(
-        one.balance_id == created.balance_id and one.destination is not None and one.destination.account == receiver
-        for one in claims
-    ):
-        return Refusal("The balance was claimed by somebody else than the receiver.")
-    return transaction
+def _with_named(picture: Picture, claiming: Picture) -> Picture:
+    """The picture with a transaction that a person named listed beside every balance of the row's own transaction."""
+    transaction = _included(picture)
+    named = [look.lookup for look in claiming.looks]
+    balances = {one.balance_id for one in transaction.operations if one.balance_id} if transaction else set()
+    known = {balance: (*picture.claimings.get(balance, ()), *named) for balance in balances}
+    return dataclasses.replace(picture, claimings={**picture.claimings, **known})
 
 
 def _unheard(picture: Picture) -> Refusal | None:

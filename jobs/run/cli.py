@@ -51,7 +51,9 @@ def list_(as_json: AsJson = False) -> None:
     now = datetime.now(UTC)
     jobs = load_jobs()
     with command_context("cli") as (_, db), db.read() as conn:
-        rows = [(plan, store.list_runs(conn, job=plan.name, limit=1)) for plan in schedules.list_schedules(conn)]
+        plans = schedules.list_schedules(conn)
+        newest = store.latest_runs(conn, [plan.name for plan in plans])
+    rows = [(plan, newest.get(plan.name)) for plan in plans]
     if as_json:
         print_json(
             [
@@ -63,7 +65,7 @@ def list_(as_json: AsJson = False) -> None:
                     "paused": plan.paused(now),
                     "paused_reason": plan.paused_reason if plan.paused(now) else None,
                     "next": next(iter(next_fires(plan, now, 1)), None),
-                    "last": _summary(last[0]) if last else None,
+                    "last": _summary(last) if last else None,
                 }
                 for plan, last in rows
             ]
@@ -79,8 +81,8 @@ def list_(as_json: AsJson = False) -> None:
             plan.name if plan.name in jobs else f"{plan.name} (unknown to this version)",
             in_words(plan),
             coming,
-            last[0].state if last else "never",
-            _at(last[0].finished_at) if last else "",
+            last.state if last else "never",
+            _at(last.finished_at) if last else "",
         )
     console.print(table)
 

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, column, func, select, table, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, Text, cast, column, func, select, table, text, true, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from jobs.core import audit
 from jobs.core.db import jsonb
@@ -209,10 +209,23 @@ def list_runs(
     return [run_of(row) for row in conn.execute(query)]
 
 
+def latest_runs(conn: Connection, jobs: Sequence[str]) -> dict[str, RunRow]:
+    """The newest run of each job that has one."""
+    names = func.unnest(cast(list(jobs), ARRAY(Text))).table_valued("name")
+    newest = select(RUNS).where(RUNS.c.job == names.c.name).order_by(RUNS.c.id.desc()).limit(1).lateral()
+    return {row.job: run_of(row) for row in conn.execute(select(newest).select_from(names.join(newest, true())))}
+
+
 def list_logs(conn: Connection, run_id: int, after_id: int = 0, limit: int = 500) -> list[LogLine]:
     """The lines of a run later than `after_id`, in order: asked again with the last id seen, it follows the run."""
     query = select(LOGS).where(LOGS.c.run_id == run_id, LOGS.c.id > after_id).order_by(LOGS.c.id).limit(limit)
     return [LogLine(**row._mapping) for row in conn.execute(query)]
+
+
+def log_tail(conn: Connection, run_id: int, limit: int) -> list[LogLine]:
+    """The newest `limit` lines of a run, in order."""
+    newest = select(LOGS).where(LOGS.c.run_id == run_id).order_by(LOGS.c.id.desc()).limit(limit).subquery()
+    return [LogLine(**row._mapping) for row in conn.execute(select(newest).order_by(newest.c.id))]
 
 
 def add_logs(conn: Connection, run_id: int, lines: list[dict[str, Any]]) -> None:

@@ -1,4 +1,7 @@
-"""A real dashboard over HTTP, as a process of its own: Streamlit allows one server a process."""
+"""What tests of the jobs begin with: a Horizon with one transaction, and a user who owns a wallet.
+
+And a real dashboard over HTTP, as a process of its own: Streamlit allows one server a process.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,11 @@ from dashboard.serve import listen, server
 from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.sessions import open_session
+from jobs.core.settings import Settings
+from jobs.horizon.sandbox.server import SandboxServer
+from jobs.horizon.sandbox.wallet import Wallet
 from tests.conftest import database_url
+from tests.db.books import add_user, run_job
 from tests.ui import seed
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +111,41 @@ def start_dashboard(db: Database, socket_folder: Path, port: int, **more: str) -
             time.sleep(0.1)
     process.kill()
     raise AssertionError("the dashboard did not start")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    """A Horizon that lists one transaction, so that its 404s can mean something."""
+    somebody = Wallet.named("somebody")
+    with SandboxServer() as server:
+        server.ledger.include([somebody.payment(somebody.address, 1)])
+        yield server
+
+
+@pytest.fixture
+def horizon(settings: Settings, sandbox: SandboxServer) -> Settings:
+    """Settings that lead to the sandbox, without patience."""
+    return settings.model_copy(update={"horizon_urls": (sandbox.url,), "horizon_attempts": 1, "horizon_timeout_s": 2.0})
+
+
+@pytest.fixture
+def user(db: Database) -> UUID:
+    """Somebody who owns the wallet `user`."""
+    return add_user(db, Wallet.named("user").address)
+
+
+@pytest.fixture
+def books_are_proved(db: Database, horizon: Settings) -> Iterator[None]:
+    """Whatever was decided, `verify-ledger` finds nothing that differs."""
+    yield
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.flags SET value = (name <> 'dryRun')"))
+    run = run_job(db, horizon, "verify-ledger")
+    with db.read() as conn:
+        found = list(
+            conn.execute(text("SELECT sentence FROM ops.integrity_findings WHERE resolved_at IS NULL")).scalars()
+        )
+    assert (run.state, found) == ("succeeded", [])
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -64,8 +65,18 @@ def seen(db: Database, row: UUID) -> Seen:
     return Seen(number, case.version, payment(case.reason, case.details))
 
 
-def decide(db: Database, settings: Settings, case: Seen, choice: Choice, *, who: Person = ANN, **more: object) -> str:
+def decide(
+    db: Database,
+    settings: Settings,
+    case: Seen,
+    choice: Choice,
+    *,
+    who: Person = ANN,
+    tx_hash: str | None = None,
+    **more: object,
+) -> str:
     """Both steps, as the dashboard takes them."""
+    case = replace(case, tx_hash=tx_hash)
     ruling = Ruling(choice, "Agreed with the sender.", **more)  # type: ignore[arg-type]
     (answered,) = ask_again(db, settings, [case], ruling)
     if isinstance(answered, Refusal):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -22,28 +21,11 @@ from jobs.horizon.sandbox.wallet import Wallet
 from jobs.integrity import history
 from jobs.integrity.history import BATCH
 from jobs.run.store import RunRow
-from tests.db.books import add_row, add_user, everything, run_job, status_of, value
+from tests.db.books import add_row, everything, run_job, status_of, value
 
 JOB = "audit-history"
 PAYER = Wallet.named("payer")
 USER = Wallet.named("user")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        server.ledger.include([PAYER.payment(PAYER.address, 1)])
-        yield server
-
-
-@pytest.fixture
-def horizon(settings: Settings, sandbox: SandboxServer) -> Settings:
-    return settings.model_copy(update={"horizon_urls": (sandbox.url,), "horizon_attempts": 1, "horizon_timeout_s": 2.0})
-
-
-@pytest.fixture
-def user(db: Database) -> UUID:
-    return add_user(db, USER.address)
 
 
 def paid(db: Database, sandbox: SandboxServer, user: UUID, count: int = 1, **changes: object) -> list[UUID]:

@@ -12,6 +12,7 @@ from jobs.core.db import Database
 from jobs.core.errors import NexaError, NotFound, UsageError
 from jobs.core.people import add_person, list_people
 from jobs.core.permissions import Role
+from tests.ui import seed
 
 FIELDS = ("--field", "date=2026-11-30", "--field", "version=1.4.0", "--field", "deployed_by=ana@nexafx.com")
 
@@ -45,13 +46,16 @@ def shell(db: Database, server_socket: Path, tmp_path: Path, monkeypatch: pytest
 
 def test_a_run_is_started_listed_and_shown_with_who_and_when(shell: Database) -> None:
     assert "No run yet" in type_in("list").output
-    started = type_in("start", "deployment", *FIELDS)
+    assert "can sign as Developer, QA Lead and Project Manager" in str(refusal("start", "deployment", *FIELDS))
+    seed.signers(shell)
+    seed.person(shell, Role.RELEASE_MANAGER)
+    started = type_in("start", "deployment", *FIELDS, "--urgent", "Withdrawals fail")
     assert (started.exit_code, started.output) == (
         0,
         "Run 1 of Scheduled Jobs Module - Deployment is open: nexaops checklists show 1\n",
     )
     with shell.begin() as conn:
-        (ana,) = list_people(conn)
+        ana = next(person for person in list_people(conn) if person.email == "ana@nexafx.com")
         tick(conn, 1, "database/backup", 1, ana, origin="test", note="[bold]dump[/] 12")
         assert load_run(conn, 1).started_by.startswith("cli:")
     listed = type_in("list").output
@@ -60,6 +64,8 @@ def test_a_run_is_started_listed_and_shown_with_who_and_when(shell: Database) ->
     assert "1.4.0" in listed
     shown = type_in("show", "1").output
     assert "Deployed By: ana@nexafx.com" in shown
+    assert "expedited: Withdrawals fail" in shown
+    assert "QA Lead, verified: not signed yet" in shown
     assert "[x] Backup production database  Ana [red]B[/]" in shown
     assert "UTC: [bold]dump[/] 12" in shown
     assert "[ ] Check application logs every hour (24 of 24)" in shown

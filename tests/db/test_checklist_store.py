@@ -20,6 +20,7 @@ from jobs.core.db import Database
 from jobs.core.errors import Conflict, Forbidden, NexaError, NotFound, UsageError
 from jobs.core.people import Person, add_person, disable_person
 from jobs.core.permissions import Role
+from tests.ui import seed
 
 SMALL = Template.model_validate(
     {
@@ -87,6 +88,7 @@ def refused(db: Database, action: Action) -> NexaError:
 
 def test_a_run_starts_with_every_line_open_and_the_summary_in_order(db: Database, ana: Person) -> None:
     template = find_template("deployment")
+    seed.signers(db)
     fields = {"version": "1.10", "deployed_by": "Ana@nexafx.com", "date": "2026-11-30", "notes": "<b>x</b>\nsecond"}
     with db.begin() as conn:
         run_id = start_run(conn, template, fields, ana, origin="test")
@@ -210,10 +212,11 @@ def test_on_one_item_one_of_many_wins_and_every_other_one_is_told(db: Database, 
 
 def test_on_different_items_every_tick_holds(db: Database, ana: Person) -> None:
     template = find_template("deployment")
+    seed.signers(db)
     with db.begin() as conn:
         fields = {"date": "2026-11-30", "version": "2", "deployed_by": ana.email}
         run_id = start_run(conn, template, fields, ana, origin="test")
-    ids = [leaf.id for leaf in leaves(loaded(db, run_id).phases) if leaf.id.startswith(("database/", "testing/"))]
+    ids = [leaf.id for leaf in leaves(loaded(db, run_id).phases) if leaf.id.startswith(("configuration/", "testing/"))]
     same = partial(tick, run_id=run_id, seen_version=1, actor=ana, origin="test")
     outcomes = _together([partial(same, item_id=one) for one in ids[:8]], db)
     assert outcomes == [2] * 8

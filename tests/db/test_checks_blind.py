@@ -42,7 +42,7 @@ ALWAYS_SEEN = {
 SEEN_WHEN_NEW = ALWAYS_SEEN | {
     "database.connection", "database.growth", "database.indexes", "database.migrations", "database.privileges", "database.schema",
     "database.sessions", "database.size", "database.restored", "flags.equals", "flags.switches", "jobs.next_run",
-    "jobs.registered", "audit.kept",
+    "jobs.registered",
 }  # fmt: skip
 
 

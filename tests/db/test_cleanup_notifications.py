@@ -11,7 +11,7 @@ from jobs.core.db import Database
 from jobs.core.settings import Settings
 from jobs.run.execute import execute
 from jobs.run.store import RunRow, request_run, stop_run
-from jobs.upkeep import notifications
+from jobs.upkeep import walk
 
 USER = "11111111-1111-1111-1111-111111111111"
 
@@ -52,7 +52,7 @@ def left(db: Database) -> int:
 
 
 def test_the_old_go_and_the_young_stay(inbox: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifications, "BATCH_PAGES", 3)
+    monkeypatch.setattr(walk, "BATCH_PAGES", 3)
     run = clean_up(inbox, settings)
     assert (run.state, run.counters) == ("succeeded", {"read": 30, "unread": 20})
     assert run.progress_done == run.progress_total
@@ -77,7 +77,7 @@ def test_an_empty_table_is_clean(db: Database, settings: Settings) -> None:
 
 
 def test_it_stops_between_two_batches(inbox: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifications, "BATCH_PAGES", 1)
+    monkeypatch.setattr(walk, "BATCH_PAGES", 1)
     with inbox.begin() as conn:
         run_id = request_run(conn, job="cleanup-notifications", actor="ada@example.org")
     # Another transaction holds the rows of the last page, until the wish to stop has arrived.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -18,7 +17,7 @@ from jobs.core.people import Person
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
 from jobs.horizon.sandbox.server import SandboxServer
-from jobs.horizon.sandbox.wallet import XLM, Wallet, memo
+from jobs.horizon.sandbox.wallet import XLM, memo
 from jobs.reconcile.verdicts import Choice
 from tests.db.books import (
     FAILED,
@@ -48,36 +47,7 @@ from tests.db.deciding import (
     withdrawal,
 )
 
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        server.ledger.include([PAYER.payment(PAYER.address, 1)])
-        yield server
-
-
-@pytest.fixture
-def horizon(settings: Settings, sandbox: SandboxServer) -> Settings:
-    return settings.model_copy(update={"horizon_urls": (sandbox.url,), "horizon_attempts": 1, "horizon_timeout_s": 2.0})
-
-
-@pytest.fixture
-def user(db: Database) -> UUID:
-    return add_user(db, USER.address)
-
-
-@pytest.fixture(autouse=True)
-def _the_books_are_proved(db: Database, horizon: Settings) -> Iterator[None]:
-    """Whatever was decided, `verify-ledger` finds nothing that differs."""
-    yield
-    with db.begin() as conn:
-        conn.execute(text("UPDATE ops.flags SET value = (name <> 'dryRun')"))
-    run = run_job(db, horizon, "verify-ledger")
-    with db.read() as conn:
-        found = list(
-            conn.execute(text("SELECT sentence FROM ops.integrity_findings WHERE resolved_at IS NULL")).scalars()
-        )
-    assert (run.state, found) == ("succeeded", [])
+pytestmark = pytest.mark.usefixtures("books_are_proved")
 
 
 def test_a_deposit_of_another_amount_is_credited_with_what_arrived(
@@ -177,37 +147,6 @@ def test_a_withdrawal_in_another_asset_cannot_be_accepted(
     sandbox.ledger.include([envelope])
     run_job(db, horizon)
     refused(db, horizon, seen(db, row), Choice.ACCEPT, "does not allow that")
-
-
-def test_a_claimable_balance_is_accepted_once_the_receiver_has_claimed_it(
-    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
-) -> None:
-    created = PAYER.claimable_balance([USER.address, STRANGER.address], "10.5")
-    row = add_row(db, user, tx_hash=created.hash_hex())
-    sandbox.ledger.include([created])
-    run_job(db, horizon)
-    case = seen(db, row)
-    refused(db, horizon, case, Choice.ACCEPT, "name the hash of the transaction")
-    refused(db, horizon, case, Choice.ACCEPT, "does not claim this balance", tx_hash=paid(sandbox))
-    balance = created.transaction.get_claimable_balance_id(0)
-    claim = Wallet.named("user").claim(balance)
-    sandbox.ledger.include([claim])
-    decide(db, horizon, case, Choice.ACCEPT, tx_hash=claim.hash_hex())
-    assert (status_of(db, row), balance_of(db, user)) == ("SUCCESS", Decimal("10.5"))
-    assert_books_balance(db)
-
-
-def test_a_balance_that_somebody_else_claimed_is_not_accepted(
-    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
-) -> None:
-    created = PAYER.claimable_balance([USER.address, STRANGER.address], "10.5")
-    row = add_row(db, user, tx_hash=created.hash_hex())
-    sandbox.ledger.include([created])
-    run_job(db, horizon)
-    balance = created.transaction.get_claimable_balance_id(0)
-    claim = Wallet.named("stranger").claim(balance)
-    sandbox.ledger.include([claim])
-    refused(db, horizon, seen(db, row), Choice.ACCEPT, "claimed by somebody else", tx_hash=claim.hash_hex())
 
 
 def test_what_another_row_has_a_right_to_is_not_accepted(

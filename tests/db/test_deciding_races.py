@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -25,7 +24,6 @@ from tests.db.books import (
     FAILED,
     add_row,
     add_run,
-    add_user,
     assert_books_balance,
     attempt_of,
     balance_of,
@@ -38,27 +36,9 @@ from tests.db.deciding import (
     BOB,
     PAYER,
     STRANGER,
-    USER,
     mismatch,
     seen,
 )
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        server.ledger.include([PAYER.payment(PAYER.address, 1)])
-        yield server
-
-
-@pytest.fixture
-def horizon(settings: Settings, sandbox: SandboxServer) -> Settings:
-    return settings.model_copy(update={"horizon_urls": (sandbox.url,), "horizon_attempts": 1, "horizon_timeout_s": 2.0})
-
-
-@pytest.fixture
-def user(db: Database) -> UUID:
-    return add_user(db, USER.address)
 
 
 def test_of_two_people_at_once_one_decides_and_the_other_is_told(

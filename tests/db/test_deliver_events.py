@@ -26,7 +26,7 @@ from jobs.reconcile import deliver
 from jobs.reconcile.picture import Verdict
 from jobs.run.store import RunRow
 from jobs.schedule.store import find_schedule, follow_settings
-from tests.db.books import add_row, add_run, add_user, attempt_of, count, proof, run_job, settle_now, value
+from tests.db.books import add_row, add_run, attempt_of, count, proof, run_job, settle_now, value
 from tests.unit.test_outbox import readme_receiver
 
 JOB = "deliver-events"
@@ -100,11 +100,6 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def at(settings: Settings, receiver: Receiver) -> Settings:
     return settings.model_copy(update={"webhook_url": receiver.url, "webhook_secret": SecretStr(SECRET)})
-
-
-@pytest.fixture
-def user(db: Database) -> UUID:
-    return add_user(db)
 
 
 def settle_rows(db: Database, user: UUID, number: int = 1) -> list[UUID]:

@@ -23,7 +23,6 @@ from jobs.horizon.sandbox.wallet import Wallet
 from jobs.run.store import RunRow
 from tests.db.books import (
     add_row,
-    add_user,
     assert_books_balance,
     balance_of,
     count,
@@ -55,11 +54,6 @@ def both(settings: Settings, first: SandboxServer, second: SandboxServer) -> Set
     return settings.model_copy(
         update={"horizon_urls": (first.url, second.url), "horizon_attempts": 1, "horizon_timeout_s": 2.0}
     )
-
-
-@pytest.fixture
-def user(db: Database) -> UUID:
-    return add_user(db, USER.address)
 
 
 def paid(db: Database, server: SandboxServer, user: UUID) -> UUID:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,15 @@ def test_the_database_never_sees_the_token(site: Site) -> None:
     with site.db.read() as conn:
         stored = conn.execute(text("SELECT token_sha256::text FROM ops.sessions")).scalars().all()
     assert token.encode().hex() not in "".join(stored)
+
+
+def test_the_audit_trail_says_from_which_address_somebody_signed_in(site: Site) -> None:
+    try_login(site, "viewer@nexafx.test", seed.PASSWORD)
+    with site.db.read() as conn:
+        origins = conn.execute(
+            text("SELECT origin FROM ops.audit WHERE action = 'person.signed_in' ORDER BY id DESC LIMIT 1")
+        ).scalar_one()
+    assert re.fullmatch(r"dashboard 10\.0\.0\.\d+", origins)
 
 
 @pytest.mark.parametrize(

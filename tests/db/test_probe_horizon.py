@@ -115,6 +115,23 @@ def test_each_trouble_gives_its_verdict_and_the_probe_itself_succeeds(
     assert samples(db)[-1].verdict == expected[1]
 
 
+def test_the_stand_in_is_looked_at_once_a_minute_and_judged_as_a_server_is(
+    at: Settings, db: Database, sandbox: SandboxServer
+) -> None:
+    at = at.model_copy(update={"rpc_url": f"{sandbox.url}/rpc?key=hunter2"})
+    assert probe(db, at) == {"servers": 2}
+    assert probe(db, at) == {"servers": 1}, "it was asked a moment ago"
+    found = {sample.server: sample for sample in samples(db)}
+    stand_in = found[f"{label_of(sandbox.url)} (RPC)"]
+    assert (stand_in.verdict, stand_in.passphrase, stand_in.error) == ("ok", at.passphrase, None)
+    assert stand_in.latest_ledger == sandbox.ledger.latest.sequence
+    sandbox.faults.set("wrong-network")
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.horizon_samples SET at = at - interval '1 minute'"))
+    assert probe(db, at) == {"servers": 2, "critical": 2}
+    assert "hunter2" not in str([tuple(sample) for sample in samples(db)])
+
+
 def test_a_dead_server_is_one_critical_sample_that_says_why(settings: Settings, db: Database) -> None:
     dead = settings.model_copy(update={"horizon_urls": ("http://127.0.0.1:9/?key=hunter2",)})
     assert probe(db, dead) == {"servers": 1, "critical": 1}

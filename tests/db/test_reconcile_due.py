@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
-import pytest
 from sqlalchemy import text
 
 from jobs.core.db import Database
 from jobs.core.settings import Settings
-from jobs.horizon.sandbox.server import SandboxServer
 from jobs.horizon.sandbox.wallet import Wallet
 from jobs.run.execute import execute
 from jobs.run.store import request_run
-from tests.db.books import PENDING, add_row, add_user, fund, run_job, value
+from tests.db.books import PENDING, add_row, fund, run_job, value
 
 PAYER = Wallet.named("payer")
-
-
-@pytest.fixture
-def horizon(settings: Settings) -> Iterator[Settings]:
-    with SandboxServer() as server:
-        server.ledger.include([PAYER.payment(PAYER.address, 1)])
-        yield settings.model_copy(update={"horizon_urls": (server.url,)})
-
-
-@pytest.fixture
-def user(db: Database) -> UUID:
-    return add_user(db)
 
 
 def test_parameters_choose_the_rows(db: Database, horizon: Settings, user: UUID) -> None:

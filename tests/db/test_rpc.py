@@ -23,7 +23,6 @@ from jobs.horizon.sandbox.wallet import Wallet
 from jobs.horizon.transport import HorizonError
 from tests.db.books import (
     add_row,
-    add_user,
     assert_books_balance,
     balance_of,
     open_reasons,
@@ -49,11 +48,6 @@ def server() -> Iterator[SandboxServer]:
 def at(settings: Settings, server: SandboxServer) -> Settings:
     """No Horizon answers; Stellar RPC does."""
     return settings.model_copy(update={"rpc_url": f"{server.url}/rpc", "horizon_attempts": 1, "horizon_timeout_s": 2.0})
-
-
-@pytest.fixture
-def user(db: Database) -> UUID:
-    return add_user(db, USER.address)
 
 
 def ask(settings: Settings, db: Database, question: Callable[[Rpc], Awaitable[T]]) -> T:

@@ -183,6 +183,19 @@ def test_operations_carry_what_was_received_and_may_join_their_transaction(
     assert len(records(http, "/payments?limit=10")) == 3, "claimable balances are no payments"
 
 
+def test_a_claimable_balance_lists_what_created_and_what_claimed_it(
+    http: httpx.Client, sandbox: SandboxServer, payer: Wallet
+) -> None:
+    created = payer.claimable_balance([BOB.address], 3)
+    balance = created.transaction.get_claimable_balance_id(0)
+    sandbox.ledger.include([created])
+    claimed = Wallet(BOB.keypair).claim(balance)
+    sandbox.ledger.include([claimed])
+    listed = records(http, f"/claimable_balances/{balance}/transactions?order=desc")
+    assert [record["hash"] for record in listed] == [claimed.hash_hex(), created.hash_hex()]
+    assert http.get(f"/claimable_balances/{'0' * 72}/transactions").status_code == 404
+
+
 def test_pages_go_forwards_and_backwards_without_gap_or_repeat(
     http: httpx.Client, sandbox: SandboxServer, payer: Wallet
 ) -> None:

@@ -20,19 +20,26 @@ from tests.e2e.conftest import browser_path, running_desk, settle, sign_in
 PICTURES = Path(__file__).parents[2] / "dashboard" / "pictures"
 LIVE_S = 75
 # Where a page that has no entry in the navigation is reached from: the first link of that kind.
-FROM = {"transaction": "transactions", "run": "runs", "checklist": "checklists"}
+FROM = {"transaction": "transactions", "run": "runs", "checklist": "checklists", "signing": "checklist"}
+
+
+def go_to(page: Page, base: str, name: str) -> None:
+    """Opens a page, by way of those that lead to it."""
+    if name not in FROM:
+        page.goto(f"{base}/{'' if name == 'overview' else name}")
+        settle(page)
+        return
+    go_to(page, base, FROM[name])
+    link = page.locator(f'a[href*="{name}?"]').first
+    page.goto(f"{base}/{re.sub('^.*/', '', link.get_attribute('href') or '')}")
+    settle(page)
 
 
 def photograph(page: Page, base: str, folder: Path, suffix: str = "") -> None:
     """One picture of every page into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for entry in PAGES:
-        page.goto(f"{base}/{'' if entry.name == 'overview' else FROM.get(entry.name, entry.name)}")
-        settle(page)
-        if entry.name in FROM:
-            link = page.locator(f'a[href*="{entry.name}?"]').first
-            page.goto(f"{base}/{re.sub('^.*/', '', link.get_attribute('href') or '')}")
-            settle(page)
+        go_to(page, base, entry.name)
         page.wait_for_timeout(1200)
         page.screenshot(path=folder / f"{entry.name}{suffix}.png")
 

@@ -9,7 +9,9 @@ from sqlalchemy import text
 from checklists.lines import TrackedItem, leaves
 from checklists.load import find_template
 from checklists.reads import load_run
+from checklists.record import digest_of
 from checklists.schema import Template
+from checklists.signing import Proof, sign, to_sign
 from checklists.store import start_run
 from jobs.core.db import Database
 from jobs.core.people import Person, person_from
@@ -63,8 +65,17 @@ def started(db: Database, template: Template = SMALL, **fields: str) -> int:
         return start_run(conn, template, fields, starter, origin="test")
 
 
+def signed(db: Database, run_id: int, role: Role, person_id: UUID) -> None:
+    """Signs a run as this role, by somebody who has seen it."""
+    person = who(db, person_id)
+    with db.read() as conn:
+        digest = digest_of(to_sign(load_run(conn, run_id), role))
+    sign(db, run_id, role, person, Proof(seed.PASSWORD, person.email), digest, origin="test")
+
+
 def deployment(db: Database) -> int:
     """A run of the shipped deployment list."""
+    seed.signers(db)
     email = f"{Role.RELEASE_MANAGER.value}@nexafx.test"
     return started(db, find_template("deployment"), date="2026-11-30", version="2.4.0", deployed_by=email)
 

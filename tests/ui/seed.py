@@ -30,8 +30,8 @@ def _hash() -> str:
     return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
-def person(db: Database, role: Role, *, must_change: bool = False) -> UUID:
-    """Somebody of one role, <role>@nexafx.test, with PASSWORD."""
+def person(db: Database, role: Role, *, must_change: bool = False, name: str | None = None) -> UUID:
+    """Somebody of one role, <role>@nexafx.test or <name>@nexafx.test, with PASSWORD."""
     with db.begin() as conn:
         found: UUID = conn.execute(
             text(
@@ -39,14 +39,25 @@ def person(db: Database, role: Role, *, must_change: bool = False) -> UUID:
                 " VALUES (:email, :name, :roles, :hash, :must) RETURNING id"
             ),
             {
-                "email": f"{role.value}@nexafx.test",
-                "name": f"{role.value.replace('_', ' ').title()} Person",
+                "email": f"{(name or role.value).lower()}@nexafx.test",
+                "name": name or f"{role.value.replace('_', ' ').title()} Person",
                 "roles": [role.value],
                 "hash": _hash(),
                 "must": must_change,
             },
         ).scalar_one()
     return found
+
+
+def signers(db: Database) -> dict[Role, UUID]:
+    """Those who sign a deployment off: one for each of its roles, so that it can start."""
+    names = {
+        Role.DEVELOPER: "Dora",
+        Role.QA_LEAD: "Quentin",
+        Role.DEVOPS: "Oda",
+        Role.PROJECT_MANAGER: "Pavel",
+    }
+    return {role: person(db, role, name=name) for role, name in names.items()}
 
 
 def people(db: Database) -> dict[Role, UUID]:

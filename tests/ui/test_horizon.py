@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
+from dashboard.queries import forget
 from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
@@ -52,6 +54,35 @@ def test_the_time_shown_stands_in_the_address(db: Database, settings: Settings) 
     seed.living(db)
     page = run_page(db, settings, "horizon", seed.person(db, Role.VIEWER), range="24 h")
     assert page.button_group[0].value == "24 h"
+
+
+def test_the_stand_in_says_whether_it_answers_and_never_an_old_green(db: Database, settings: Settings) -> None:
+    settings = settings.model_copy(update={"rpc_url": "https://rpc.example.org/?key=hunter2"})
+    viewer = seed.person(db, Role.VIEWER)
+    seed.living(db)
+    assert "rpc.example.org (RPC) has not been probed yet." in seen(run_page(db, settings, "horizon", viewer))
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.horizon_samples (server, verdict, reasons, latest_ledger, elder_ledger, passphrase, latency_ms)"
+                " SELECT 'https://rpc.example.org (RPC)', 'warn', CAST(:reasons AS jsonb), max(latest_ledger) - 2, 1000,"
+                " max(passphrase), 87 FROM ops.horizon_samples"
+            ),
+            {"reasons": '[{"signal": "age", "verdict": "warn", "sentence": "The newest ledger is 25 s old."}]'},
+        )
+    said = _stand_in(db, settings, viewer)
+    assert "The newest ledger is 25 s old." in said
+    assert "2 ledgers behind the furthest server" in said
+    assert "hunter2" not in said
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.horizon_samples SET at = at - interval '10 minutes', verdict = 'ok'"))
+    assert "nx-chip nx-ok" not in _stand_in(db, settings, viewer)
+
+
+def _stand_in(db: Database, settings: Settings, viewer: UUID) -> str:
+    forget()
+    said = seen(run_page(db, settings, "horizon", viewer))
+    return said[said.index("In Horizon") :]
 
 
 def test_another_network_stands_out(db: Database, settings: Settings) -> None:

@@ -6,21 +6,26 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import cast
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from stellar_sdk import Payment
 from streamlit.testing.v1 import AppTest
 
 from dashboard import queries_cases
 from dashboard.components import case_orders
-from dashboard.components.csv_file import cell, csv_file
+from dashboard.components.case_words import read_hashes
 from dashboard.desk import open_desk
+from jobs.core.csv_file import cell, csv_file
 from jobs.core.db import Database
+from jobs.core.errors import UsageError
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
 from jobs.horizon.sandbox.server import SandboxServer
-from jobs.horizon.sandbox.wallet import Wallet
+from jobs.horizon.sandbox.wallet import XLM, Wallet
 from tests.db.books import add_row, assert_books_balance, balance_of, run_job, status_of
 from tests.ui import money, seed
 from tests.ui.desk import run_page, seen
@@ -262,6 +267,74 @@ def test_many_are_decided_each_on_its_own_and_what_is_refused_is_listed_with_its
         user = conn.execute(text("SELECT id FROM users")).scalar_one()
     assert balance_of(db, user) == 22
     assert_books_balance(db)
+
+
+def test_of_two_equal_payments_the_dialog_lets_the_person_choose(
+    db: Database, settings: Settings, sandbox: SandboxServer
+) -> None:
+    settings = settings.model_copy(update={"horizon_urls": (sandbox.url,)})
+    payer, user = Wallet.named("payer"), Wallet.named("user")
+    ada = money.add_user(db, wallet=user.address)
+    envelope = payer.transaction(*[Payment(user.address, XLM, "10.5")] * 2)
+    row = add_row(db, ada.id, tx_hash=envelope.hash_hex(), memo_type="text", memo="order 7")
+    sandbox.ledger.include([envelope])
+    run_job(db, settings)
+    devops = seed.person(db, Role.DEVOPS)
+    (number,) = listed(db, settings, devops, q=str(row))
+    page = run_page(db, settings, "cases", devops, case=str(number))
+    _press(page, "Accept as found")
+    which = next(box for box in page.selectbox if box.label == "Which of the equal payments")
+    assert which.options == ["Operation 1: 10.50 XLM", "Operation 2: 10.50 XLM"]
+    which.set_value(1)
+    page.text_area[0].set_value("The sender says it was the second.")
+    _press(page, "Accept what arrived")
+    assert "SUCCESS" in page.success[0].value
+    with db.read() as conn:
+        assert conn.execute(text("SELECT operation_index FROM ops.claims")).scalar_one() == 1
+
+
+def test_many_are_linked_each_to_its_own_hash_and_both_lists_say_what_became_of_them(
+    db: Database, settings: Settings, sandbox: SandboxServer
+) -> None:
+    settings = settings.model_copy(update={"horizon_urls": (sandbox.url,)})
+    payer, user = Wallet.named("payer"), Wallet.named("user")
+    ada = money.add_user(db, wallet=user.address)
+    rows = [add_row(db, ada.id, tx_hash=None, age=timedelta(hours=2)) for _ in range(2)]
+    envelope = payer.payment(user.address, "10.5")
+    sandbox.ledger.include([envelope])
+    run_job(db, settings)
+    devops = seed.person(db, Role.DEVOPS)
+    numbers = listed(db, settings, devops)
+    page = run_page(db, settings, "cases", devops)
+    _press(page, "Link to another hash (2)")
+    hashes, why = page.text_area
+    why.set_value("From the wallet's own records.")
+    hashes.set_value(f"{numbers[0]} {envelope.hash_hex()}\n{numbers[1]}, {'ab' * 32}")
+    _press(page, "Use the other hash")
+    assert "1 of 2 cases are decided, 1 refused." in page.warning[0].value
+    said = seen(page)
+    assert "The next look will say: Included" in said
+    assert "does not show the other transaction as included" in said
+    run_job(db, settings)
+    assert sorted(status_of(db, row) for row in rows) == ["PENDING", "SUCCESS"]
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ("", "Name at least one"),
+        (f"7 {'a' * 63}", "is not the number of a case"),
+        (f"seven {'a' * 64}", "is not the number of a case"),
+        (f"7 {'g' * 64}", "is not the number of a case"),
+        (f"9 {'a' * 64}", "Case 9 is not among those chosen"),
+        (f"7 {'a' * 64}\n7 {'b' * 64}", "Case 7 stands there twice"),
+    ],
+)
+def test_a_line_that_names_no_case_and_hash_is_refused_as_it_stands(given: str, refused: str) -> None:
+    case = cast("queries_cases.Case", SimpleNamespace(id=7))
+    with pytest.raises(UsageError, match=refused):
+        read_hashes(given, [case])
+    assert read_hashes(f"\n #7;{'A' * 64} \n", [case]) == {7: "a" * 64}
 
 
 def test_an_order_that_was_left_is_not_carried_out_later(

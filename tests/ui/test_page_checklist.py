@@ -16,7 +16,7 @@ from jobs.core.db import Database
 from jobs.core.permissions import Right, Role, allowed
 from jobs.core.settings import Settings
 from tests.ui import seed
-from tests.ui.checklist_runs import deployment, line, started, who
+from tests.ui.checklist_runs import deployment, line, signed, started, who
 from tests.ui.desk import run_page, seen
 
 BACKUP = "Back up with `pg_dump` <now>"
@@ -176,13 +176,18 @@ def test_a_viewer_finds_nothing_to_change(db: Database, settings: Settings) -> N
     assert "You may look at checklists, not tick them." in seen(page)
 
 
-def test_a_run_closes_as_done_only_when_it_is_complete(db: Database, settings: Settings) -> None:
+def test_a_run_closes_as_done_only_when_it_is_complete_and_signed(db: Database, settings: Settings) -> None:
     run_id = started(db)
     person = seed.person(db, Role.DEVOPS)
     page = run_page(db, settings, "checklist", person, id=str(run_id))
     assert "8 required lines" in seen(page)
     assert not [button for button in page.button if button.label == "Close it as done"]
     _complete(db, run_id, person)
+    page = run_page(db, settings, "checklist", person, id=str(run_id))
+    assert "when it is signed by DevOps" in seen(page)
+    assert "Devops Person can sign" in seen(page)
+    assert not [button for button in page.button if button.label == "Close it as done"]
+    signed(db, run_id, Role.DEVOPS, person)
     page = run_page(db, settings, "checklist", person, id=str(run_id))
     assert "1 optional" in seen(page)
     _press(page, "Close it as done")

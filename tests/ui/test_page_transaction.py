@@ -57,7 +57,8 @@ def test_a_confirmed_deposit_says_ledger_and_delay(
     assert head.endswith(" UTC and credited 14 s later.")
     assert f'href="/run?id={run}"' in said
     assert "Credited to the user: +" in said
-    assert "balance after: " in said
+    assert "balance before: " in said
+    assert ", after: " in said
     assert "platform&#x27;s assets" in said
     assert "Your deposit of 250 XLM has been confirmed" in said
     assert "GET /transactions/ababab…ababab" in said
@@ -84,6 +85,27 @@ def test_a_pending_one_says_what_was_seen_and_what_comes_next(
     assert "is pending: it has waited 5 min for proof from the chain." in headline(said)
     assert "Horizon does not list it yet (3 looks in a row)." in said
     assert "The next look comes with reconcile-pending, every 2 minutes, not before" in said
+
+
+def test_earlier_looks_stand_in_the_story_with_server_ledger_and_request(
+    db: Database, settings: Settings, viewer: UUID, ada: money.User
+) -> None:
+    row = add_row(db, ada.id)
+    money.add_check(db, row)
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.looks (transaction_id, outcome, server, times, first_at, last_at, detail, request, ledger)"
+                " VALUES (:id, 'timeout', 'https://one.example.org', 40, now() - interval '2 minutes',"
+                " now() - interval '1 minute', 'No answer.', 'GET /transactions/' || repeat('ab', 32), 4711)"
+            ),
+            {"id": row},
+        )
+    said = told(db, settings, viewer, row)
+    assert said.index("Look: horizon did not answer in time") < said.index("Last look: horizon does not list it yet")
+    assert "No answer. Seen 40 times until " in said
+    assert " on one.example.org at ledger 4,711." in said
+    assert "GET /transactions/ababab…ababab" in said
 
 
 def test_when_nobody_looks_it_says_so(db: Database, settings: Settings, viewer: UUID, ada: money.User) -> None:

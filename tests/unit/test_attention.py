@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jobs.core.flags import Flag, FlagState
 from jobs.horizon.breaker import Breaker
 from jobs.probes.attention import (
+    AuditFacts,
     CheckFacts,
     EventFacts,
     Facts,
@@ -254,6 +255,22 @@ def test_whatever_the_facts_every_problem_is_one_line_with_a_place_to_look(**giv
         assert problem.sentence
         assert len(problem.sentence.splitlines()) == 1
         assert not problem.sentence.endswith(".")
+
+
+def test_an_audit_trail_that_is_broken_or_that_nobody_seals_is_named() -> None:
+    assert (
+        find_problems(well(audit=AuditFacts(verified_at=ago(hours=2), unsealed=9, oldest_unsealed=ago(minutes=1))))
+        == []
+    )
+    broken = only(well(audit=AuditFacts("The audit trail is broken at link 7.", ago(hours=2))))
+    assert (broken.severity, broken.sentence, broken.link) == (
+        Severity.CRITICAL, "The audit trail is broken at link 7", "/audit"
+    )  # fmt: skip
+    waits = only(well(audit=AuditFacts(unsealed=1204, oldest_unsealed=ago(minutes=46))))
+    assert waits.severity is Severity.WARN
+    assert waits.sentence == (
+        "1,204 rows of the audit trail have waited for a link of the chain since 02:14 UTC: no worker seals"
+    )
 
 
 def test_events_that_another_system_does_not_take_are_named() -> None:

@@ -200,6 +200,19 @@ Data retention policies are documented
 Compliance requirements are met (GDPR, etc.)
 """
 
+# The headings of the source over its phases, outermost first.
+HEADINGS = {
+    "Pre-Deployment": "Code Review | Testing | Database | Configuration | Stellar Network | Monitoring & Logging",
+    " Pre-Deployment": "Scaling & Performance | Documentation",
+    "Deployment": "Pre-Deployment Checks | Deployment Steps | Post-Deployment Verification | Monitoring (First 24 Hours)",
+    "Post-Deployment": "First Week | First Month",
+    "Rollback Procedures / If Issues Occur": "Critical Issue (Stop Immediately) | Data Inconsistency | Stellar API Issues",
+    "Disaster Recovery / Complete Failure Scenario": "Identify the Problem | Immediate Actions | Recovery Steps",
+    "Disaster Recovery / Complete Failure Scenario ": "Post-Incident Review",
+    "Maintenance Windows / Regular Maintenance": "Weekly | Monthly | Quarterly",
+    "": "Compliance & Security",
+}
+
 INDEXES = """\
 CREATE INDEX idx_transactions_status_created ON transactions(status, created_at);
 CREATE INDEX idx_transactions_user_status ON transactions(user_id, status);
@@ -258,6 +271,16 @@ def test_every_item_of_the_source_is_there_word_for_word_and_in_order(shipped: d
                 block.replace("# compliance:", "# deployment:") for block in blocks if "# compliance:" in block
             ]
         assert said(template) == "\n".join(expected)
+
+
+def test_every_heading_of_the_source_stands_over_its_items(shipped: dict[str, Template]) -> None:
+    over = {phase: headings.strip() for headings, phases in HEADINGS.items() for phase in phases.split(" | ")}
+    for template in shipped.values():
+        for phase in template.phases:
+            headings = list(filter(None, over.pop(phase.title, "").split(" / ")))
+            assert all(one in {template.title.split(" - ")[0], phase.section} for one in headings), phase.title
+    assert over == {}
+    assert shipped["deployment"].title == "Scheduled Jobs Module - Deployment"
 
 
 def test_there_are_nine_files_and_each_is_named_after_its_id(shipped: dict[str, Template]) -> None:

@@ -218,6 +218,25 @@ def test_lint_warns_of_an_item_for_somebody_who_may_not_tick(tmp_path: Path) -> 
     assert report.warnings[0].what == "“Build it” is for viewer, who may not tick"
 
 
+@pytest.mark.parametrize(
+    ("signoff", "words"),
+    [
+        ("[{role: devops, meaning: executed}]", "waits for qa_lead, who does not sign"),
+        (
+            "[{role: devops, meaning: executed}, {role: qa_lead, meaning: verified, after: [devops]}]",
+            "waits for qa_lead, who signs after devops, who signs what stands behind it",
+        ),
+    ],
+)
+def test_lint_warns_of_a_gate_that_no_signature_can_open(tmp_path: Path, signoff: str, words: str) -> None:
+    path = write(
+        tmp_path,
+        "{schema: 1, id: release, title: R, kind: deployment, phases: [{id: a, role: devops, items: [Do it]},"
+        f" {{id: b, role: devops, gate: {{signed: [qa_lead]}}, items: [Ship it]}}], signoff: {signoff}}}",
+    )
+    assert [fault.what for fault in lint([path]).warnings] == [f"the gate of “B” {words}"]
+
+
 def test_lint_says_that_a_path_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no file or folder .*nowhere"):
         lint([tmp_path / "nowhere"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,7 @@ from jobs.horizon.codes import word
 from jobs.horizon.decode import Undecodable, decode_envelope, decode_transaction
 from jobs.horizon.model import Address, ChainTransaction, Memo
 from jobs.horizon.model import Asset as ChainAsset
+from jobs.horizon.plain import read_plain
 from tests.unit.envelopes import (
     ISSUER,
     PASSPHRASE,
@@ -361,3 +363,59 @@ def test_stroops_survive_exactly(amount: int) -> None:
     units = f"{amount // 10**7}.{amount % 10**7:07d}"
     found = decode_one(Payment(PAYEE.public_key, Asset.native(), units), paid())
     assert found.operations[0].received == amount
+
+
+addresses = st.tuples(st.sampled_from([PAYER, PAYEE, ISSUER, SPONSOR]), st.none() | st.integers(0, 2**64 - 1)).map(
+    lambda it: it[0].public_key if it[1] is None else str(MuxedAccount(it[0].public_key, it[1]).account_muxed)
+)
+assets = st.sampled_from([Asset.native(), USD, Asset("NEXAFXDOLLAR", ISSUER.public_key)])
+payments = st.builds(
+    Payment,
+    addresses,
+    assets,
+    st.integers(1, 2**63 - 1).map(lambda amount: str(Decimal(amount).scaleb(-7))),
+    st.none() | addresses,
+)
+memos = st.one_of(
+    st.none(),
+    st.binary(max_size=28).map(TextMemo),
+    st.integers(0, 2**64 - 1).map(IdMemo),
+    st.binary(min_size=32, max_size=32).map(HashMemo),
+    st.binary(min_size=32, max_size=32).map(ReturnHashMemo),
+)
+
+
+@given(st.lists(payments, min_size=1, max_size=3), addresses, memos, st.booleans(), st.integers(0, 3), st.data())
+def test_a_plain_envelope_says_the_same_as_the_whole_decoder_also_when_a_byte_is_changed(
+    made: list[Payment],
+    source: str,
+    memo: TextMemo | IdMemo | HashMemo | ReturnHashMemo | None,
+    succeeds: bool,
+    signatures: int,
+    data: st.DataObject,
+) -> None:
+    built = builder(*made, source=source)
+    if memo is not None:
+        built.add_memo(memo)
+    envelope = built.add_time_bounds(0, 99).build()
+    for signer in [PAYER, PAYEE, ISSUER][:signatures]:
+        envelope.sign(signer)
+    raw = envelope.to_xdr_object().to_xdr_bytes()
+    assert read_plain(raw) is not None
+    code = Code.txSUCCESS if succeeds else Code.txFAILED
+    outcome = result(*(paid() for _ in made), code=code)
+    at = data.draw(st.integers(0, len(raw) - 1))
+    for given_raw in (raw, raw[:at] + bytes([raw[at] ^ data.draw(st.integers(1, 255))]) + raw[at + 1 :]):
+        plainly, wholly = (decoded(given_raw, outcome, envelope.hash_hex(), plain=plain) for plain in (True, False))
+        assert plainly == wholly
+
+
+def decoded(raw: bytes, outcome: str, asked: str, *, plain: bool) -> ChainTransaction | str:
+    with pytest.MonkeyPatch.context() as patch:
+        if not plain:
+            patch.setattr("jobs.horizon.decode.read_plain", lambda _: None)
+        try:
+            text = base64.b64encode(raw).decode()
+            return decode_transaction(asked, text, outcome, ledger=7, closed_at=CLOSED, passphrase=PASSPHRASE)
+        except Undecodable as error:
+            return str(error)

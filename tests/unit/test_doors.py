@@ -7,8 +7,11 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
 
 from dashboard import doors
+from dashboard.gate import is_by_hand
 
 
 @given(st.text(max_size=60))
@@ -24,10 +27,26 @@ def test_whatever_was_asked_for_the_way_leads_to_this_server(asked: str) -> None
     assert "\n" not in there
 
 
-@pytest.mark.parametrize("name", [b"X-Nexaops-Person", b"x_nexaops_person", b"X-NEXAOPS_PERSON", b"x-nexaops-person"])
+@pytest.mark.parametrize(
+    "name", [b"X-Nexaops-Person", b"x_nexaops_person", b"X-NEXAOPS_PERSON", b"x-nexaops-person", b"X-Nexaops_Session"]
+)
 def test_the_identity_header_is_dropped_in_every_spelling(name: bytes) -> None:
     kept = [(b"accept", b"*/*"), (b"x-nexaops-personal", b"y")]
     assert doors.without_identity([(name, b"x"), *kept]) == kept
+
+
+@pytest.mark.parametrize(
+    ("sent", "by_hand"),
+    [
+        (BackMsg(rerun_script=ClientState(query_string="id=1")), True),
+        (BackMsg(rerun_script=ClientState(fragment_id="x", is_auto_rerun=True)), False),
+        (BackMsg(app_heartbeat=True), False),
+    ],
+)
+def test_a_page_that_renews_itself_is_nobody_being_there(sent: BackMsg, by_hand: bool) -> None:
+    assert is_by_hand({"type": "websocket.receive", "bytes": sent.SerializeToString()}) is by_hand
+    assert not is_by_hand({"type": "websocket.receive", "bytes": b"\xff no message"})
+    assert not is_by_hand({"type": "websocket.disconnect"})
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from jobs.horizon.model import Answer
 from jobs.reconcile.oddity import MOST, brief
 from jobs.reconcile.picture import Verdict
 from jobs.reconcile.rules import decide, hash_to_ask
-from tests.unit.test_rules import (
+from tests.unit.pictures import (
     EXPIRED,
     HASH,
     ISSUER,

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.horizon.model import Watermark
-from jobs.reconcile.plan import NETWORK, Age, Group, Plan, Sample, close_time, make_plan, sample_of, to_sample
+from jobs.reconcile.density import Known, Stretch, newest
+from jobs.reconcile.plan import NETWORK, Age, Group, Plan, close_time, make_plan, to_sample
 
 LATEST = 1_000_000
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -17,7 +18,12 @@ THEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 def ages(*pairs: tuple[int, int]) -> tuple[Age, ...]:
     """Rows by how many ledgers ago they may have landed, oldest first."""
-    return tuple(Age(LATEST - ago, rows, THEN - timedelta(seconds=5 * ago)) for ago, rows in pairs)
+    return tuple(Age(LATEST - ago, rows, THEN - timedelta(seconds=5 * ago), LATEST - ago) for ago, rows in pairs)
+
+
+def known(density: int, reaches: int) -> Known:
+    """What a newest page tells that covers all from ledger `reaches` on."""
+    return Known((Stretch(reaches, 2**32, 200, density, 0),))
 
 
 def ways(plan: Plan) -> tuple[dict[str, tuple[int, int]], int]:
@@ -26,33 +32,29 @@ def ways(plan: Plan) -> tuple[dict[str, tuple[int, int]], int]:
 
 
 @pytest.mark.parametrize(
-    ("waiting", "sample", "expected"),
+    ("waiting", "told", "expected"),
     [
-        pytest.param([(1000, 2000)], Sample(2000, LATEST - 90), ({"G": (2000, 10)}, 0), id="many rows, few pages"),
-        pytest.param([(1000, 3)], Sample(2000, LATEST - 90), ({}, 3), id="few rows, many pages"),
+        pytest.param([(1000, 2000)], known(2000, LATEST - 90), ({"G": (2000, 11)}, 0), id="many rows, few pages"),
+        pytest.param([(1000, 3)], known(2000, LATEST - 90), ({}, 3), id="few rows, many pages"),
         pytest.param([(1000, 3)], None, ({}, 3), id="nothing is known about the account"),
-        pytest.param([(50, 30)], Sample(2000, LATEST - 90), ({}, 30), id="the newest page has shown them already"),
-        pytest.param([(50, 30)], Sample(0, 0), ({}, 30), id="the newest page is all there is"),
+        pytest.param([(50, 30)], known(2000, LATEST - 90), ({}, 30), id="the newest page has shown them already"),
+        pytest.param([(50, 30)], known(0, 0), ({}, 30), id="the newest page is all there is"),
         pytest.param(
-            [(500_000, 4), (1000, 2000)], Sample(2000, LATEST - 90), ({"G": (2000, 10)}, 4), id="stragglers by hash"
+            [(500_000, 4), (1000, 2000)], known(2000, LATEST - 90), ({"G": (2000, 11)}, 4), id="stragglers by hash"
         ),
-        pytest.param(
-            [(180, 100)], Sample(200_000, LATEST), ({"G": (100, 1)}, 0), id="a burst after quiet hours is tried"
-        ),
-        pytest.param([(180, 9)], Sample(200_000, LATEST), ({}, 9), id="but not for a handful"),
     ],
 )
 def test_a_group_goes_the_way_that_costs_least(
-    waiting: list[tuple[int, int]], sample: Sample | None, expected: tuple[dict[str, tuple[int, int]], int]
+    waiting: list[tuple[int, int]], told: Known | None, expected: tuple[dict[str, tuple[int, int]], int]
 ) -> None:
-    plan = make_plan([Group("G", ages(*waiting))], {"G": sample} if sample else {})
+    plan = make_plan([Group("G", ages(*waiting))], {"G": told} if told else {})
     assert ways(plan) == expected
 
 
 def test_very_many_rows_over_many_accounts_go_by_the_networks_pages() -> None:
     groups = [Group(f"G{number}", ages((100, 4))) for number in range(1000)]
     assert ways(make_plan(groups, {})) == ({}, 4000)
-    assert ways(make_plan(groups, {NETWORK: Sample(200_000, LATEST)})) == ({NETWORK: (4000, 101)}, 0)
+    assert ways(make_plan(groups, {NETWORK: known(200_000, LATEST)})) == ({NETWORK: (4000, 101)}, 0)
 
 
 def test_rows_that_only_a_hash_can_help_are_part_of_every_plan() -> None:
@@ -66,9 +68,9 @@ def test_only_accounts_that_rows_share_are_sampled_the_fullest_first() -> None:
 
 def test_the_newest_page_tells_density_and_reach() -> None:
     tokens = [(LATEST - number // 2) << 32 | number % 2 for number in range(200)]
-    assert sample_of(tokens, LATEST, full=True) == Sample(2000, LATEST - 98)
-    assert sample_of(tokens, LATEST, full=False) == Sample(0, 0)
-    assert sample_of([], LATEST, full=False) == Sample(0, 0)
+    (told,) = newest(tokens, full=True).stretches
+    assert (told.since, told.count, told.begins) == (LATEST - 98, 198, 2000)
+    assert newest(tokens, full=False).reaches == newest([], full=False).reaches == 0
 
 
 def test_the_distance_of_ledgers_is_measured_over_all_that_the_server_remembers() -> None:
@@ -85,15 +87,15 @@ def test_the_distance_of_ledgers_is_measured_over_all_that_the_server_remembers(
         max_size=5,
     ),
     st.dictionaries(
-        st.sampled_from(["G0", "G1", "G2", NETWORK]), st.builds(Sample, st.integers(0, 10**6), st.integers(0, LATEST))
+        st.sampled_from(["G0", "G1", "G2", NETWORK]), st.builds(known, st.integers(0, 10**6), st.integers(0, LATEST))
     ),
     st.integers(0, 50),
 )
 def test_no_plan_costs_more_than_asking_each_row_by_its_hash_and_none_forgets_a_row(
-    shapes: list[list[tuple[int, int]]], samples: dict[str, Sample], others: int
+    shapes: list[list[tuple[int, int]]], told: dict[str, Known], others: int
 ) -> None:
     groups = [Group(f"G{number}", ages(*sorted(shape, reverse=True))) for number, shape in enumerate(shapes)]
-    plan = make_plan(groups, samples, others=others)
+    plan = make_plan(groups, told, others=others)
     rows = others + sum(group.rows for group in groups)
     assert plan.by_hash + sum(reading.rows for reading in plan.readings) == rows
     assert plan.requests <= rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -13,98 +13,31 @@ from jobs.horizon.model import (
     Address,
     Answer,
     Asset,
-    ChainTransaction,
-    Lookup,
     Memo,
     Operation,
-    SignedEnvelope,
-    Watermark,
 )
-from jobs.reconcile.picture import AccountState, Look, Picture, Row, Verdict
+from jobs.reconcile.picture import Verdict
 from jobs.reconcile.rules import decide
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-HASH, OUTER, OTHER = "a" * 64, "b" * 64, "c" * 64
-SERVER = "https://horizon.test"
-USER, STRANGER, ISSUER = (
-    Address("GUSER"),
-    Address("GSTRANGER"),
-    "GBBOAVYXIIH2JBGXGC7UBORYU5WGSMLMTYMQ4XLYM4C2KVHBY2DT3JS7",
+from tests.unit.pictures import (
+    EXPIRED,
+    HASH,
+    ISSUER,
+    NOW,
+    OTHER,
+    SERVER,
+    STRANGER,
+    USDC,
+    USER,
+    XLM,
+    a_look,
+    a_payment,
+    a_picture,
+    a_row,
+    absent_twice,
+    found,
+    included,
+    signed,
 )
-USDC = Asset("USDC", ISSUER)
-XLM = Asset("XLM", None)
-
-
-def a_row(number: int = 1, **changes: object) -> Row:
-    row = Row(
-        id=UUID(int=number),
-        user_id=UUID(int=100),
-        type="DEPOSIT",
-        status="PENDING",
-        amount=Decimal("10.50000000"),
-        currency="USDC",
-        asset_issuer=ISSUER,
-        tx_hash=HASH,
-        receiver_text="GUSER",
-        receiver=USER,
-        memo_type=None,
-        memo=None,
-        created_at=NOW - timedelta(minutes=5),
-    )
-    return replace(row, **changes)  # type: ignore[arg-type]  # a table of changes
-
-
-def a_payment(index: int = 0, **changes: object) -> Operation:
-    operation = Operation(index, "payment", STRANGER, USER, USDC, 105_000_000)
-    return replace(operation, **changes)  # type: ignore[arg-type]  # a table of changes
-
-
-def included(*operations: Operation, **changes: object) -> ChainTransaction:
-    transaction = ChainTransaction(
-        asked=HASH,
-        canonical=HASH,
-        outer=None,
-        successful=True,
-        ledger=1000,
-        closed_at=NOW - timedelta(minutes=4),
-        memo=Memo("none", None),
-        operations=operations or (a_payment(),),
-        result_code="tx_success",
-        operation_codes=("op_success",),
-        hash_proved=True,
-    )
-    return replace(transaction, **changes)  # type: ignore[arg-type]  # a table of changes
-
-
-def a_mark(**changes: object) -> Watermark:
-    mark = Watermark(SERVER, 2000, NOW - timedelta(seconds=4), 10, NOW - timedelta(days=365), behind=False)
-    return replace(mark, **changes)  # type: ignore[arg-type]  # a table of changes
-
-
-def a_look(answer: Answer, asked: str = HASH, mark: Watermark | None = None, server: str = SERVER) -> Look:
-    return Look(mark or a_mark(), Lookup(asked, answer, server, 404, "said the server"))
-
-
-def found(transaction: ChainTransaction, asked: str = HASH) -> Look:
-    return Look(a_mark(), Lookup(asked, Answer.FOUND, SERVER, 200, "found", transaction))
-
-
-def a_picture(*looks: Look, row: Row | None = None, **changes: object) -> Picture:
-    picture = Picture(row or a_row(), NOW, looks, canary=True)
-    return replace(picture, **changes)  # type: ignore[arg-type]  # a table of changes
-
-
-def signed(**changes: object) -> SignedEnvelope:
-    envelope = SignedEnvelope((HASH,), "GSOURCE", 77, 0, 0)
-    return replace(envelope, **changes)  # type: ignore[arg-type]  # a table of changes
-
-
-def absent_twice(**changes: object) -> tuple[Look, Look]:
-    mark = a_mark(**changes)
-    return a_look(Answer.ABSENT, mark=mark), a_look(Answer.ABSENT, mark=mark)
-
-
-EXPIRED = int((NOW - timedelta(minutes=1)).timestamp())
 
 
 def test_a_success_that_matches_in_everything_settles_and_names_its_operation() -> None:
@@ -355,108 +288,6 @@ def test_a_failed_row_moves_only_on_proof_of_success() -> None:
     assert decide(never).verdict is Verdict.KEEP
     assert decide(a_picture(row=a_row(status="FAILED", tx_hash="xyz"))).verdict is Verdict.KEEP
     assert decide(a_picture(found(included(a_payment(received=1))), row=failed_row)).reason == "AMOUNT_MISMATCH"
-
-
-# Never -------------------------------------------------------------------------------------------------------
-
-
-def test_time_bounds_prove_never_only_after_a_ledger_closed_strictly_later() -> None:
-    at = NOW - timedelta(minutes=1)
-    envelope = signed(max_time=int(at.timestamp()))
-    passed = a_picture(*absent_twice(closed_at=at + timedelta(seconds=1)), envelope=envelope)
-    assert (decide(passed).verdict, decide(passed).reason) == (Verdict.FAILED, "time_bounds")
-    equal = a_picture(*absent_twice(closed_at=at), envelope=envelope, account_asked=True)
-    assert decide(equal).verdict is Verdict.KEEP
-
-
-def test_a_latest_time_beyond_every_calendar_never_passes() -> None:
-    picture = a_picture(*absent_twice(), envelope=signed(max_time=2**64 - 1), account_asked=True)
-    assert decide(picture).verdict is Verdict.KEEP
-
-
-@pytest.mark.parametrize(("latest", "verdict"), [(499, Verdict.FAILED), (498, Verdict.KEEP)])
-def test_ledger_bounds_prove_never_once_the_last_possible_ledger_is_ingested(latest: int, verdict: Verdict) -> None:
-    picture = a_picture(*absent_twice(ledger=latest), envelope=signed(max_ledger=500), account_asked=True)
-    assert decide(picture).verdict is verdict
-
-
-@pytest.mark.parametrize(
-    ("sequence", "ledger", "verdict"),
-    [(77, 2000, Verdict.FAILED), (78, 2000, Verdict.FAILED), (76, 2000, Verdict.KEEP), (77, 2001, Verdict.KEEP)],
-)
-def test_a_spent_sequence_number_proves_never_at_the_ledger_that_spent_it(
-    sequence: int, ledger: int, verdict: Verdict
-) -> None:
-    account = AccountState(SERVER, "GSOURCE", sequence, ledger)
-    picture = a_picture(*absent_twice(), envelope=signed(), account=account, account_asked=True)
-    assert decide(picture).verdict is verdict
-
-
-def test_the_sequence_of_another_account_or_server_proves_nothing() -> None:
-    for account in (AccountState(SERVER, "GOTHER", 99, 1), AccountState("https://else", "GSOURCE", 99, 1)):
-        picture = a_picture(*absent_twice(), envelope=signed(), account=account, account_asked=True)
-        assert decide(picture).verdict is Verdict.KEEP
-
-
-def test_a_proof_of_never_asks_for_the_account_when_nothing_else_proves() -> None:
-    assert decide(a_picture(*absent_twice(), envelope=signed())).ask.account == "GSOURCE"
-    assert decide(a_picture(*absent_twice(), envelope=signed(max_time=EXPIRED))).ask.account is None
-
-
-def test_a_404_has_to_come_twice_before_it_can_prove_never() -> None:
-    once = decide(a_picture(a_look(Answer.ABSENT), envelope=signed(max_time=EXPIRED)))
-    assert (once.verdict, once.ask.hashes) == (Verdict.KEEP, (HASH,))
-
-
-def test_both_hashes_of_a_fee_bump_must_be_absent() -> None:
-    envelope = signed(hashes=(OUTER, HASH), max_time=EXPIRED)
-    one = decide(a_picture(*absent_twice(), envelope=envelope))
-    assert (one.verdict, one.ask.hashes) == (Verdict.KEEP, (OUTER,))
-    other = (a_look(Answer.ABSENT, OUTER), a_look(Answer.ABSENT, OUTER))
-    assert decide(a_picture(*absent_twice(), *other, envelope=envelope)).verdict is Verdict.FAILED
-    broken = (a_look(Answer.ABSENT, OUTER), a_look(Answer.TIMEOUT, OUTER))
-    assert decide(a_picture(*absent_twice(), *broken, envelope=envelope)).verdict is Verdict.KEEP
-
-
-def test_a_payment_found_under_its_other_hash_is_the_same_payment() -> None:
-    envelope = signed(hashes=(OUTER, HASH), max_time=EXPIRED)
-    row = a_row(tx_hash=OUTER)
-    inner = found(included(), HASH)
-    decision = decide(a_picture(a_look(Answer.ABSENT, OUTER), inner, row=row, envelope=envelope))
-    assert (decision.verdict, decision.canonical) == (Verdict.SUCCESS, HASH)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"canary": False},
-        {"envelope": None},
-        {"envelope": signed(hashes=(OTHER,), max_time=EXPIRED)},
-        {"looks": absent_twice(behind=True)},
-        {"looks": absent_twice(elder_closed_at=None)},
-        {"looks": absent_twice(elder_closed_at=NOW)},
-        {"looks": (a_look(Answer.ABSENT), a_look(Answer.ABSENT, server="https://else"))},
-        {"looks": (a_look(Answer.ABSENT), a_look(Answer.ABSENT, mark=a_mark(closed_at=NOW - timedelta(hours=2))))},
-        {"looks": (a_look(Answer.ABSENT), a_look(Answer.ABSENT), a_look(Answer.UNAVAILABLE))},
-        {"frozen": "the ledger went back"},
-    ],
-    ids=[
-        "canary",
-        "none",
-        "foreign",
-        "behind",
-        "retention unknown",
-        "retention",
-        "two servers",
-        "early",
-        "503",
-        "frozen",
-    ],
-)
-def test_each_condition_of_never_is_needed(changes: dict[str, object]) -> None:
-    proved = a_picture(*absent_twice(), envelope=signed(max_time=EXPIRED))
-    assert decide(proved).verdict is Verdict.FAILED
-    assert decide(replace(proved, **changes)).verdict is not Verdict.FAILED  # type: ignore[arg-type]  # a table
 
 
 # Once --------------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ PROVED_BY: dict[str, tuple[str, ...]] = {
         "test_any_number_of_rows_on_one_hash_are_paid_once_each_operation",
     ),
     "created is not received": (
-        "test_a_claimable_balance_pays_nobody_by_being_created_also_once_it_was_claimed",
+        "test_a_claimable_balance_pays_once_it_was_claimed_and_nobody_by_being_created",
     ),
     "the envelope gives the hash under the configured passphrase": (
         "test_an_envelope_of_another_network_settles_nothing",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jobs.horizon.model import Address, Answer, Asset, Memo, SignedEnvelope, Watermark
 from jobs.reconcile.picture import AccountState, Look, Picture, Verdict
 from jobs.reconcile.rules import decide
-from tests.unit.test_rules import (
+from tests.unit.pictures import (
     HASH,
     NOW,
     OTHER,

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.core.permissions import GRANTS, Role
 from jobs.reconcile.picture import CaseReason
-from jobs.reconcile.verdicts import RIGHTS, Choice, Payment, choices, payment
+from jobs.reconcile.verdicts import RIGHTS, Choice, Payment, choices, payment, payments
 
 A, F, C, L, W = Choice.ACCEPT, Choice.FAIL, Choice.CANCEL, Choice.LINK, Choice.WAIT
 ME = "GBBOAVYXIIH2JBGXGC7UBORYU5WGSMLMTYMQ4XLYM4C2KVHBY2DT3JS7"
@@ -40,7 +40,7 @@ def test_a_reason_says_what_may_be_decided_about_a_pending_row(
 
 def test_what_failed_can_only_be_accepted_and_what_is_settled_only_wait() -> None:
     assert choices(CaseReason.AMOUNT_MISMATCH, "WITHDRAW", "FAILED") == (A, W)
-    assert choices(CaseReason.REFUND_SPENT, "WITHDRAW", "FAILED") == (W,)
+    assert choices(CaseReason.REFUND_SPENT, "WITHDRAW", "FAILED") == (A, W), "once the balance covers it"
     for kind, status in (("DEPOSIT", "SUCCESS"), ("DEPOSIT", "CANCELLED"), ("SWAP", "PENDING")):
         assert choices(CaseReason.AMOUNT_MISMATCH, kind, status) == (W,)
 
@@ -85,3 +85,9 @@ def test_a_payment_can_be_accepted_only_if_it_is_the_only_one_that_can_be_meant(
     reason: str, details: dict[str, object], meant: Payment | None
 ) -> None:
     assert payment(reason, details) == meant
+
+
+def test_of_equal_payments_that_were_expected_a_person_chooses_and_of_parts_none_is_the_payment() -> None:
+    equal = told({"received": "10.5"}, {"received": "3"}, {"received": "10.5"})
+    assert payments("MEMO_MISMATCH", equal) == (Payment(0, Decimal("10.5"), "XLM"), Payment(2, Decimal("10.5"), "XLM"))
+    assert payments("AMOUNT_MISMATCH", told({"received": "5"}, {"received": "5"})) == ()

@@ -8,6 +8,7 @@ from functools import cache
 
 from stellar_sdk import (
     AccountMerge,
+    ClaimClaimableBalance,
     CreateAccount,
     CreateClaimableBalance,
     DecoratedSignature,
@@ -62,10 +63,14 @@ class Parsed:
         return (self.hash, self.inner_hash) if self.inner_hash else (self.hash,)
 
     def participants(self) -> set[str]:
-        """Base accounts whose pages list the transaction."""
+        """Base accounts and claimable balances whose pages list the transaction."""
         found = {self.source.account_id, self.fee_source.account_id}
-        for operation in self.transaction.operations:
+        for index, operation in enumerate(self.transaction.operations):
             found.update(operation_participants(operation, self.source.account_id))
+            if isinstance(operation, CreateClaimableBalance):
+                found.add(self.transaction.get_claimable_balance_id(index))
+            elif isinstance(operation, ClaimClaimableBalance):
+                found.add(operation.balance_id)
         return found
 
 

@@ -32,6 +32,7 @@ def history_routes(ledger: SandboxLedger) -> list[Route]:
         Route("/transactions", history.transactions),
         Route("/accounts/{account_id}/transactions", history.transactions),
         Route("/ledgers/{sequence}/transactions", history.transactions),
+        Route("/claimable_balances/{balance_id}/transactions", history.transactions),
         Route("/accounts/{account_id}", history.account),
         Route("/ledgers", history.ledgers),
         Route("/ledgers/{sequence}", history.one_ledger),
@@ -128,7 +129,7 @@ class _History:
         return hal(request, documents.ledger(found))
 
     def _scope(self, request: Request, view: View) -> Sequence[Included]:
-        """The transactions of what the path names: an account, a ledger, one transaction, or all."""
+        """The transactions of what the path names: an account, a claimable balance, a ledger, one transaction, or all."""
         params, chain = request.path_params, self._ledger.chain
         if "tx_hash" in params:
             return [self._seen(params["tx_hash"], view)]
@@ -138,6 +139,11 @@ class _History:
             if not found and self._ledger.account(account_id) is None:
                 raise NOT_FOUND
             return found
+        if "balance_id" in params:
+            beside = chain.transactions(params["balance_id"])
+            if not beside:
+                raise NOT_FOUND
+            return beside
         if "sequence" in params:
             return chain.transactions(ledger=self._sequence(request, view))
         return chain.transactions()

@@ -1,4 +1,4 @@
--- Integrity: findings are kept for ever, open as long as every look finds them again. Their rows name transactions and
+-- Integrity: findings are open as long as every look finds them again. Their rows name transactions and
 -- users without foreign keys: what is missing is what they are about.
 CREATE TABLE ops.integrity_checks (
     name      text PRIMARY KEY,

@@ -1,0 +1,1 @@
+"""Checklists in and out of other formats: Markdown both ways, CSV, JSON, PDF and the evidence pack."""

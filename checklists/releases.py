@@ -1,0 +1,205 @@
+"""What stands between us and production: each release with what holds it, and what runs have taught so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from checklists.lines import State, TrackedItem, leaves
+from checklists.reads import ChecklistRun, RunState, RunSummary, load_run
+
+LOOKED_BACK = 50
+"""How many of the newest runs of a list teach how long an item takes, and what is skipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One thing that stands in the way: which phase, and why in words."""
+
+    phase_id: str
+    phase: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A repeated line of a release: how many of its occurrences are done, and how many are overdue."""
+
+    phase_id: str
+    item_id: str
+    text: str
+    done: int
+    total: int
+    overdue: int
+    next_due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release that is under way: what holds it, what is next and who is on what."""
+
+    run: ChecklistRun
+    held: tuple[Held, ...]
+    on_it: tuple[tuple[str, int], ...]
+    """Names with how many open lines are theirs."""
+    follow_ups: tuple[FollowUp, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTime:
+    """How long a line of a list takes, from the tick before it: the median of `times` ticks."""
+
+    item_id: str
+    median: timedelta
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A line that ended N/A or open in closed runs: of `runs`, how many each."""
+
+    item_id: str
+    na: int
+    left_open: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What the application said it was; `run_id` is the newest release of that version, None: nobody released it."""
+
+    version: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    run_id: int | None
+    state: str | None
+
+
+def releases(conn: Connection, limit: int = 20) -> tuple[Release, ...]:
+    """The deployments that are under way, the newest first."""
+    ids = conn.execute(
+        text(
+            "SELECT id FROM ops.checklist_runs WHERE state = 'open' AND kind = 'deployment' ORDER BY id DESC LIMIT :limit"
+        ),
+        {"limit": limit},
+    ).scalars()
+    return tuple(standing(load_run(conn, run_id)) for run_id in ids.all())
+
+
+def standing(run: ChecklistRun) -> Release:
+    """What one run is held by, who is on it, and what follows. Pure."""
+    owners: dict[str, int] = {}
+    for line in leaves(run.phases):
+        if line.mark.assigned and line.state is State.OPEN:
+            owners[line.mark.assigned] = owners.get(line.mark.assigned, 0) + 1
+    return Release(run, tuple(_held(run)), tuple(sorted(owners.items())), tuple(_follow_ups(run)))
+
+
+def ended(conn: Connection, before_id: int | None = None, limit: int = 20) -> tuple[RunSummary, ...]:
+    """The deployments that have ended, the newest first."""
+    rows = conn.execute(
+        text(
+            "SELECT r.id, r.template_id, r.title, r.kind, r.state, r.fields, r.started_at, r.closed_at,"
+            " coalesce(s.name, r.started_by) AS starter, coalesce(c.name, r.closed_by) AS closer,"
+            " i.total, i.done, i.na, r.closed_at AS changed_at"
+            " FROM (SELECT * FROM ops.checklist_runs WHERE kind = 'deployment' AND state <> 'open'"
+            "   AND (CAST(:before_id AS bigint) IS NULL OR id < :before_id) ORDER BY id DESC LIMIT :limit) r"
+            " LEFT JOIN ops.people s ON s.email = r.started_by LEFT JOIN ops.people c ON c.email = r.closed_by"
+            " CROSS JOIN LATERAL (SELECT count(*) AS total, count(*) FILTER (WHERE state = 'done') AS done,"
+            "   count(*) FILTER (WHERE state = 'na') AS na FROM ops.checklist_items WHERE run_id = r.id) i"
+            " ORDER BY r.id DESC"
+        ),
+        {"before_id": before_id, "limit": limit},
+    )
+    return tuple(RunSummary(**{**row._asdict(), "state": RunState(row.state)}) for row in rows)
+
+
+def item_times(conn: Connection, template_id: str, limit: int = 10) -> tuple[ItemTime, ...]:
+    """The lines of a list that take longest."""
+    rows = conn.execute(
+        text(
+            "SELECT item_id, count(*) AS times, percentile_cont(0.5) WITHIN GROUP (ORDER BY took) AS median FROM ("
+            "  SELECT e.item_id, e.at - lag(e.at, 1, r.started_at) OVER (PARTITION BY e.run_id ORDER BY e.id) AS took"
+            "  FROM (SELECT id, started_at FROM ops.checklist_runs WHERE template_id = :template"
+            "    ORDER BY id DESC LIMIT :runs) r"
+            "  JOIN ops.checklist_events e ON e.run_id = r.id AND e.kind = 'ticked') steps"
+            " GROUP BY item_id HAVING percentile_cont(0.5) WITHIN GROUP (ORDER BY took) > interval '1 second'"
+            " ORDER BY median DESC, item_id LIMIT :limit"
+        ),
+        {"template": template_id, "runs": LOOKED_BACK, "limit": limit},
+    )
+    return tuple(ItemTime(row.item_id, row.median, row.times) for row in rows)
+
+
+def usually_skipped(conn: Connection, template_id: str, limit: int = 10) -> tuple[Skipped, ...]:
+    """The lines of a list that most often end N/A, or open, in runs that were closed."""
+    rows = conn.execute(
+        text(
+            "SELECT i.item_id, count(*) FILTER (WHERE i.state = 'na') AS na,"
+            " count(*) FILTER (WHERE i.state = 'open') AS left_open, count(*) AS runs"
+            " FROM (SELECT id FROM ops.checklist_runs WHERE template_id = :template AND state = 'done'"
+            "   ORDER BY id DESC LIMIT :runs) r JOIN ops.checklist_items i ON i.run_id = r.id"
+            " GROUP BY i.item_id HAVING count(*) FILTER (WHERE i.state <> 'done') > 0"
+            " ORDER BY count(*) FILTER (WHERE i.state <> 'done') DESC, i.item_id LIMIT :limit"
+        ),
+        {"template": template_id, "runs": LOOKED_BACK, "limit": limit},
+    )
+    return tuple(Skipped(row.item_id, row.na, row.left_open, row.runs) for row in rows)
+
+
+def versions(conn: Connection, limit: int = 20) -> tuple[Version, ...]:
+    """What ran in production, the newest first, and the release that brought it there."""
+    rows = conn.execute(
+        text(
+            "SELECT v.version, v.first_seen_at, v.last_seen_at, r.id AS run_id, r.state FROM ops.app_versions v"
+            " LEFT JOIN LATERAL (SELECT id, state FROM ops.checklist_runs WHERE kind = 'deployment'"
+            "   AND ltrim(fields ->> 'version', 'v') = ltrim(v.version, 'v') ORDER BY id DESC LIMIT 1) r ON true"
+            " ORDER BY v.first_seen_at DESC LIMIT :limit"
+        ),
+        {"limit": limit},
+    )
+    return tuple(Version(**row._asdict()) for row in rows)
+
+
+def saw_version(conn: Connection, version: str) -> bool:
+    """Keeps that the application says it is this version; returns whether that is news."""
+    return bool(
+        conn.execute(
+            text(
+                "INSERT INTO ops.app_versions (version) VALUES (:version)"
+                " ON CONFLICT (version) DO UPDATE SET last_seen_at = now() RETURNING first_seen_at = last_seen_at"
+            ),
+            {"version": version},
+        ).scalar_one()
+    )
+
+
+def _held(run: ChecklistRun) -> Iterator[Held]:
+    for phase in run.phases:
+        name, title = phase.definition.id, phase.definition.title
+        for wanted in phase.gate:
+            yield Held(name, title, f"its gate wants {wanted}")
+        for line in leaves([phase]):
+            if line.holds:
+                yield Held(name, title, f"“{line.label}”: {line.holds}")
+            elif _late(line, run.read_at):
+                yield Held(name, title, f"“{line.label}” is overdue")
+
+
+def _follow_ups(run: ChecklistRun) -> Iterator[FollowUp]:
+    for phase in run.phases:
+        for item in phase.items:
+            if item.definition.repeat is None or phase.opened_at is None:
+                continue
+            open_ = [line for line in item.children if line.state is State.OPEN]
+            late = sum(_late(line, run.read_at) for line in open_)
+            done = len(item.children) - len(open_)
+            next_due = min((line.due_at for line in open_ if line.due_at is not None), default=None)
+            yield FollowUp(phase.definition.id, item.id, item.text, done, len(item.children), late, next_due)
+
+
+def _late(line: TrackedItem, now: datetime) -> bool:
+    return line.state is State.OPEN and line.due_at is not None and line.due_at < now

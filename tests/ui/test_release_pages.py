@@ -1,0 +1,71 @@
+"""Releases, Calendar and Contacts: what holds a release, what falls due, whom to call."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from checklists.contacts import save_contact
+from checklists.load import find_template
+from checklists.releases import saw_version, versions
+from checklists.store import assign, start_run, tick
+from jobs.core.db import Database
+from jobs.core.permissions import Role
+from jobs.core.settings import Settings
+from tests.ui import seed
+from tests.ui.checklist_runs import who
+from tests.ui.desk import run_page, seen
+
+FIELDS = {"date": "2026-11-30", "version": "2.4.0", "deployed_by": "administrator@nexafx.test"}
+
+
+def test_a_release_says_what_is_open_who_is_on_it_and_what_is_overdue(db: Database, settings: Settings) -> None:
+    grace = seed.person(db, Role.ADMINISTRATOR)
+    actor = who(db, grace)
+    with db.begin() as conn:
+        run_id = start_run(conn, find_template("deployment"), FIELDS, actor, origin="test")
+        tick(conn, run_id, "code-review/lint", 1, actor, origin="test")
+        late = datetime.now(UTC) - timedelta(hours=1)
+        assign(conn, run_id, "code-review/types", actor, assignee=actor.email, due_at=late, origin="test")
+    words = seen(run_page(db, settings, "releases", grace))
+    assert "It is held up." in words
+    assert "is overdue" in words
+    assert f"{actor.name}: 1 open" in words
+    assert "1 of 142 lines done" in words
+
+
+def test_a_version_that_nobody_released_is_named(db: Database, settings: Settings) -> None:
+    grace = seed.person(db, Role.ADMINISTRATOR)
+    for version, news in (("2.4.0", True), ("2.4.0", False), ("2.3.9", True)):
+        with db.begin() as conn:
+            assert saw_version(conn, version) is news
+    with db.begin() as conn:
+        run_id = start_run(conn, find_template("deployment"), FIELDS, who(db, grace), origin="test")
+        assert {one.version: one.run_id for one in versions(conn)} == {"2.4.0": run_id, "2.3.9": None}
+    assert "without a release" in seen(run_page(db, settings, "releases", grace))
+
+
+@pytest.mark.parametrize("month", ["2026-13", "<script>", "9999-99", ""])
+def test_the_calendar_shows_what_is_overdue_whatever_the_address_says(
+    db: Database, settings: Settings, month: str
+) -> None:
+    grace = seed.person(db, Role.ADMINISTRATOR)
+    with db.begin() as conn:
+        run_id = start_run(conn, find_template("maintenance-weekly"), {}, who(db, grace), origin="test")
+        conn.execute(text("UPDATE ops.checklist_runs SET due_at = date_trunc('month', now())"))
+    words = seen(run_page(db, settings, "calendar", grace, month=month))
+    assert f"run {run_id} is due" in words
+    assert "nobody is entered" in words
+    assert f"{datetime.now(UTC):%B %Y}" in words
+
+
+def test_a_contact_shows_how_to_reach_it_and_only_those_who_may_can_change_it(db: Database, settings: Settings) -> None:
+    grace = seed.person(db, Role.ADMINISTRATOR)
+    viewer = seed.person(db, Role.VIEWER)
+    with db.begin() as conn:
+        save_contact(conn, "DevOps Lead", 0, who(db, grace), name="<b>Tom</b>", phone="+49 (30) 1", email="", notes="",
+                     origin="test")  # fmt: skip
+    mine, theirs = run_page(db, settings, "contacts", grace), run_page(db, settings, "contacts", viewer)
+    assert "&lt;b&gt;Tom&lt;/b&gt;" in seen(mine)
+    assert [button.label for button in mine.button].count("I called, it is right") == 1
+    assert [button.label for button in theirs.button] == []
