@@ -55,7 +55,7 @@ class Standing(StrEnum):
 class CheckState:
     """The last result of an item's check: `verdict` as the check said it, `expires_at` when it stops to count.
 
-    `sha256` is that of its output.
+    `sha256` is that of the output which first said so: the same verdict again, at another moment, is no other result.
     """
 
     verdict: Standing

@@ -26,6 +26,7 @@ from checklists.proving import may_tick, why_not_proven
 from checklists.reads import ChecklistRun, RunState, load_run
 from checklists.store import line_of, open_run, tick_proven
 from checklists.tracker import Refused
+from checklists.voiding import void_broken
 from jobs.core.db import Database, jsonb
 from jobs.core.errors import NexaError
 from jobs.core.people import Person
@@ -143,6 +144,9 @@ def _keep(
     new = {"check": check_id, "name": check.use, "verdict": result.verdict.value, "sha256": digest}
     keep(
         conn, run.id, actor, "check", origin, item_id=seen.id, new=new, note=summary, became=result.verdict.value
+    )  # fmt: skip
+    void_broken(
+        conn, run.id, actor, f"the check of “{seen.label}” ran again: {result.verdict.value}", origin=origin
     )  # fmt: skip
     ticked, held_back = False, None
     line = line_of(run, seen.id)

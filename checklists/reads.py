@@ -241,9 +241,15 @@ def _marks(conn: Connection, run_id: int) -> tuple[dict[str, Mark], tuple[Retire
 def _checks(conn: Connection, run_id: int) -> dict[str, CheckState]:
     rows = conn.execute(
         text(
-            "SELECT DISTINCT ON (c.item_id) c.item_id, verdict, summary, mend, ran_at, expires_at, sha256"
-            " FROM ops.checklist_checks c JOIN ops.checklist_items i ON i.run_id = c.run_id AND i.item_id = c.item_id"
-            " WHERE c.run_id = :id AND c.ran_at >= coalesce(i.asked_at, '-infinity') ORDER BY c.item_id, c.id DESC"
+            # A check that says the same again is no other result: what stands is the output that said so first.
+            "SELECT DISTINCT ON (item_id) item_id, verdict, summary, mend, ran_at, expires_at,"
+            " first_value(sha256) OVER (PARTITION BY item_id, turns ORDER BY id) AS sha256"
+            " FROM (SELECT *, count(*) FILTER (WHERE turned) OVER (PARTITION BY item_id ORDER BY id) AS turns"
+            "   FROM (SELECT c.*, verdict IS DISTINCT FROM lag(verdict) OVER (PARTITION BY c.item_id ORDER BY c.id)"
+            "     AS turned FROM ops.checklist_checks c"
+            "     JOIN ops.checklist_items i ON i.run_id = c.run_id AND i.item_id = c.item_id"
+            "     WHERE c.run_id = :id AND c.ran_at >= coalesce(i.asked_at, '-infinity')) results) series"
+            " ORDER BY item_id, id DESC"
         ),
         {"id": run_id},
     )

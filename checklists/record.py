@@ -5,7 +5,7 @@ lists), in UTF-8: whoever has its bytes computes the same digest with any tool, 
 
 It holds what a signature answers for: the run and the definition's version, the summary, and of every line in its scope
 the state, who brought it there and when, the reason, the choice, the second person, the hashes of its evidence and its
-check's last result. It does not hold what may go on around a signature: comments, assignments, who has the run. With
+check's last result (a later run that says the same is the same result). It does not hold what may go on around a signature: comments, assignments, who has the run. With
 the run's own number in it, a record that is copied to another run has another digest.
 
 The scope is a list of phases. A role that a gate waits for signs what stands above that gate, so that the work below,

@@ -152,7 +152,7 @@ def when_due(item: TrackedItem, now: datetime) -> Html:
     days = item.definition.repeat.every.total_seconds() >= 86_400
     at = f"{item.opens_at:%a %-d %b}" if days else f"{item.opens_at:%H:%M}"
     if now < item.opens_at:
-        return tag("span", f"from {at}", class_="nx-quiet")
+        return tag("span", f"from {at}")
     return join(shape("warn"), f"late, {at}") if now >= item.due_at else tag("b", f"now, {at}")
 
 

@@ -20,7 +20,7 @@ DID: Mapping[str, str] = {
     "na": "marked as not applying",
     "comment": "commented",
     "verified": "verified",
-    "assigned": "gave somebody",
+    "assigned": "assigned",
     "check": "ran the check of",
     "action": "pressed the button of",
     "evidence": "left evidence on",
@@ -98,12 +98,14 @@ def told(event: Event, labels: Mapping[str, Html]) -> Html:
     """One event as a line: when, who, what, and in their own words why; `labels` by item id."""
     about = labels.get(event.item_id or "")
     words = join(": ", tag("q", event.note)) if event.note else ""
+    did = DID.get(event.kind, event.kind)
+    did = did if about else did.removesuffix(" of").removesuffix(" on").removesuffix(" from")
     name = "nexaops, by itself," if event.actor == SYSTEM.email else event.name
     return tag(
         "li",
         instant(event.at),
         tag(
-            "div", tag("b", name), " ", DID.get(event.kind, event.kind), join(" ", about) if about else "",
+            "div", tag("b", name), " ", did, join(" ", about) if about else "",
             _became(event), words,
         ),
     )  # fmt: skip
@@ -120,7 +122,7 @@ def _became(event: Event) -> Html:
         case "corrected" | "handed over":
             return esc(f", {event.old or 'nothing'} → {event.new or 'nothing'}")
         case "assigned":
-            return esc(f", {event.new}" if event.new else ", nobody")
+            return esc(f", to {event.new or 'nobody'}")
         case "evidence" | "evidence withdrawn":
             return esc(f", {event.new or event.old}")
     return Html("")

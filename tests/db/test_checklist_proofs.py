@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as trials
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -181,6 +182,7 @@ def test_a_line_that_a_person_reopened_is_not_ticked_behind_their_back(case: Cas
     assert case.line("say").mark.state is State.OPEN
 
 
+@trials(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(),

@@ -171,6 +171,16 @@ def test_rule_03_comments_hand_overs_and_work_below_the_gate_do_not_void_it(sign
     assert signed.run().signed == {QA_LEAD}
 
 
+def test_rule_03_a_check_that_says_the_same_again_does_not_void_it_and_one_that_fails_does(floor: Floor) -> None:
+    floor.result("test/suite", "passed", sha256="aa")
+    floor.tick(ABOVE_THE_GATE)
+    floor.sign(QA_LEAD)
+    floor.result("test/suite", "passed", sha256="bb")
+    assert floor.run().signed == {QA_LEAD}
+    floor.result("test/suite", "failed", sha256="cc")
+    assert floor.run().signed == frozenset()
+
+
 def test_rule_03_a_change_that_went_past_the_commands_is_not_believed_either(signed: Floor) -> None:
     with signed.db.begin() as conn:
         conn.execute(
