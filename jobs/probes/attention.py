@@ -146,6 +146,24 @@ class AuditFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class OverdueFacts:
+    """A checklist run that is in hand and should have ended; `review`: it was expedited and nobody reviewed that."""
+
+    run_id: int
+    title: str
+    due_at: datetime
+    review: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """A version that runs in production and has no release."""
+
+    version: str
+    first_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the rules look at, read at `now` (the database's clock)."""
 
@@ -166,6 +184,8 @@ class Facts:
     events: EventFacts | None = None
     """None: no receiver is configured."""
     audit: AuditFacts = AuditFacts()
+    overdue: Sequence[OverdueFacts] = ()
+    unreleased: VersionFacts | None = None
 
 
 def find_problems(facts: Facts) -> list[Problem]:
@@ -178,6 +198,7 @@ def find_problems(facts: Facts) -> list[Problem]:
         *_books(facts),
         *_events(facts),
         *_audit(facts),
+        *_lists(facts),
         *_switches(facts),
     ]
     order = list(Severity)
@@ -374,6 +395,22 @@ def _audit(facts: Facts) -> list[Problem]:
     has = "1 row of the audit trail has" if audit.unsealed == 1 else f"{audit.unsealed:,} rows of the audit trail have"
     sentence = f"{has} waited for a link of the chain since {moment(oldest, facts.now)}: no worker seals"
     return [Problem(Severity.WARN, sentence, oldest, "/audit")]
+
+
+def _lists(facts: Facts) -> list[Problem]:
+    found = []
+    for run in facts.overdue:
+        what = f"“{_short(run.title, 80)}” (run {run.run_id})"
+        since = moment(run.due_at, facts.now)
+        sentence = f"{what} was expedited, and its review is overdue since {since}" if run.review else (
+            f"{what} is overdue since {since}"
+        )  # fmt: skip
+        found.append(Problem(Severity.WARN, sentence, run.due_at, f"/checklist?{urlencode({'id': run.run_id})}"))
+    if facts.unreleased is not None:
+        seen = facts.unreleased.first_seen_at
+        sentence = f"Version {_short(facts.unreleased.version, 40)} runs in production without a release since"
+        found.append(Problem(Severity.WARN, f"{sentence} {moment(seen, facts.now)}", seen, "/releases"))
+    return found
 
 
 def _transaction(id_: str | None) -> str:

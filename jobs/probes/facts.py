@@ -22,8 +22,10 @@ from jobs.probes.attention import (
     EventFacts,
     Facts,
     JobFacts,
+    OverdueFacts,
     PendingFacts,
     ServerFacts,
+    VersionFacts,
     WorkerFacts,
 )
 from jobs.schedule.model import Schedule, fires
@@ -33,6 +35,25 @@ from jobs.schedule.words import in_words
 PROBE_JOB = "probe-horizon"
 DELIVERY_JOB = "deliver-events"
 _LOOK_BACK_RUNS = 200
+
+# The oldest few: who has more has the calendar.
+_OVERDUE = text("""
+    SELECT id AS run_id, title, due_at, false AS review FROM ops.checklist_runs WHERE state = 'open' AND due_at < now()
+    UNION ALL
+    SELECT id, title, review_due_at, true FROM ops.checklist_runs r
+    WHERE state = 'open' AND review_due_at < now() AND NOT EXISTS (
+        -- The review is signed by a role that the definition itself does not name.
+        SELECT 1 FROM ops.checklist_signatures s WHERE s.run_id = r.id AND s.kind = 'signed' AND s.voided_at IS NULL
+        AND NOT coalesce(r.definition -> 'signoff' @> jsonb_build_array(jsonb_build_object('role', s.role)), false))
+    ORDER BY due_at LIMIT 5
+""")
+# What it says it is now, that is the newest; what ran before is history.
+_UNRELEASED = text("""
+    SELECT v.version, v.first_seen_at
+    FROM (SELECT * FROM ops.app_versions ORDER BY last_seen_at DESC LIMIT 1) v
+    WHERE NOT EXISTS (SELECT 1 FROM ops.checklist_runs WHERE kind = 'deployment'
+        AND ltrim(fields ->> 'version', 'v') = ltrim(v.version, 'v'))
+""")
 
 _RUNS = text("""
     SELECT s.name, r.*
@@ -126,6 +147,8 @@ def read_facts(conn: Connection, settings: Settings) -> Facts:
         flags=list_flags(conn),
         events=_events(conn, schedules),
         audit=_audit(conn),
+        overdue=[OverdueFacts(**row._mapping) for row in conn.execute(_OVERDUE)],
+        unreleased=_unreleased(conn),
     )
 
 
@@ -212,6 +235,11 @@ def _audit(conn: Connection) -> AuditFacts:
     unsealed, verified = read_unsealed(conn), last_verification(conn)
     broken, at = (None, None) if verified is None else (verified.broken, verified.verified_at)
     return AuditFacts(broken, at, unsealed.count, unsealed.oldest)
+
+
+def _unreleased(conn: Connection) -> VersionFacts | None:
+    row = conn.execute(_UNRELEASED).one_or_none()
+    return None if row is None else VersionFacts(**row._mapping)
 
 
 def _probe_interval(schedules: list[Schedule]) -> float:

@@ -12,15 +12,17 @@ from checklists.store import assign, start_run, tick
 from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
+from jobs.probes.facts import read_facts
 from tests.ui import seed
 from tests.ui.checklist_runs import who
 from tests.ui.desk import run_page, seen
 
-FIELDS = {"date": "2026-11-30", "version": "2.4.0", "deployed_by": "administrator@nexafx.test"}
+FIELDS = {"date": "2026-11-30", "version": "2.4.0", "deployed_by": "oda@nexafx.test"}
 
 
 def test_a_release_says_what_is_open_who_is_on_it_and_what_is_overdue(db: Database, settings: Settings) -> None:
     grace = seed.person(db, Role.ADMINISTRATOR)
+    seed.signers(db)
     actor = who(db, grace)
     with db.begin() as conn:
         run_id = start_run(conn, find_template("deployment"), FIELDS, actor, origin="test")
@@ -36,12 +38,17 @@ def test_a_release_says_what_is_open_who_is_on_it_and_what_is_overdue(db: Databa
 
 def test_a_version_that_nobody_released_is_named(db: Database, settings: Settings) -> None:
     grace = seed.person(db, Role.ADMINISTRATOR)
+    seed.signers(db)
     for version, news in (("2.4.0", True), ("2.4.0", False), ("2.3.9", True)):
         with db.begin() as conn:
             assert saw_version(conn, version) is news
     with db.begin() as conn:
         run_id = start_run(conn, find_template("deployment"), FIELDS, who(db, grace), origin="test")
         assert {one.version: one.run_id for one in versions(conn)} == {"2.4.0": run_id, "2.3.9": None}
+        saw_version(conn, "2.6.0")
+        named = read_facts(conn, settings).unreleased
+        assert named is not None
+        assert named.version == "2.6.0"
     assert "without a release" in seen(run_page(db, settings, "releases", grace))
 
 
@@ -55,6 +62,8 @@ def test_the_calendar_shows_what_is_overdue_whatever_the_address_says(
         conn.execute(text("UPDATE ops.checklist_runs SET due_at = date_trunc('month', now())"))
     words = seen(run_page(db, settings, "calendar", grace, month=month))
     assert f"run {run_id} is due" in words
+    with db.read() as conn:
+        assert [(one.run_id, one.review) for one in read_facts(conn, settings).overdue] == [(run_id, False)]
     assert "nobody is entered" in words
     assert f"{datetime.now(UTC):%B %Y}" in words
 
