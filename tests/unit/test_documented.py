@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from checklists.lint import lint
 from jobs.cli import app
 from jobs.core.jobs import load_jobs
 from jobs.core.settings import Settings, variables
@@ -53,3 +54,8 @@ def test_every_picture_of_the_readme_exists() -> None:
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
     assert pictures
     assert [picture for picture in pictures if not (REPOSITORY / picture).is_file()] == []
+
+
+def test_the_readmes_checklist_is_one(tmp_path: Path) -> None:
+    (tmp_path / "hotfix.yaml").write_text(re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)[0])
+    assert lint([tmp_path]).errors == ()
