@@ -27,6 +27,7 @@ from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.sessions import open_session
 from tests.conftest import database_url
+from tests.db.signing import ABOVE_THE_GATE, QA_LEAD, Floor
 from tests.ui import seed
 
 ROOT = Path(__file__).parents[2]
@@ -123,3 +124,17 @@ def site(admin: Database, template: str, server_socket: Path) -> Iterator[Site]:
     db.close()
     with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def floor(db: Database) -> Floor:
+    """A release in hand, with the people who sign it."""
+    return Floor(db)
+
+
+@pytest.fixture
+def signed(floor: Floor) -> Floor:
+    """Worked through down to the gate, and signed there."""
+    floor.tick(ABOVE_THE_GATE)
+    floor.sign(QA_LEAD)
+    return floor
