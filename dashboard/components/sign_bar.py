@@ -5,7 +5,7 @@ from __future__ import annotations
 from checklists.grammar import SignOff
 from checklists.reads import ChecklistRun, RunState
 from checklists.schema import Template
-from checklists.signoff import holding, missing
+from checklists.signoff import holding, missing, statement
 from dashboard import queries_checklists as reads
 from dashboard.access import guarded_fragment, signed_in
 from dashboard.components.layout import section
@@ -59,7 +59,7 @@ def bar_line(run: ChecklistRun, line: SignOff, person: Person) -> Html:
         ]  # fmt: skip
     return tag(
         "li",
-        tag("div", tag("b", line.title), tag("span", f" {line.meaning}", class_="nx-note")),
+        tag("div", tag("b", line.title), tag("span", f"{line.meaning}: {statement(line)}", class_="nx-note")),
         tag("div", *signatures, *standing),
     )
 

@@ -34,6 +34,7 @@ from jobs.horizon.sandbox.server import SandboxServer
 from jobs.horizon.sandbox.wallet import Wallet
 from tests.conftest import database_url
 from tests.db.books import add_user, run_job
+from tests.db.signing import ABOVE_THE_GATE, QA_LEAD, Floor
 from tests.ui import seed
 
 ROOT = Path(__file__).parents[2]
@@ -165,3 +166,17 @@ def site(admin: Database, template: str, server_socket: Path) -> Iterator[Site]:
     db.close()
     with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def floor(db: Database) -> Floor:
+    """A release in hand, with the people who sign it."""
+    return Floor(db)
+
+
+@pytest.fixture
+def signed(floor: Floor) -> Floor:
+    """Worked through down to the gate, and signed there."""
+    floor.tick(ABOVE_THE_GATE)
+    floor.sign(QA_LEAD)
+    return floor

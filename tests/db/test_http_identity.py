@@ -1,7 +1,8 @@
-"""The header that names the person is the gate's alone: whatever a client sends under its name is dropped."""
+"""The headers that name the person and the session are the gate's alone: whatever a client sends under their names is dropped."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from dashboard.doors import COOKIE
 from dashboard.gate import Gate, SessionBook
 from jobs.core.db import Database
 from jobs.core.permissions import Role
-from jobs.core.sessions import open_session
+from jobs.core.sessions import open_session, session_name
 from jobs.core.settings import Settings
 from tests.db.conftest import serving
 from tests.ui import seed
@@ -65,7 +66,14 @@ def test_a_forged_header_names_nobody(behind: Behind, name: str) -> None:
 
 @pytest.mark.parametrize("name", FORGED)
 def test_a_forged_header_names_nobody_on_a_websocket(behind: Behind, name: str) -> None:
-    forged = {name: behind.administrator, "Cookie": f"{COOKIE}={behind.cookie}"}
+    forged = {
+        name: behind.administrator,
+        name.lower().replace("person", "session"): session_name("another"),
+        "Cookie": f"{COOKIE}={behind.cookie}",
+    }
     address = f"{behind.base.replace('http', 'ws', 1)}/_stcore/stream"
     with connect(address, additional_headers=forged) as stream:
-        assert stream.recv(timeout=5) == f'[["x-nexaops-person","{behind.viewer}"]]'
+        assert json.loads(stream.recv(timeout=5)) == [
+            ["x-nexaops-person", behind.viewer],
+            ["x-nexaops-session", session_name(behind.cookie)],
+        ]
