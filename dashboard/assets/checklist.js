@@ -25,7 +25,8 @@
     }
   };
   const comment = (line) => {
-    const find = () => line.parentElement.querySelector('[class*="st-key-nx-comment-"] textarea');
+    const row = [...line.closest('[class*="st-key-nx-cl-row-"]').classList].find((name) => name.startsWith("st-key-"));
+    const find = () => document.querySelector(`.${row} [class*="st-key-nx-comment-"] textarea`);
     if (find()) return find().focus();
     line.querySelector("a.nx-cl-more")?.click();
     const until = performance.now() + 3000;
