@@ -16,6 +16,7 @@ from dashboard.access import guarded_fragment, may, require, signed_in
 from dashboard.components import checklist_about as about
 from dashboard.components.checklist_checks import checks_bar
 from dashboard.components.checklist_commands import just_tried, place_of, refusal
+from dashboard.components.checklist_export import export
 from dashboard.components.checklist_find import find_bar
 from dashboard.components.checklist_forms import words_form
 from dashboard.components.checklist_keys import keys_help
@@ -194,7 +195,9 @@ work(run.id, phase.definition.id, item)
 left, right = st.columns(2, gap="large")
 with left:
     about.summary(run, names_of(person))
-    about.correction(run, names_of(person), person)
+    with st.container(key="nx-cl-run-acts", horizontal=True, gap="small"):
+        about.correction(run, names_of(person), person)
+        export(run)
     sign_bar(run.id)
     about.contacts(run.template)
 with right:
