@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from jobs.core.audit import AuditRow, record_many
+from jobs.core.audit_seal import seal
 from jobs.core.db import Database, jsonb
 from jobs.core.permissions import Role
 
@@ -78,6 +79,11 @@ def living(db: Database, *, trouble: bool = False) -> None:
                 ),
                 {"name": name, "kind": kind, "expression": expression, "limit": limit},
             )
+        # The others were planned just now, however long ago this database's template was made.
+        conn.execute(
+            text("UPDATE ops.schedules SET created_at = now(), updated_at = now() WHERE name <> ALL (:names)"),
+            {"names": [name for name, *_ in JOBS]},
+        )
         runs = []
         for number, (name, kind, expression, _) in enumerate(JOBS):
             step = timedelta(seconds=int(expression)) if kind == "interval" else timedelta(days=1)
@@ -168,6 +174,7 @@ def living(db: Database, *, trouble: bool = False) -> None:
             ),
             {"run": run_id},
         )
+    seal(db)
 
 
 def _horizon(db: Database, now: datetime, *, trouble: bool) -> None:

@@ -48,6 +48,7 @@ def record_of(template: Template, marks: Mapping[str, Mark]) -> RunRecord:
         urgent=None,
         review_due_at=None,
         retired=(),
+        last_event=0,
     )
     events = [Event(1, None, STARTED, "ana@nexafx.com", "Ana", "started", None, template.version, None)]
     for number, (item, mark) in enumerate(marks.items(), 2):

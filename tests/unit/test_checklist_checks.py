@@ -45,7 +45,6 @@ MUST_PASS = {
     "Check database migrations are up to date",
     "Run migrations if any: `npm run migration:run`",
     "Verify network passphrase matches (PUBLIC or TESTNET)",
-    "Database is backed up",
 }
 
 

@@ -45,19 +45,30 @@ def record() -> RunRecord:
         kind="file", label="report", sha256=hashlib.sha256(FILE).hexdigest(), size=len(FILE), file="../../r.PDF", **left
     )
     line = record.lines[0]
-    bound = {
-        "run": 12,
-        "role": "qa_lead",
-        "version": record.template.version,
-        "summary": {field.id: field.value for field in record.fields},
-        "items": {line.id: {"state": "done", "by": line.by, "reason": HOSTILE}},
-    }
-    text = orjson.dumps(bound).decode()
-    signed = SignatureRecord(
-        role="qa_lead", by="mei@nexafx.com", name="Mei Tanaka", meaning="verified", at=AT, signed=text,
-        digest=hashlib.sha256(text.encode()).hexdigest(),
-    )  # fmt: skip
-    void = signed.model_copy(update={"on_behalf_of": "Dan", "void": "a line was reopened"})
+
+    def signature(role: str, **more: str) -> SignatureRecord:
+        bound = {
+            "run": 12,
+            "role": role,
+            "version": record.template.version,
+            "summary": {field.id: field.value for field in record.fields},
+            "items": {line.id: {"state": "done", "by": line.by, "reason": HOSTILE}},
+        }
+        text = orjson.dumps(bound).decode()
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return SignatureRecord(
+            role=role,
+            by="mei@nexafx.com",
+            name="Mei Tanaka",
+            meaning="verified",
+            at=AT,
+            signed=text,
+            digest=digest,
+            **more,
+        )
+
+    signed = signature("qa_lead")
+    void = signature("developer", on_behalf_of="Dan", void="a line was reopened")
     return record.model_copy(update={"evidence": (note, report), "signatures": (signed, void)})
 
 
@@ -91,8 +102,8 @@ def test_csv_has_a_row_for_each_line_and_no_cell_is_a_formula(record: RunRecord)
     signatures = [
         (row["name"], row["meaning"], row["state"], row["digest"]) for row in rows if row["row"] == "signature"
     ]
-    digest = record.signatures[0].digest
-    assert signatures == [("Mei Tanaka", "verified", "signed", digest), ("Mei Tanaka", "verified", "void", digest)]
+    first, second = (one.digest for one in record.signatures)
+    assert signatures == [("Mei Tanaka", "verified", "signed", first), ("Mei Tanaka", "verified", "void", second)]
 
 
 def test_markdown_shows_printed_name_time_meaning_and_what_is_void(record: RunRecord) -> None:
