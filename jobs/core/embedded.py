@@ -145,10 +145,10 @@ def _make_room(data: Path) -> None:
     with _etc():
         _wheel().ensure_user_exists(_OWNER)
     shutil.chown(data, _OWNER, _OWNER)
-    programs = _programs()
-    if not (programs / "postgres").stat().st_mode & 0o001:
-        _wheel().ensure_folder_permissions(programs.parent, 0o055)
-    for folder in (*data.resolve().parents, *programs.parents):
+    wheels = programs()
+    if not (wheels / "postgres").stat().st_mode & 0o001:
+        _wheel().ensure_folder_permissions(wheels.parent, 0o055)
+    for folder in (*data.resolve().parents, *wheels.parents):
         if not (mode := folder.stat().st_mode) & 0o001:
             folder.chmod(mode | 0o001)  # to pass through, not to look around
 
@@ -199,7 +199,7 @@ def _run(program: str, *arguments: str) -> None:
     """Runs one of PostgreSQL's programs as the user that it may run as; raises CalledProcessError."""
     root = os.geteuid() == 0
     subprocess.run(
-        [str(_programs() / program), *arguments],
+        [str(programs() / program), *arguments],
         check=True,
         cwd="/",  # where that user may be
         user=_OWNER if root else None,
@@ -214,7 +214,8 @@ def _run(program: str, *arguments: str) -> None:
     )
 
 
-def _programs() -> Path:
+def programs() -> Path:
+    """The folder of the wheel's programs (postgres, pg_dump, …); ImportError where there is no wheel."""
     wheel = _wheel()
     return Path(wheel.POSTGRES_VERSIONS[wheel.TARGET_POSTGRES_VERSION])
 

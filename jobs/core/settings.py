@@ -147,6 +147,7 @@ class Settings(BaseSettings):
     unread_notifications_days: int = _setting(
         "NEXAOPS_UNREAD_NOTIFICATIONS_DAYS", 90, "days that unread notifications are kept", ge=1
     )
+    backup_days: int = _setting("NEXAOPS_BACKUP_DAYS", 14, "days that backups are kept; the newest always is", ge=1)
     delivered_events_days: int = _setting(
         "NEXAOPS_DELIVERED_EVENTS_DAYS", 90, "days that delivered events are kept", ge=1
     )

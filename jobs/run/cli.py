@@ -45,6 +45,11 @@ def worker(
     run_worker(settings, concurrency or settings.concurrency)
 
 
+def backup(as_json: AsJson = False) -> None:
+    """Back the database up, here and now: the same as `jobs run backup --wait`."""
+    run("backup", wait=True, as_json=as_json)
+
+
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """Show every job: when it runs, and how it last ended."""
