@@ -18,7 +18,7 @@ up: $(STAMP)
 	@exec $(BIN)/nexaops up $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
