@@ -13,15 +13,21 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from argon2 import PasswordHasher
+from hypothesis import settings as examples
 from sqlalchemy import URL, text
 
-from jobs.core import jobs
+from jobs.core import jobs, people
 from jobs.core.db import Database
 from jobs.core.embedded import embedded_server
 from jobs.core.settings import Settings
 from jobs.upgrade import upgrade
 
 ENOUGH_MEMORY = 4 << 30
+# CI has two cores and a quarter of an hour; whoever works here has hypothesis's usual hundred examples.
+examples.register_profile("ci", max_examples=40)
+if os.environ.get("CI"):
+    examples.load_profile("ci")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,6 +36,12 @@ def _plain_environment() -> None:
     for name in list(os.environ):
         if name.startswith(("NEXAOPS_", "STELLAR_", "DB_")) or name in ("NODE_ENV", "APP_ENV"):
             del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> None:
+    """The cheapest argon2 there is: what the tests prove is not its cost, and most of them add people."""
+    people._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 @pytest.fixture(scope="session")

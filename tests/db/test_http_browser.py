@@ -17,6 +17,9 @@ from tests.db.conftest import Site, free_port, start_dashboard
 from tests.e2e.conftest import browser_path, settle
 from tests.ui import seed
 
+# One process: its dashboard takes seconds to start.
+pytestmark = pytest.mark.xdist_group("site-browser")
+
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 
 
@@ -139,7 +142,7 @@ def test_signing_out_in_one_tab_leads_the_other_to_the_login(site: Site, chromiu
     context.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["dark"])
 def test_nothing_is_out_of_reach_on_a_phone(site: Site, chromium: Browser, theme: str) -> None:
     context = signed_in(site, chromium, viewport=PHONE, color_scheme=theme)
     page = context.new_page()

@@ -20,6 +20,9 @@ from dashboard.doors import COOKIE
 from jobs.core.permissions import Role
 from tests.db.conftest import ROOT, Site
 
+# One process: its dashboard takes seconds to start.
+pytestmark = pytest.mark.xdist_group("site-gate")
+
 OPEN = {"/health", "/health/scheduled-jobs", "/metrics", "/login", "/logout", "/favicon.png"}
 
 LIST_ROUTES = """

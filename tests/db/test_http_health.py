@@ -24,6 +24,9 @@ from jobs.core.settings import Settings
 from tests.db.conftest import free_port, serving, start_dashboard
 from tests.ui import seed
 
+# One process: its dashboard takes seconds to start.
+pytestmark = pytest.mark.xdist_group("site-health")
+
 
 @pytest.fixture
 def client(db: Database, settings: Settings) -> Iterator[httpx.Client]:

@@ -24,6 +24,9 @@ from jobs.core.settings import Settings
 from tests.db.conftest import serving
 from tests.ui import seed
 
+# One process: its dashboard takes seconds to start.
+pytestmark = pytest.mark.xdist_group("site-identity")
+
 FORGED = ("x-nexaops-person", "X-Nexaops-Person", "X_Nexaops_Person", "x-nexaops_person", "X-NEXAOPS-PERSON")
 
 

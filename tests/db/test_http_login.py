@@ -17,6 +17,9 @@ from jobs.core.permissions import Role
 from tests.db.conftest import Site
 from tests.ui import seed
 
+# One process: its dashboard takes seconds to start.
+pytestmark = pytest.mark.xdist_group("site-login")
+
 
 def try_login(site: Site, email: str, password: str, **more: str) -> httpx.Response:
     with site.visitor() as client:

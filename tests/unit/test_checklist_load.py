@@ -243,7 +243,7 @@ def test_lint_says_that_a_path_is_not_there(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_a_hand_does_to_a_file_it_is_a_definition_or_has_lines_that_are_in_it(
     tmp_path: Path, data: st.DataObject
 ) -> None:
