@@ -6,12 +6,14 @@ one, whatever happened in between. The checksum comes before, since a checksum a
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import text
 
@@ -19,7 +21,7 @@ from jobs.core import audit
 from jobs.core.jobs import Cron, Params, Run, job
 from jobs.upkeep.dump import dump, find_pg_dump, server_major
 
-_NAME = re.compile(r".+-\d{8}T\d{6}Z\.dump")
+_LEFT_BEHIND_S = 86_400
 
 
 @job(
@@ -36,16 +38,23 @@ def backup(run: Run, _params: Params) -> None:
     folder = run.settings.home / "backups"
     program = find_pg_dump(server_major(run.db))
     made = datetime.now(UTC)
-    file = folder / f"{_plain(str(run.db.url.database))}-{made:%Y%m%dT%H%M%SZ}.dump"
+    # Quoted, so that two databases never share a name and neither takes the other's backups for its own.
+    name = quote(str(run.db.url.database), safe="")
+    file = folder / f"{name}-{made:%Y%m%dT%H%M%SZ}.dump"
     with run.db.read() as conn:
         size = int(conn.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
     run.count("bytes", 0)
     run.count("deleted", 0)
     if run.dry_run:
-        old = _old(folder, run.settings.backup_days, made)
+        old = _old(folder, name, file, run.settings.backup_days)
         run.info("would back up", file=file.name, database_bytes=size, would_delete=len(old))
         return
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for left in folder.glob(f"{glob.escape(name)}-*.part"):
+        # Of a run that was killed; one under way is younger than any run may become.
+        if made.timestamp() - left.stat().st_mtime > _LEFT_BEHIND_S:
+            left.unlink(missing_ok=True)
     draft = file.with_suffix(".part")
     began = time.monotonic()
     try:
@@ -65,7 +74,7 @@ def backup(run: Run, _params: Params) -> None:
     with run.db.begin() as conn:
         new = {"file": file.name, "bytes": file.stat().st_size, "sha256": digest}
         audit.record(conn, audit.AuditRow(f"run:{run.id}", "backup.made", "backup", file.name, "job", new=new))
-    for old_file in _old(folder, run.settings.backup_days, made):
+    for old_file in _old(folder, name, file, run.settings.backup_days):
         old_file.unlink(missing_ok=True)
         old_file.with_name(f"{old_file.name}.sha256").unlink(missing_ok=True)
         run.count("deleted")
@@ -91,12 +100,12 @@ def _keep(draft: Path, file: Path) -> str:
     return digest
 
 
-def _old(folder: Path, days: int, now: datetime) -> list[Path]:
-    """The backups of ours that are past their time; never the newest."""
-    ours = sorted(file for file in folder.glob("*.dump") if _NAME.fullmatch(file.name))
-    limit = (now - timedelta(days=days)).timestamp()
-    return [file for file in ours[:-1] if file.stat().st_mtime < limit]
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+def _old(folder: Path, name: str, newest: Path, days: int) -> list[Path]:
+    """This database's backups that are past their time once there is `newest`; never that one, never another's."""
+    ours = re.compile(rf"{re.escape(name)}-\d{{8}}T\d{{6}}Z\.dump")
+    limit = (datetime.now(UTC) - timedelta(days=days)).timestamp()
+    return sorted(
+        file
+        for file in folder.glob("*.dump")
+        if ours.fullmatch(file.name) and file != newest and file.stat().st_mtime < limit
+    )

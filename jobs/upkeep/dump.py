@@ -57,15 +57,18 @@ def dump(db: Database, program: Path, file: Path, *, should_stop: Callable[[], b
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    while True:
-        try:
-            _, said = process.communicate(timeout=LOOK_S)
-            break
-        except subprocess.TimeoutExpired:
-            seen()
-            if should_stop():
-                _end(process)
-                return False
+    try:
+        while True:
+            try:
+                _, said = process.communicate(timeout=LOOK_S)
+                break
+            except subprocess.TimeoutExpired:
+                seen()
+                if should_stop():
+                    return False
+    finally:
+        if process.poll() is None:
+            _end(process)
     if process.returncode != 0:
         words = redact(said.decode(errors="replace").strip().splitlines()[0] if said.strip() else "it said nothing")
         raise NexaError(f"pg_dump failed ({process.returncode}): {words}")
@@ -85,7 +88,9 @@ def _environment(db: Database) -> Mapping[str, str]:
         "PATH": os.environ.get("PATH", ""),
         "HOME": os.environ.get("HOME", ""),
     }
-    return {name: value for name, value in known.items() if value}
+    # How the desk itself trusts the server: libpq reads these, and the dump must not trust it more easily.
+    trust = {name: value for name, value in os.environ.items() if name.startswith(("PGSSL", "PGREQUIRE", "PGCHANNEL"))}
+    return trust | {name: value for name, value in known.items() if value}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -15,7 +15,7 @@ from jobs.core.db import Database
 from jobs.core.embedded import programs
 from jobs.core.errors import NexaError
 from jobs.core.settings import Settings
-from jobs.upkeep import dump
+from jobs.upkeep import backup, dump
 from tests.db.books import run_job
 from tests.ui import seed
 
@@ -53,20 +53,36 @@ def test_a_backup_passes_its_check_and_restores_to_the_same_rows(
         assert counted[0] - counted[1] in ({0} if table != "ops.audit" else {0, 1, 2, 3})
 
 
-def test_old_backups_go_after_a_new_one_and_strangers_stay(db: Database, settings: Settings) -> None:
+def test_old_backups_of_this_database_go_and_those_of_others_stay(db: Database, settings: Settings) -> None:
     folder = settings.home / "backups"
     folder.mkdir(parents=True)
     long_ago = time.time() - 15 * 86400
-    for name in ("nexafx-20261101T010000Z.dump", "nexafx-20261101T010000Z.dump.sha256", "by-hand.dump"):
+    mine = f"{db.url.database}-20261101T010000Z.dump"
+    others = {"by-hand.dump", "nexafx-20261101T010000Z.dump", f"x-{mine}"}
+    for name in (mine, f"{mine}.sha256", f"{db.url.database}-20261101T010000Z.part", *others):
         (folder / name).write_text("x")
         os.utime(folder / name, (long_ago, long_ago))
     dry = run_job(db, settings, "backup", dry_run=True)
-    assert (dry.state, len(list(folder.iterdir()))) == ("succeeded", 3)
+    assert (dry.state, len(list(folder.iterdir()))) == ("succeeded", 6)
     run = run_job(db, settings, "backup")
     assert run.counters["deleted"] == 1
-    names = {file.name for file in folder.iterdir()}
-    assert "by-hand.dump" in names
-    assert "nexafx-20261101T010000Z.dump" not in names
+    left = {file.name for file in folder.iterdir()}
+    assert others < left
+    assert len(left - others) == 2  # the new one and its checksum
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_lonely_backup_is_never_taken_for_old(db: Database, settings: Settings) -> None:
+    run_job(db, settings, "backup")
+    (file,) = (settings.home / "backups").glob("*.dump")
+    assert backup._old(file.parent, str(db.url.database), file, 0) == []
+
+
+def test_the_dump_trusts_the_server_no_more_easily_than_the_desk(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    monkeypatch.setenv("PGSSLROOTCERT", "/etc/ca.pem")
+    known = dump._environment(db)
+    assert (known["PGSSLMODE"], known["PGSSLROOTCERT"]) == ("verify-full", "/etc/ca.pem")
 
 
 def test_without_a_fitting_pg_dump_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
