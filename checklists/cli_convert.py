@@ -77,9 +77,13 @@ def export_command(
         audit = audit_rows(conn, record.run.id)
         files = evidence_files(conn, record.run.id) if format_ is ExportFormat.PACK else {}
     if format_ is ExportFormat.PACK:
-        _deliver(build_pack(record, audit, files), output, file_name(record, "zip"))
+        _deliver(build_pack(record, audit, files), output, file_name(record.template.id, record.run.id, "zip"))
     else:
-        _deliver(EXPORTS[Format(format_.value)].render(record), output, file_name(record, format_.value))
+        _deliver(
+            EXPORTS[Format(format_.value)].render(record),
+            output,
+            file_name(record.template.id, record.run.id, format_.value),
+        )
 
 
 def verify_command(

@@ -263,18 +263,24 @@ def list_runs(
     conn: Connection,
     *,
     state: RunState | None = None,
+    ended: bool = False,
+    kind: str | None = None,
     template_id: str | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> list[RunSummary]:
-    """Runs, the newest first; the next page starts with `before_id` set to the last id of this one."""
+    """Runs, the newest first; the next page starts with `before_id` set to the last id of this one.
+
+    `ended` leaves those out that are in hand.
+    """
     rows = conn.execute(
         text(
             "SELECT r.id, r.template_id, r.title, r.kind, r.state, r.fields, r.started_at, r.closed_at,"
             " coalesce(s.name, r.started_by) AS starter, coalesce(c.name, r.closed_by) AS closer,"
             " r.urgent_reason AS urgent, i.total, i.done, i.na, greatest(r.started_at, r.closed_at, i.changed_at) AS changed_at"
             " FROM (SELECT * FROM ops.checklist_runs"
-            "   WHERE (CAST(:state AS text) IS NULL OR state = :state)"
+            "   WHERE (CAST(:state AS text) IS NULL OR state = :state) AND NOT (:ended AND state = 'open')"
+            "   AND (CAST(:kind AS text) IS NULL OR kind = :kind)"
             "   AND (CAST(:template_id AS text) IS NULL OR template_id = :template_id)"
             "   AND (CAST(:before_id AS bigint) IS NULL OR id < :before_id)"
             "   ORDER BY id DESC LIMIT :limit) r"
@@ -284,7 +290,14 @@ def list_runs(
             "   FROM ops.checklist_items WHERE run_id = r.id AND retired_at IS NULL) i"
             " ORDER BY r.id DESC"
         ),
-        {"state": state, "template_id": template_id, "before_id": before_id, "limit": limit},
+        {
+            "state": state,
+            "ended": ended,
+            "kind": kind,
+            "template_id": template_id,
+            "before_id": before_id,
+            "limit": limit,
+        },
     )
     return [RunSummary(**{**row._asdict(), "state": RunState(row.state)}) for row in rows]
 

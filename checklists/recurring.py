@@ -26,11 +26,6 @@ def occurrences(schedule: Schedule, after: datetime, until: datetime) -> tuple[d
     return tuple(islice(_while_before(found, until), _MOST))
 
 
-def next_occurrence(schedule: Schedule, after: datetime) -> datetime | None:
-    """When it opens next; None if the rule has an end that has passed."""
-    return next((at for at in _from(schedule, after) if at > after), None)
-
-
 def _from(schedule: Schedule, after: datetime) -> Iterator[datetime]:
     zone = ZoneInfo(schedule.zone)
     # A day earlier: around a change of the clock, the order of the wall is not the order of time.

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, text
 
 from checklists.lines import State, TrackedItem, leaves
-from checklists.reads import ChecklistRun, RunState, RunSummary, load_run
+from checklists.reads import ChecklistRun, RunState, list_runs, load_run
 
+DEPLOYMENT = "deployment"
 LOOKED_BACK = 50
 """How many of the newest runs of a list teach how long an item takes, and what is skipped."""
 
@@ -80,13 +81,8 @@ class Version:
 
 def releases(conn: Connection, limit: int = 20) -> tuple[Release, ...]:
     """The deployments that are under way, the newest first."""
-    ids = conn.execute(
-        text(
-            "SELECT id FROM ops.checklist_runs WHERE state = 'open' AND kind = 'deployment' ORDER BY id DESC LIMIT :limit"
-        ),
-        {"limit": limit},
-    ).scalars()
-    return tuple(standing(load_run(conn, run_id)) for run_id in ids.all())
+    found = list_runs(conn, state=RunState.OPEN, kind=DEPLOYMENT, limit=limit)
+    return tuple(standing(load_run(conn, run.id)) for run in found)
 
 
 def standing(run: ChecklistRun) -> Release:
@@ -96,25 +92,6 @@ def standing(run: ChecklistRun) -> Release:
         if line.mark.assigned and line.state is State.OPEN:
             owners[line.mark.assigned] = owners.get(line.mark.assigned, 0) + 1
     return Release(run, tuple(_held(run)), tuple(sorted(owners.items())), tuple(_follow_ups(run)))
-
-
-def ended(conn: Connection, before_id: int | None = None, limit: int = 20) -> tuple[RunSummary, ...]:
-    """The deployments that have ended, the newest first."""
-    rows = conn.execute(
-        text(
-            "SELECT r.id, r.template_id, r.title, r.kind, r.state, r.fields, r.started_at, r.closed_at,"
-            " coalesce(s.name, r.started_by) AS starter, coalesce(c.name, r.closed_by) AS closer,"
-            " i.total, i.done, i.na, r.closed_at AS changed_at"
-            " FROM (SELECT * FROM ops.checklist_runs WHERE kind = 'deployment' AND state <> 'open'"
-            "   AND (CAST(:before_id AS bigint) IS NULL OR id < :before_id) ORDER BY id DESC LIMIT :limit) r"
-            " LEFT JOIN ops.people s ON s.email = r.started_by LEFT JOIN ops.people c ON c.email = r.closed_by"
-            " CROSS JOIN LATERAL (SELECT count(*) AS total, count(*) FILTER (WHERE state = 'done') AS done,"
-            "   count(*) FILTER (WHERE state = 'na') AS na FROM ops.checklist_items WHERE run_id = r.id) i"
-            " ORDER BY r.id DESC"
-        ),
-        {"before_id": before_id, "limit": limit},
-    )
-    return tuple(RunSummary(**{**row._asdict(), "state": RunState(row.state)}) for row in rows)
 
 
 def item_times(conn: Connection, template_id: str, limit: int = 10) -> tuple[ItemTime, ...]:
@@ -141,7 +118,7 @@ def usually_skipped(conn: Connection, template_id: str, limit: int = 10) -> tupl
             "SELECT i.item_id, count(*) FILTER (WHERE i.state = 'na') AS na,"
             " count(*) FILTER (WHERE i.state = 'open') AS left_open, count(*) AS runs"
             " FROM (SELECT id FROM ops.checklist_runs WHERE template_id = :template AND state = 'done'"
-            "   ORDER BY id DESC LIMIT :runs) r JOIN ops.checklist_items i ON i.run_id = r.id"
+            "   ORDER BY id DESC LIMIT :runs) r JOIN ops.checklist_items i ON i.run_id = r.id AND i.retired_at IS NULL"
             " GROUP BY i.item_id HAVING count(*) FILTER (WHERE i.state <> 'done') > 0"
             " ORDER BY count(*) FILTER (WHERE i.state <> 'done') DESC, i.item_id LIMIT :limit"
         ),

@@ -24,9 +24,9 @@ from dashboard.doors import SECURITY_HEADERS
 from dashboard.gate import Gate, SessionBook
 from dashboard.login import Doorkeeper
 from dashboard.navigation import PATHS
-from dashboard.queries_jobs import known_jobs
 from dashboard.shell import shell_routes
 from jobs.core.db import Database
+from jobs.core.jobs import load_jobs
 from jobs.core.logs import get_logger
 from jobs.core.settings import Settings
 
@@ -69,7 +69,7 @@ async def _lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     # every rerun, and walking these modules' objects would take most of its time.
     for name in _HEAVY:
         import_module(name)
-    known_jobs()
+    load_jobs()
     gc.collect()
     gc.freeze()
     yield {}

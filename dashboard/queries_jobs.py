@@ -5,7 +5,6 @@ Lists go by the key `id`, never by an offset, and leave out the trace, which may
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -15,7 +14,6 @@ from uuid import UUID
 from sqlalchemy import Connection, Double, Select, Text, cast, func, select, text
 
 from dashboard.queries import cached
-from jobs.core.jobs import Job, load_jobs
 from jobs.run import store
 from jobs.run.store import LOGS, RUNS, LogLine, RunRow
 from jobs.schedule.model import Schedule
@@ -32,12 +30,6 @@ LEVELS: Mapping[str, tuple[str, ...]] = {
     "errors": ("error", "critical"),
 }
 """What the log can be narrowed to; no levels: all of them."""
-
-
-@functools.cache
-def known_jobs() -> Mapping[str, Job]:
-    """The registered jobs; they come with the installed packages, so once a process is enough."""
-    return load_jobs()
 
 
 @cached(ttl=5)

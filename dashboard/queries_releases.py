@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from checklists import contacts as book
 from checklists import releases as reads
-from checklists.reads import RunSummary
+from checklists.reads import RunSummary, list_runs
 from checklists.releases import ItemTime, Release, Skipped, Version
 from checklists.reviews import last_reviews, next_review
 from checklists.schema import Template
@@ -33,7 +33,7 @@ def under_way(conn: Connection) -> tuple[Release, ...]:
 @cached(ttl=5)
 def ended(conn: Connection, before_id: int | None) -> tuple[RunSummary, ...]:
     """One page of ended releases and one row more, if there is one."""
-    return reads.ended(conn, before_id, PAGE + 1)
+    return tuple(list_runs(conn, ended=True, kind=reads.DEPLOYMENT, before_id=before_id, limit=PAGE + 1))
 
 
 @cached(ttl=30)

@@ -37,6 +37,6 @@ EXPORTS: Mapping[Format, Export] = {
 }
 
 
-def file_name(record: RunRecord, ending: str) -> str:
+def file_name(template_id: str, run_id: int, ending: str) -> str:
     """Such as `deployment-run-12.pdf`."""
-    return f"{record.template.id}-run-{record.run.id}.{ending}"
+    return f"{template_id}-run-{run_id}.{ending}"

@@ -10,8 +10,7 @@ from sqlalchemy import text
 
 from dashboard.api.endpoint import Answer, Call, Endpoint, Given, Name, Plain, Reason
 from dashboard.api.runs import Run
-from dashboard.queries_jobs import known_jobs
-from jobs.core.jobs import Job, find_job
+from jobs.core.jobs import Job, find_job, load_jobs
 from jobs.core.permissions import Right
 from jobs.run.store import RunRow, find_run, latest_runs, request_run
 from jobs.schedule.model import Schedule
@@ -76,7 +75,7 @@ class JobDetail(JobState):
 
 def list_jobs(call: Call) -> JobList:
     """Every job: when it runs, and its last run."""
-    known, now = known_jobs(), _now(call)
+    known, now = load_jobs(), _now(call)
     plans = [plan for plan in list_schedules(call.conn) if plan.name in known]
     last = latest_runs(call.conn, [plan.name for plan in plans])
     return JobList(jobs=[JobState(**_state(known[plan.name], plan, last.get(plan.name), now)) for plan in plans])

@@ -13,8 +13,8 @@ from dashboard.components.checklist_commands import attempt, place_of
 from dashboard.components.checklist_forms import turn_of, words_form
 from dashboard.components.checklist_view import View
 from dashboard.components.markup import show, tag
-from dashboard.queries_jobs import known_jobs
 from jobs.core.errors import NexaError
+from jobs.core.jobs import load_jobs
 
 
 def action_button(view: View, item: TrackedItem) -> None:
@@ -23,7 +23,7 @@ def action_button(view: View, item: TrackedItem) -> None:
     if action is None:
         return
     try:
-        words = describe(action, known_jobs())
+        words = describe(action, load_jobs())
     except NexaError as error:
         show(tag("p", str(error), class_="nx-cl-refused"))
         return

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from checklists.convert.formats import EXPORTS, Format
+from checklists.convert.formats import EXPORTS, Format, file_name
 from checklists.convert.pack import audit_rows, build_pack, evidence_files
 from checklists.convert.record import read_record
 from checklists.reads import ChecklistRun
@@ -35,7 +35,7 @@ def export(run: ChecklistRun) -> None:
 
 def _button(run: ChecklistRun, title: str, ending: str, media_type: str, made: Callable[[], bytes]) -> None:
     st.download_button(
-        title, data=made, file_name=f"{run.template.id}-run-{run.id}.{ending}", mime=media_type,
+        title, data=made, file_name=file_name(run.template.id, run.id, ending), mime=media_type,
         key=f"nx-export-{run.id}-{ending}", on_click="ignore", type="tertiary", width="stretch",
     )  # fmt: skip
 

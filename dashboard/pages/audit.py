@@ -20,11 +20,11 @@ from dashboard.components.pager import before_id, first_page, pager
 from dashboard.components.states import chip
 from dashboard.components.times import age, both, clock, now, unbroken
 from dashboard.desk import desk
-from dashboard.queries_jobs import known_jobs
 from jobs.core.audit_anchor import AnchorFile
 from jobs.core.audit_export import Form, csv_rows, export, json_lines
 from jobs.core.audit_read import Filters
 from jobs.core.errors import NexaError
+from jobs.core.jobs import load_jobs
 from jobs.core.permissions import Right
 from jobs.probes.attention import SEAL_LATE, moment
 
@@ -111,7 +111,7 @@ def _headline(chain: reads.Chain) -> tuple[str, str]:
 
 def actions() -> None:
     """Verify now, for those who may run jobs."""
-    job = known_jobs().get(JOB)
+    job = load_jobs().get(JOB)
     if job is not None and may(person, Right.RUN_JOBS):
         with st.container(key="nx-audit-acts", horizontal=True, gap="small"):
             if st.button("Verify now", key="verify", icon=":material/verified:"):

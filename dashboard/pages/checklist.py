@@ -15,6 +15,7 @@ from dashboard import queries_checklists as reads
 from dashboard.access import guarded_fragment, may, require, signed_in
 from dashboard.components import checklist_about as about
 from dashboard.components.checklist_checks import checks_bar
+from dashboard.components.checklist_choice import chosen_run
 from dashboard.components.checklist_commands import just_tried, place_of, refusal
 from dashboard.components.checklist_export import export
 from dashboard.components.checklist_find import find_bar
@@ -32,32 +33,11 @@ from dashboard.components.pager import before_id, pager
 from dashboard.components.sign_bar import sign_bar
 from dashboard.components.times import now
 from dashboard.proving import under_way
-from jobs.core.errors import NotFound
 from jobs.core.people import Person
 from jobs.core.permissions import Right
 
 PULSE = 2.0  # seconds between two looks at what others did
 person = require(Right.VIEW)
-
-
-def chosen_run() -> ChecklistRun:
-    """The run that the address names; without one the page ends with a sentence."""
-    given = st.query_params.get("id", "")
-    others = link("All checklists", url("checklists"), class_="nx-link nx-inline")
-    if not given:
-        page_head("No checklist is chosen")
-        empty("One run of a checklist, line by line, will stand here.", "Choose one from the list.", others)
-        st.stop()
-    try:
-        # Longer numbers than the database has are as unknown as those it never gave.
-        number = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
-        if number is None:
-            raise NotFound(f"“{given[:40]}” is not the number of a run.")
-        return reads.run(number)
-    except NotFound:
-        page_head("There is no such checklist run")
-        empty(f"The address names the run “{given[:40]}”, which does not exist.", "Choose one from the list.", others)
-        st.stop()
 
 
 def chosen_phase(run: ChecklistRun, item_id: str | None) -> TrackedPhase:
@@ -187,7 +167,7 @@ def names_of(person: Person) -> dict[str, str]:
     return {**dict(reads.accounts()), person.email: person.name}
 
 
-run = chosen_run()
+run = chosen_run("One run of a checklist, line by line, will stand here.")
 drawn = as_it_is(run.id, run.last_event)
 item = st.query_params.get("item")
 phase = chosen_phase(run, item)

@@ -22,7 +22,7 @@ from dashboard.components.numbers import amount_text, figure
 from dashboard.components.pager import PARAMETER, before_id, pager
 from dashboard.components.states import chip
 from dashboard.components.times import age, city, local_zone, now, unbroken
-from dashboard.queries_jobs import known_jobs
+from jobs.core.jobs import load_jobs
 from jobs.core.permissions import Right
 from jobs.integrity.model import JOB_OF, Check, CheckState
 from jobs.probes.attention import STALE_INTERVALS, moment
@@ -87,7 +87,7 @@ def actions() -> None:
     """A button for each job, for those who may."""
     if not may(person, Right.RUN_JOBS):
         return
-    known = known_jobs()
+    known = load_jobs()
     with st.container(key="nx-integrity-acts", horizontal=True, gap="small"):
         for name in JOBS:
             if name in known and st.button(f"Run {name}", key=f"run-{name}", icon=":material/play_arrow:"):

@@ -20,6 +20,7 @@ from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.states import chip
 from dashboard.components.strips import Bar, strip
 from dashboard.components.times import age, lasted, now
+from jobs.core.jobs import load_jobs
 from jobs.core.permissions import Right
 from jobs.core.settings import Settings, variables
 from jobs.probes.attention import Facts, Problem, Severity
@@ -27,7 +28,7 @@ from jobs.schedule.model import Schedule
 from jobs.schedule.words import in_words, next_fires
 
 person = require(Right.VIEW)
-JOBS = reads.known_jobs()
+JOBS = load_jobs()
 SCHEDULES: Mapping[str, Schedule] = {schedule.name: schedule for schedule in reads.schedules()}
 NAMES = tuple(sorted({*JOBS, *SCHEDULES}))
 

@@ -17,6 +17,7 @@ from dashboard.components.run_log import draw_lines
 from dashboard.components.states import chip
 from dashboard.components.times import clock, now
 from jobs.core.errors import NotFound
+from jobs.core.jobs import load_jobs
 from jobs.core.permissions import Right
 from jobs.run.store import RunRow
 
@@ -76,7 +77,7 @@ def figures() -> None:
 
 def actions() -> None:
     """What this person may do with it."""
-    job = reads.known_jobs().get(run.job)
+    job = load_jobs().get(run.job)
     stoppable = LIVE and run.stop_by is None and may(person, Right.STOP_RUNS)
     again = job is not None and may(person, Right.RUN_JOBS)
     if not stoppable and not again:

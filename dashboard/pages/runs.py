@@ -14,6 +14,7 @@ from dashboard.components.pager import before_id, pager
 from dashboard.components.states import chip, word
 from dashboard.components.times import age, lasted
 from dashboard.queries_jobs import Filters, RunLine
+from jobs.core.jobs import load_jobs
 from jobs.core.permissions import Right
 
 require(Right.VIEW)
@@ -23,7 +24,7 @@ _KINDS = {"real runs": False, "dry runs": True}
 
 def chosen() -> Filters:
     """The filters, which stand in the address."""
-    names = sorted({*reads.known_jobs(), *(schedule.name for schedule in reads.schedules())})
+    names = sorted({*load_jobs(), *(schedule.name for schedule in reads.schedules())})
     with st.container(key="nx-filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
         job = choice("Job", names, key="job")
         state = choice("State", [word(name) for name in reads.STATES], key="state")

@@ -9,6 +9,7 @@ registers them. Nothing here runs anything.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -133,12 +134,18 @@ def job(
 
 def load_jobs() -> dict[str, Job]:
     """All jobs by name; a package whose module does not import is logged and takes nothing else down."""
+    _import_modules()
+    return dict(sorted(_REGISTRY.items()))
+
+
+@functools.cache
+def _import_modules() -> None:
+    """The modules come with the installed packages: once a process is enough."""
     for entry in entry_points(group="nexaops.jobs"):
         try:
             entry.load()
         except Exception:  # a stranger's module may raise anything
             log.exception("a job's module cannot be imported", module=entry.value)
-    return dict(sorted(_REGISTRY.items()))
 
 
 def find_job(name: str) -> Job:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -12,6 +16,7 @@ import jobs.reconcile.jobs  # noqa: F401  # registers the jobs, also in a tree t
 from jobs.core.db import Database
 from jobs.core.flags import Flag, set_flag
 from jobs.core.settings import Settings
+from jobs.horizon.sandbox.server import SandboxServer
 from jobs.reconcile.picture import Decision, Verdict
 from jobs.reconcile.settle import Attempt, Outcome, Proved, settle
 from jobs.reconcile.store import Wanted, hold_batch
@@ -124,6 +129,25 @@ def spend(db: Database, user: UUID, amount: Decimal) -> None:
         )
 
 
+def withdraw(db: Database, user: UUID, amount: int, **values: object) -> UUID:
+    """A withdrawal as the application requests it: the row, the debit with both legs, the balance."""
+    row = add_row(db, user, type="WITHDRAW", amount=Decimal(amount), **values)
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ledger_entries (transaction_id, kind, account_type, user_id, direction, amount, currency)"
+                " VALUES (:id, 'WITHDRAW_DEBIT', 'USER', :user, 'DEBIT', :amount, 'XLM'),"
+                " (:id, 'WITHDRAW_DEBIT', 'PLATFORM_LIABILITY', NULL, 'CREDIT', :amount, 'XLM')"
+            ),
+            {"id": row, "user": user, "amount": amount},
+        )
+        conn.execute(
+            text("UPDATE balances SET amount = amount - :amount WHERE user_id = :user"),
+            {"user": user, "amount": amount},
+        )
+    return row
+
+
 def proof(verdict: Verdict, number: int = 0, operation: int = 0) -> Decision:
     """A decision that was proved, with a payment of its own for each number."""
     if verdict is Verdict.FAILED:
@@ -233,3 +257,24 @@ SELECT user_id, currency, asset_issuer, b.amount, e.amount
 _REPEATED = """
 SELECT related_id, title FROM notifications GROUP BY related_id, title HAVING count(*) > 1
 """
+
+
+def recent(db: Database, user: UUID, **values: object) -> UUID:
+    """A withdrawal younger than the sandbox's first ledger, so that retention reaches back to it."""
+    return add_row(db, user, type="WITHDRAW", age=timedelta(0), **values)
+
+
+@contextmanager
+def dying_after_the_first(db: Database, sandbox: SandboxServer) -> Iterator[None]:
+    """The server answers slowly, and not any more once the first row has been settled."""
+    sandbox.faults.set("latency", 20, path="/transactions")
+
+    def die() -> None:
+        while not count(db, "ops.claims"):
+            time.sleep(0.005)
+        sandbox.faults.set("reset")
+
+    killer = threading.Thread(target=die)
+    killer.start()
+    yield
+    killer.join()

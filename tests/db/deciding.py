@@ -25,6 +25,7 @@ from tests.db.books import (
     fund,
     run_job,
     value,
+    withdraw,
 )
 
 PAYER, USER, STRANGER = Wallet.named("payer"), Wallet.named("user"), Wallet.named("stranger")
@@ -37,21 +38,7 @@ BOB = Person(uuid4(), "bob@example.org", "Bob", frozenset({Role.ADMINISTRATOR}))
 def withdrawal(db: Database, user: UUID, amount: int = 100, **values: object) -> UUID:
     """A withdrawal as the application requests it: debited, with both legs."""
     fund(db, user, Decimal(amount))
-    row = add_row(db, user, type="WITHDRAW", amount=Decimal(amount), **values)
-    with db.begin() as conn:
-        conn.execute(
-            text(
-                "INSERT INTO ledger_entries (transaction_id, kind, account_type, user_id, direction, amount, currency)"
-                " VALUES (:id, 'WITHDRAW_DEBIT', 'USER', :user, 'DEBIT', :amount, 'XLM'),"
-                " (:id, 'WITHDRAW_DEBIT', 'PLATFORM_LIABILITY', NULL, 'CREDIT', :amount, 'XLM')"
-            ),
-            {"id": row, "user": user, "amount": amount},
-        )
-        conn.execute(
-            text("UPDATE balances SET amount = amount - :amount WHERE user_id = :user"),
-            {"amount": amount, "user": user},
-        )
-    return row
+    return withdraw(db, user, amount, **values)
 
 
 def seen(db: Database, row: UUID) -> Seen:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from tests.db.books import (
     add_row,
     assert_books_balance,
     balance_of,
-    count,
+    dying_after_the_first,
     run_job,
     status_of,
     value,
@@ -153,17 +152,8 @@ def test_a_server_that_dies_in_the_middle_is_left_and_the_run_goes_on_with_the_n
         for envelope, receiver in zip(envelopes, receivers, strict=True)
     ]
     first.ledger.include(envelopes)
-    first.faults.set("latency", 20, path="/transactions")
-
-    def die() -> None:
-        while not count(db, "ops.claims"):
-            time.sleep(0.005)
-        first.faults.set("reset")
-
-    killer = threading.Thread(target=die)
-    killer.start()
-    run = settled(db, both.model_copy(update={"batch_size": 5, "horizon_parallel": 2}), *rows)
-    killer.join()
+    with dying_after_the_first(db, first):
+        run = settled(db, both.model_copy(update={"batch_size": 5, "horizon_parallel": 2}), *rows)
     assert run.counters["servers_changed"] == 1
     assert run.counters["seen"] == run.counters["settled"] == 30
     assert run.counters["requests"] == value(db, "SELECT sum(count) FROM ops.horizon_requests")

@@ -30,6 +30,7 @@ from tests.db.books import (
     settle_now,
     spend,
     value,
+    withdraw,
 )
 
 JOB = "verify-ledger"
@@ -71,25 +72,6 @@ class Books:
                 )
             )
             return [tuple(row) for row in rows]
-
-
-def withdraw(db: Database, user: UUID, amount: int) -> UUID:
-    """A withdrawal as the application requests it: the row, the debit with both legs, the balance."""
-    row = add_row(db, user, type="WITHDRAW", amount=Decimal(amount))
-    with db.begin() as conn:
-        conn.execute(
-            text(
-                "INSERT INTO ledger_entries (transaction_id, kind, account_type, user_id, direction, amount, currency)"
-                " VALUES (:id, 'WITHDRAW_DEBIT', 'USER', :user, 'DEBIT', :amount, 'XLM'),"
-                " (:id, 'WITHDRAW_DEBIT', 'PLATFORM_LIABILITY', NULL, 'CREDIT', :amount, 'XLM')"
-            ),
-            {"id": row, "user": user, "amount": amount},
-        )
-        conn.execute(
-            text("UPDATE balances SET amount = amount - :amount WHERE user_id = :user"),
-            {"user": user, "amount": amount},
-        )
-    return row
 
 
 @pytest.fixture

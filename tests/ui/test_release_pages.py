@@ -7,8 +7,9 @@ from sqlalchemy import text
 
 from checklists.contacts import save_contact
 from checklists.load import find_template
+from checklists.reads import RunState
 from checklists.releases import saw_version, versions
-from checklists.store import assign, start_run, tick
+from checklists.store import assign, close_run, start_run, tick
 from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
@@ -78,3 +79,21 @@ def test_a_contact_shows_how_to_reach_it_and_only_those_who_may_can_change_it(db
     assert "&lt;b&gt;Tom&lt;/b&gt;" in seen(mine)
     assert [button.label for button in mine.button].count("I called, it is right") == 1
     assert [button.label for button in theirs.button] == []
+
+
+def test_a_release_that_has_ended_stands_below_with_who_ended_it(db: Database, settings: Settings) -> None:
+    grace = seed.person(db, Role.ADMINISTRATOR)
+    seed.signers(db)
+    actor = who(db, grace)
+    with db.begin() as conn:
+        run_id = start_run(conn, find_template("deployment"), FIELDS, actor, origin="test")
+        close_run(conn, run_id, actor, outcome=RunState.ABANDONED, reason="Not today.", origin="test")
+        started = start_run(conn, find_template("maintenance-weekly"), {}, actor, origin="test")
+        close_run(conn, started, actor, outcome=RunState.ABANDONED, reason="Not today.", origin="test")
+    page = run_page(db, settings, "releases", grace)
+    assert not page.exception
+    assert not page.error
+    words = seen(page)
+    assert "No release is under way" in words
+    assert "2.4.0" in words
+    assert words.count("abandoned") == 1

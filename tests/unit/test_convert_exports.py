@@ -127,7 +127,7 @@ def test_in_a_pdf_what_people_wrote_is_text(record: RunRecord) -> None:
     made = EXPORTS[Format.PDF].render(record)
     assert made.startswith(b"%PDF-")
     assert len(made) > 20_000
-    assert file_name(record, "pdf") == "deployment-run-12.pdf"
+    assert file_name(record.template.id, record.run.id, "pdf") == "deployment-run-12.pdf"
 
 
 # The pack ------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checklists.grammar import Schedule
-from checklists.recurring import next_occurrence, occurrences
+from checklists.recurring import occurrences
 
 
 def at(text: str) -> datetime:
@@ -47,10 +47,6 @@ def test_a_list_opens_by_the_wall_clock_of_its_zone(
 ) -> None:
     schedule = Schedule(rrule=rrule, zone=zone)
     assert [f"{one:%Y-%m-%dT%H:%M}" for one in occurrences(schedule, at(after), at(until))] == expected
-
-
-def test_a_rule_with_an_end_has_no_next_occurrence_after_it() -> None:
-    assert next_occurrence(Schedule(rrule="FREQ=YEARLY;COUNT=1"), at("2026-01-01T00:00")) is None
 
 
 @settings(max_examples=60, deadline=None)
