@@ -112,7 +112,18 @@ def _start(data: Path) -> Path:
         (data / "postmaster.pid").unlink(missing_ok=True)
         if not (data / "PG_VERSION").exists():
             _run("initdb", "--auth=trust", "--encoding=utf8", "--username=postgres", "-D", str(data))
-        options = shlex.join(["-h", "", "-k", str(folder), "-c", "unix_socket_permissions=0700"])
+        options = shlex.join(
+            [
+                "-h",
+                "",
+                "-k",
+                str(folder),
+                "-c",
+                "unix_socket_permissions=0700",
+                "-c",
+                f"shared_buffers={_buffers_mb()}MB",
+            ]
+        )
         _launch(data, options)
     except (subprocess.SubprocessError, OSError) as error:
         reason = f": {error.strerror}" if isinstance(error, OSError) else ""
@@ -121,6 +132,14 @@ def _start(data: Path) -> Path:
             "server."
         ) from error
     return folder
+
+
+def _buffers_mb() -> int:
+    """Memory for pages: PostgreSQL's own 128 MB make settling dearer by a third where the table has 10⁷ rows.
+
+    It is taken as it is used; a machine keeps most of its memory for everything else.
+    """
+    return min(1024, max(128, psutil.virtual_memory().total // 2**20 // 8))
 
 
 def _launch(data: Path, options: str) -> None:

@@ -102,7 +102,7 @@ class Plan:
 
 
 def make_plan(groups: Iterable[Group], known: Mapping[str, Known], *, others: int = 0) -> Plan:
-    """The plan with the fewest requests; `others` rows can only be asked by hash.
+    """The plan with the fewest requests, up to one an account; `others` rows can only be asked by hash.
 
     A scope of which nothing is known is not read. Where two ways cost the same, hashes win: they also show absence.
     """
@@ -119,7 +119,9 @@ def make_plan(groups: Iterable[Group], known: Mapping[str, Known], *, others: in
     if whole is None:
         return plan
     network = Plan((whole,), others + sum(group.rows for group in groups) - whole.rows)
-    return network if network.requests < plan.requests else plan
+    # The network's pages come one after another, those of accounts at the same time. What an account's last page is
+    # short of being full is not worth that.
+    return network if network.requests + len(plan.readings) < plan.requests else plan
 
 
 def to_sample(groups: Iterable[Group]) -> list[str]:
@@ -128,10 +130,11 @@ def to_sample(groups: Iterable[Group]) -> list[str]:
     return [group.scope for group in sorted(worth, key=lambda group: (-group.rows, group.scope))]
 
 
-def to_probe(groups: Iterable[Group], known: Mapping[str, Known], plan: Plan) -> dict[str, int]:
+def to_probe(groups: Iterable[Group], known: Mapping[str, Known], plan: Plan, *, pages: int = 0) -> dict[str, int]:
     """The ledger of each scope at which one more page would tell most before its pages are read; empty: none would.
 
     First where a reading begins, which is a page of it; then within a gap that takes many pages and whose edges differ.
+    Readings of fewer than so many `pages` are left alone.
     """
     found: dict[str, int] = {}
     planned = {reading.scope: reading for reading in plan.readings}
@@ -141,7 +144,7 @@ def to_probe(groups: Iterable[Group], known: Mapping[str, Known], plan: Plan) ->
             continue
         if reading is None and len(told.stretches) == 1 and group.rows >= TRIAL_FROM:
             reading = _cheapest(group, told, quiet=True)  # a dense newest page may be only a burst
-        ledger = None if reading is None else _unsure(group, told, reading)
+        ledger = None if reading is None or reading.pages < pages else _unsure(group, told, reading)
         if ledger is not None:
             found[group.scope] = ledger
     return found

@@ -26,7 +26,7 @@ from jobs.reconcile.conclude import Judged, conclude
 from jobs.reconcile.density import Known
 from jobs.reconcile.failover import ask_or_change_server
 from jobs.reconcile.picture import Picture
-from jobs.reconcile.plan import NETWORK, NETWORK_FROM, PROBES, make_plan, to_probe, to_sample
+from jobs.reconcile.plan import NETWORK, NETWORK_FROM, PROBE_FROM, PROBES, Plan, make_plan, to_probe, to_sample
 from jobs.reconcile.reading import Chunk, newest_pages, planned_pages, probed_pages, scope_name
 from jobs.reconcile.rules import decide
 from jobs.reconcile.scopes import Due, Move, read_due
@@ -138,16 +138,12 @@ class _Reconciliation:
         if scopes := to_sample(due.groups)[:SAMPLE_MOST]:
             await self._settle_pages(horizon, newest_pages(run, horizon, scopes, known), None)
             due = await self._due(horizon)
-        plan = make_plan(due.groups, known, others=due.others)
+        # Long readings of accounts are probed before the network is thought of: a burst in the newest page alone would
+        # make them look so dear that everybody's transactions seem to cost less.
+        plan = await self._probe(horizon, due, known, pages=PROBE_FROM)
         if plan.requests >= NETWORK_FROM:
             await self._settle_pages(horizon, newest_pages(run, horizon, [NETWORK], known), None)
-            plan = make_plan(due.groups, known, others=due.others)
-        for _ in range(PROBES):
-            places = to_probe(due.groups, known, plan)
-            if not places or self._over or run.should_stop():
-                break
-            await self._settle_pages(horizon, probed_pages(run, horizon, places, known), None)
-            plan = make_plan(due.groups, known, others=due.others)
+        plan = await self._probe(horizon, due, known)
         run.count("requests_estimated", horizon.requests + plan.requests)
         for reading in plan.readings[:20]:
             where = {"scope": scope_name(reading.scope), "from_ledger": reading.since}
@@ -156,6 +152,17 @@ class _Reconciliation:
             run.info(f"plan: {plan.by_hash:,} rows by hash, about {plan.requests:,} requests in all")
             pages = planned_pages(run, horizon, plan, self._attempt.network)
             await self._settle_pages(horizon, pages, plan.oldest)
+
+    async def _probe(self, horizon: Horizon, due: Due, known: dict[str, Known], *, pages: int = 0) -> Plan:
+        """The plan, once probes have told what is worth knowing of readings of so many pages or more."""
+        plan = make_plan(due.groups, known, others=due.others)
+        for _ in range(PROBES):
+            places = to_probe(due.groups, known, plan, pages=pages)
+            if not places or self._over or self._run.should_stop():
+                break
+            await self._settle_pages(horizon, probed_pages(self._run, horizon, places, known), None)
+            plan = make_plan(due.groups, known, others=due.others)
+        return plan
 
     async def _settle_pages(
         self, horizon: Horizon, chunks: AsyncGenerator[Chunk, None], oldest: datetime | None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jobs.horizon.model import Watermark
 from jobs.reconcile.density import Known, Stretch, newest
-from jobs.reconcile.plan import NETWORK, Age, Group, Plan, close_time, make_plan, to_sample
+from jobs.reconcile.plan import NETWORK, PROBE_FROM, Age, Group, Plan, close_time, make_plan, to_probe, to_sample
 
 LATEST = 1_000_000
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,6 +55,27 @@ def test_very_many_rows_over_many_accounts_go_by_the_networks_pages() -> None:
     groups = [Group(f"G{number}", ages((100, 4))) for number in range(1000)]
     assert ways(make_plan(groups, {})) == ({}, 4000)
     assert ways(make_plan(groups, {NETWORK: known(200_000, LATEST)})) == ({NETWORK: (4000, 101)}, 0)
+
+
+@pytest.mark.parametrize(
+    ("network", "read"),
+    [
+        pytest.param(18_000, {"G0", "G1"}, id="a page or two less are not worth reading one after another"),
+        pytest.param(14_000, {NETWORK}, id="many pages less are"),
+    ],
+)
+def test_accounts_are_read_at_the_same_time_unless_the_network_costs_clearly_less(network: int, read: set[str]) -> None:
+    groups = [Group(scope, ages((1000, 900))) for scope in ("G0", "G1")]
+    told = {"G0": known(9000, LATEST), "G1": known(9000, LATEST), NETWORK: known(network, LATEST)}
+    assert ways(make_plan(groups, told))[0].keys() == read
+
+
+def test_a_long_reading_of_an_account_is_probed_where_it_begins_before_the_network_is_thought_of() -> None:
+    long, short = Group("G0", ages((1000, 5000))), Group("G1", ages((1000, 300)))
+    told = {"G0": known(25_000, LATEST - 90), "G1": known(200, LATEST - 90)}
+    plan = make_plan([long, short], told)
+    assert ways(plan)[0].keys() == {"G0", "G1"}
+    assert to_probe([long, short], told, plan, pages=PROBE_FROM) == {"G0": LATEST - 1000}
 
 
 def test_rows_that_only_a_hash_can_help_are_part_of_every_plan() -> None:
