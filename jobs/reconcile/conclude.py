@@ -105,7 +105,7 @@ def _write(
     held: set[UUID] = set()
     if free:
         staying = {row.id for row, _ in judged if outcomes.get(row.id) not in (Outcome.SETTLED, Outcome.LOST)}
-        held = hold_free(conn, attempt.owner, list(staying))
+        held = hold_free(conn, attempt.owner, list(staying), run_id=run.id)
         outcomes |= dict.fromkeys(staying - held, Outcome.LOST)
     cases: list[tuple[Row, Decision]] = []
     checks: list[Check] = []

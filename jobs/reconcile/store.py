@@ -103,9 +103,13 @@ def peek_listed(conn: Connection, wanted: Wanted, hashes: Sequence[str], *, run_
     return _in_order(conn.execute(due_statement(_PEEK_LISTED, wanted), parameters).mappings())
 
 
-def hold_free(conn: Connection, owner: str, ids: Sequence[UUID]) -> set[UUID]:
-    """Locks those of the rows that nobody holds, in the caller's transaction; which these were."""
-    return set(conn.execute(text(_HOLD_FREE), {"owner": owner, "ids": list(ids)}).scalars()) if ids else set()
+def hold_free(conn: Connection, owner: str, ids: Sequence[UUID], *, run_id: int) -> set[UUID]:
+    """Locks those of the rows that nobody holds, in the caller's transaction; which these were.
+
+    None, if the run was given up and this is a late attempt's.
+    """
+    parameters = {"owner": owner, "ids": list(ids), "run_id": run_id}
+    return set(conn.execute(text(_HOLD_FREE), parameters).scalars()) if ids else set()
 
 
 def database_now(conn: Connection) -> datetime:
@@ -294,6 +298,8 @@ SELECT {columns} FROM due t LEFT JOIN users u ON u.id = t.user_id
 _HOLD_FREE = """
 WITH free AS MATERIALIZED (
     SELECT id FROM transactions WHERE id = ANY(CAST(:ids AS uuid[])) AND processing_locked_by IS NULL
+       AND EXISTS (SELECT FROM ops.runs r WHERE r.id = :run_id AND r.state = 'running'
+                                            AND concat('run:', r.id, ':', r.attempt_token) = :owner)
      ORDER BY id FOR UPDATE SKIP LOCKED)
 UPDATE transactions t SET processing_locked_at = now(), processing_locked_by = :owner FROM free WHERE t.id = free.id
 RETURNING t.id

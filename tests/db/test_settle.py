@@ -11,7 +11,7 @@ from sqlalchemy import text
 from jobs.core.db import Database
 from jobs.reconcile.picture import Verdict
 from jobs.reconcile.settle import Attempt, Outcome, Proved, settle
-from jobs.reconcile.store import Wanted, hold_batch
+from jobs.reconcile.store import Wanted, hold_batch, hold_free
 from tests.db.books import (
     add_row,
     add_run,
@@ -120,6 +120,16 @@ def test_a_row_that_changed_hands_or_content_is_lost_and_costs_nobody_else(db: D
     assert outcomes == {stolen: "lost", changed: "lost", cancelled: "lost", fine: "settled"}
     assert balance_of(db, user) == Decimal("10.5")
     assert_books_balance(db)
+
+
+def test_an_attempt_that_was_given_up_takes_no_free_row_any_more(db: Database, attempt: Attempt) -> None:
+    row = add_row(db, add_user(db))
+    assert attempt.run_id is not None
+    with db.begin() as conn:
+        assert hold_free(conn, attempt.owner, [row], run_id=attempt.run_id) == {row}
+        conn.execute(text("UPDATE transactions SET processing_locked_at = NULL, processing_locked_by = NULL"))
+        conn.execute(text("UPDATE ops.runs SET attempt_token = gen_random_uuid()"))  # tried again elsewhere
+        assert hold_free(conn, attempt.owner, [row], run_id=attempt.run_id) == set()
 
 
 def test_one_operation_pays_one_row_and_the_rest_of_the_batch_settles(db: Database, attempt: Attempt) -> None:
