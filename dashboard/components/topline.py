@@ -61,7 +61,7 @@ def _standing() -> None:
             "div",
             network,
             link(chip(state, f"{said} · {count}" if count else said), url("")),
-            *(chip("warn", f"{name} {word}") for name, word in found.switched),
+            *(link(chip("warn", f"{name} {word}"), url("flags")) for name, word in found.switched),
             tag("span", "data ", age(found.read_at, interval_s=10), class_="nx-note nx-data"),
             _clock(),
             class_="nx-top",

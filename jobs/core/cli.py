@@ -21,7 +21,7 @@ from jobs.core.db import Database, open_database, require_migrated
 from jobs.core.errors import NexaError, UsageError
 from jobs.core.flags import MEANINGS, Flag, list_flags, set_flag
 from jobs.core.logs import configure_logging, redact
-from jobs.core.people import add_person, disable_person, list_people
+from jobs.core.people import add_person, disable_person, list_people, reset_password, set_roles
 from jobs.core.permissions import Role, Scope
 from jobs.core.settings import Settings, load_settings
 from jobs.core.tokens import create_token, lasting, list_tokens, revoke_token
@@ -121,11 +121,33 @@ def users_add(
 
 
 @users.command("disable")
-def users_disable(email: Annotated[str, typer.Argument(help="Whose account to close.")]) -> None:
+def users_disable(
+    email: Annotated[str, typer.Argument(help="Whose account to close.")],
+    reason: Annotated[str | None, typer.Option(help="Why; it stands in the audit trail.")] = None,
+) -> None:
     """Close an account and all its sessions at once."""
     with command_context("cli") as (_, db), db.begin() as conn:
-        disable_person(conn, email, actor=acting_user(), origin="cli")
+        disable_person(conn, email, actor=acting_user(), origin="cli", reason=reason)
     console.print(f"{email} can no longer sign in; every session has ended.")
+
+
+@users.command("roles")
+def users_roles(
+    email: Annotated[str, typer.Argument(help="Whose roles.")],
+    role: Annotated[list[Role], typer.Option(help="All the roles from now on; may be given several times.")],
+) -> None:
+    """Give a person other roles; they hold from the next thing that person does."""
+    with command_context("cli") as (_, db), db.begin() as conn:
+        set_roles(conn, email, role, actor=acting_user(), origin="cli")
+    console.print(f"{email} is {', '.join(sorted(role))} from now on.")
+
+
+@users.command("reset")
+def users_reset(email: Annotated[str, typer.Argument(help="Who has lost the password.")]) -> None:
+    """Give a person a new one-time password and end every session; it is stored nowhere."""
+    with command_context("cli") as (_, db), db.begin() as conn:
+        password = reset_password(conn, email, actor=acting_user(), origin="cli")
+    console.print(f"{email} may sign in once with the one-time password {password} and then chooses their own.")
 
 
 @users.command("list")

@@ -124,11 +124,7 @@ def change_password(db: Database, person_id: UUID, old: str, new: str, *, origin
             text("UPDATE ops.people SET password_hash = :hash, must_change = false WHERE id = :id"),
             {"id": person_id, "hash": _HASHER.hash(new)},
         )
-        # Whoever knew the old password is shown the door.
-        conn.execute(
-            text("UPDATE ops.sessions SET revoked_at = now() WHERE person_id = :id AND revoked_at IS NULL"),
-            {"id": person_id},
-        )
+        _end_sessions(conn, person_id)  # whoever knew the old password is shown the door
         audit.record(conn, audit.AuditRow(email, "person.password_changed", "person", str(person_id), origin))
 
 
@@ -139,9 +135,7 @@ def add_person(
     email = email.strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
         raise UsageError(f"{email!r} is not an e-mail address: use one like ada@nexafx.com.")
-    chosen = sorted({Role(role) for role in roles})
-    if not chosen:
-        raise UsageError("A person needs at least one role: " + ", ".join(Role) + ".")
+    chosen = _chosen(roles)
     password = secrets.token_urlsafe(12)
     person_id = conn.execute(
         text(
@@ -180,19 +174,96 @@ def renew_one_time_password(conn: Connection, email: str, *, actor: str, origin:
     return password
 
 
-def disable_person(conn: Connection, email: str, *, actor: str, origin: str) -> None:
-    """Closes an account and every session of it at once; NotFound if there is none that is open."""
-    person_id = conn.execute(
-        text("UPDATE ops.people SET disabled_at = now() WHERE email = :email AND disabled_at IS NULL RETURNING id"),
-        {"email": email.strip().lower()},
-    ).scalar()
-    if person_id is None:
+def set_roles(conn: Connection, email: str, roles: Iterable[Role], *, actor: str, origin: str) -> None:
+    """Gives an open account other roles, which hold from the next thing it does; sessions stay.
+
+    Raises UsageError without a role, NotFound, Conflict if it has them already or would be the last administrator.
+    """
+    wanted = _chosen(roles)
+    seen = _lock_account(conn, email)
+    if set(seen.roles) == {role.value for role in wanted}:
+        raise Conflict(f"{seen.email} has these roles already.")
+    if Role.ADMINISTRATOR not in wanted:
+        _keep_an_administrator(conn, seen)
+    conn.execute(
+        text("UPDATE ops.people SET roles = :roles WHERE id = :id"),
+        {"id": seen.id, "roles": [role.value for role in wanted]},
+    )
+    old, new = {"roles": sorted(seen.roles)}, {"roles": wanted}
+    audit.record(conn, audit.AuditRow(actor, "person.roles", "person", str(seen.id), origin, old, new))
+
+
+def reset_password(conn: Connection, email: str, *, actor: str, origin: str) -> str:
+    """A new one-time password for somebody who lost theirs: every session ends, a lock is lifted; NotFound.
+
+    It is returned to be shown once, and stored nowhere.
+    """
+    seen = _lock_account(conn, email)
+    password = secrets.token_urlsafe(12)
+    conn.execute(
+        text(
+            "UPDATE ops.people SET password_hash = :hash, must_change = true, failed_attempts = 0, locked_until = NULL"
+            " WHERE id = :id"
+        ),
+        {"id": seen.id, "hash": _HASHER.hash(password)},
+    )
+    _end_sessions(conn, seen.id)
+    audit.record(conn, audit.AuditRow(actor, "person.one_time_password", "person", str(seen.id), origin))
+    return password
+
+
+def disable_person(conn: Connection, email: str, *, actor: str, origin: str, reason: str | None = None) -> None:
+    """Closes an account and every session of it at once; NotFound if there is none that is open.
+
+    Conflict for the last administrator's.
+    """
+    seen = _lock_account(conn, email)
+    _keep_an_administrator(conn, seen)
+    conn.execute(text("UPDATE ops.people SET disabled_at = now() WHERE id = :id"), {"id": seen.id})
+    _end_sessions(conn, seen.id)
+    audit.record(conn, audit.AuditRow(actor, "person.disabled", "person", str(seen.id), origin, reason=reason))
+
+
+def _lock_account(conn: Connection, email: str) -> Row[tuple[object, ...]]:
+    """The open account, which nobody else changes until the caller's transaction ends.
+
+    Administrators are locked first and in one order: two who close each other's account at the same time come one after
+    the other, and the second finds that they are the last.
+    """
+    conn.execute(text("SELECT id FROM ops.people WHERE 'administrator' = ANY(roles) ORDER BY id FOR UPDATE"))
+    row = conn.execute(
+        text("SELECT id, email, roles FROM ops.people WHERE email = :email AND disabled_at IS NULL FOR UPDATE"),
+        {"email": email.strip().lower().replace("\x00", "")},
+    ).one_or_none()
+    if row is None:
         raise NotFound(f"There is no open account {email}: `nexaops users list` shows who there is.")
+    return row
+
+
+def _keep_an_administrator(conn: Connection, leaving: Row[tuple[object, ...]]) -> None:
+    """Raises Conflict if nobody but `leaving` could manage people."""
+    others = conn.execute(
+        text(
+            "SELECT count(*) FROM ops.people WHERE 'administrator' = ANY(roles) AND disabled_at IS NULL AND id <> :id"
+        ),
+        {"id": leaving.id},
+    ).scalar_one()
+    if Role.ADMINISTRATOR.value in leaving.roles and not others:
+        raise Conflict(f"{leaving.email} is the last administrator: give somebody else the role first.")
+
+
+def _end_sessions(conn: Connection, person_id: UUID) -> None:
     conn.execute(
         text("UPDATE ops.sessions SET revoked_at = now() WHERE person_id = :id AND revoked_at IS NULL"),
         {"id": person_id},
     )
-    audit.record(conn, audit.AuditRow(actor, "person.disabled", "person", str(person_id), origin))
+
+
+def _chosen(roles: Iterable[Role]) -> list[Role]:
+    chosen = sorted({Role(role) for role in roles})
+    if not chosen:
+        raise UsageError("A person needs at least one role: " + ", ".join(Role) + ".")
+    return chosen
 
 
 def list_people(conn: Connection) -> list[Person]:

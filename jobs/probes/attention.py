@@ -448,7 +448,7 @@ def _switches(facts: Facts) -> list[Problem]:
             why = f": {_short(state.reason)}" if state.reason else ""
             when = moment(state.changed_at, facts.now)
             sentence = f"{state.flag} is {word} since {when}, switched by {_short(state.changed_by)}{why}"
-            found.append(Problem(Severity.WARN, sentence, state.changed_at, "/jobs"))
+            found.append(Problem(Severity.WARN, sentence, state.changed_at, "/flags"))
     for job in facts.jobs:
         if job.paused_at is not None:
             until = f" until {moment(job.paused_until, facts.now)}" if job.paused_until else " until it is resumed"

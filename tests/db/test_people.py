@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from jobs.core.db import Database
 from jobs.core.errors import Conflict, Forbidden, UsageError
-from jobs.core.people import Person, add_person, authenticate, change_password, disable_person
+from jobs.core.people import Person, add_person, authenticate, change_password, disable_person, reset_password
 from jobs.core.permissions import Role
 from jobs.core.sessions import close_session, find_session, open_session
 
@@ -99,3 +99,30 @@ def test_a_disabled_person_cannot_sign_in(db: Database, ada: tuple[Person, str])
     with db.begin() as conn:
         disable_person(conn, person.email, actor="system", origin="cli")
     assert "wrong" in sentence(db, person.email, password)
+
+
+def test_two_administrators_who_close_each_other_at_once_leave_one(db: Database) -> None:
+    with db.begin() as conn:
+        for name in ("ann", "ben"):
+            add_person(conn, f"{name}@nexafx.com", [Role.ADMINISTRATOR], actor="system", origin="test")
+
+    def close(email: str) -> bool:
+        try:
+            with db.begin() as conn:
+                disable_person(conn, email, actor="system", origin="test")
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(close, ["ann@nexafx.com", "ben@nexafx.com"])) == [False, True]
+
+
+def test_a_lost_password_is_replaced_and_every_session_ends(db: Database, ada: tuple[Person, str]) -> None:
+    person, old = ada
+    with db.begin() as conn:
+        token = open_session(conn, person.id, origin="test", hours=1)
+        fresh = reset_password(conn, person.email, actor="system", origin="test")
+        assert find_session(conn, token) is None
+    assert "is wrong" in sentence(db, person.email, old)
+    assert authenticate(db, person.email, fresh, origin="test").must_change
