@@ -46,6 +46,7 @@ _ANSWERS = {
     429: Answer.RATE_LIMITED,
 }
 _TRANSIENT = frozenset({Answer.TIMEOUT, Answer.REFUSED, Answer.RATE_LIMITED})
+_SILENT = frozenset({Answer.TIMEOUT, Answer.REFUSED, Answer.UNAVAILABLE})
 
 
 class HorizonError(TransientError):
@@ -84,6 +85,8 @@ class Transport(BaseAsyncClient):
     def __init__(self, settings: Settings, db: Database, url: str, label: str, job: str, *, urgent: bool) -> None:
         self.label = label
         self.journal = Journal(db, label, job)
+        self.silent = 0
+        """Requests in a row that the server left without an answer, each try counted."""
         self._budget = Budget(db, label, settings.rate_limit_per_hour, urgent=urgent)
         self._base = urlsplit(url).path.rstrip("/")
         self._timeout_s = settings.horizon_timeout_s
@@ -193,6 +196,8 @@ class Transport(BaseAsyncClient):
             raise self._failure(answer, f"{self.label} cannot be reached: {_reason(error)}.") from error
         finally:
             self._budget.done(told)
+            if answer is not None:
+                self.silent = self.silent + 1 if answer in _SILENT else 0
             self.journal.add(endpoint, _outcome(answer), (time.perf_counter() - started) * 1000)
             if self.journal.is_due() and (self._flush is None or self._flush.done()):
                 taken = self.journal.take()
