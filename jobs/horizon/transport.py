@@ -181,8 +181,8 @@ class Transport(BaseAsyncClient):
                 answer = Answer.FOUND
                 body.headers, body.status, body.latency_ms = response.headers, response.status, latency_ms
                 return body
-            if body is None and answer in {Answer.FOUND, Answer.ABSENT}:
-                # A page in the way of Horizon answers 404 too: without Horizon's own document it says nothing.
+            if body is None and answer in {Answer.FOUND, Answer.ABSENT, Answer.MALFORMED, Answer.GONE}:
+                # A page in the way of Horizon answers 400 or 404 too: without Horizon's own document it says nothing.
                 answer = Answer.GARBLED
             raise HorizonError(answer, self.label, response.status, _sentence(self.label, response.status, body))
         except TimeoutError as error:
