@@ -44,7 +44,8 @@ class Choice:
     """The server of one run, as an async context manager that has chosen one when it is entered.
 
     Entering raises SettingsError without a server, else the most telling refusal when none can be used: ServerFrozen,
-    then HorizonError. `urgent` may spend the reserve of the request budget: a person waits. Ending without an error tells the server's breaker that all went well.
+    then HorizonError. `urgent` may spend the reserve of the request budget: a person waits. Ending without an error tells
+    the server's breaker that all went well, or that it had stopped answering when the time was up.
     """
 
     def __init__(self, run: Asker, *, urgent: bool = False) -> None:
@@ -74,8 +75,15 @@ class Choice:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None and not self._failing:
-            await self._tell(self.current, lambda breaker, _: succeeded(breaker))
+            await self._tell(self.current, self._ended)
         await self._stack.aclose()
+
+    def _ended(self, breaker: Breaker, now: datetime) -> Breaker:
+        """A server that hangs takes the whole time of a run: the next run must not wait for it again."""
+        unanswered = self.current.silent // self._run.settings.horizon_attempts
+        if not unanswered:
+            return succeeded(breaker)
+        return failed(breaker, now, "It left requests without an answer until the end of a run.", unanswered)
 
     def count_requests(self) -> None:
         """Adds what was sent since the last time, to whichever server, to the run's requests."""

@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import IntEnum
 from functools import lru_cache
 
 from stellar_sdk import StrKey, xdr
@@ -119,7 +120,7 @@ def decode_transaction(
             memo=memo,
             operations=operations,
             result_code=word(code),
-            operation_codes=() if successful else tuple(_operation_word(item) for item in results or ()),
+            operation_codes=() if successful else tuple(word(_operation_code(item)) for item in results or ()),
             hash_proved=proved,
         )
     except BROKEN as error:
@@ -181,7 +182,12 @@ def _read_envelope(raw: bytes, passphrase: str) -> _Envelope:
 @lru_cache(maxsize=1024)
 def _read_result(result_xdr: str) -> xdr.TransactionResult:
     """Payments that succeed have the same few results: they are decoded once, and never changed."""
-    return xdr.TransactionResult.from_xdr_bytes(_raw(result_xdr))
+    outcome = xdr.TransactionResult.from_xdr_bytes(_raw(result_xdr))
+    pair = outcome.result.inner_result_pair
+    told = outcome.result if pair is None else pair.result.result
+    if told.code in _SUCCESS and any(_operation_code(done) != 0 for done in told.results or ()):
+        raise Undecodable("The result contradicts itself: the transaction succeeded, and an operation of it failed.")
+    return outcome
 
 
 def _length(signatures: list[xdr.DecoratedSignature]) -> int:
@@ -246,11 +252,13 @@ def _bounds(transaction: _Transaction) -> tuple[int, int]:
     )
 
 
-def _operation_word(result: xdr.OperationResult) -> str:
+def _operation_code(result: xdr.OperationResult) -> IntEnum:
+    """Why an operation failed, in its own enumeration; 0 in each of them: it did not."""
     if result.tr is None:
-        return word(result.code)
+        return result.code
     inner = next(value for name, value in vars(result.tr).items() if name != "type" and value is not None)
-    return word(inner.code)
+    code: IntEnum = inner.code
+    return code
 
 
 def _payments(

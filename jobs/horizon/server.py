@@ -67,6 +67,11 @@ class Server(ABC):
         """Requests sent so far, repeated ones included."""
         return self._transport.journal.requests
 
+    @property
+    def silent(self) -> int:
+        """Requests since the last answer: all of them failed, or were not answered in time."""
+        return self._transport.silent
+
     async def root(self) -> Root:
         """Where the server stands; also notes its highest ledger, and freezes or thaws it (`frozen`)."""
         highest = await asyncio.to_thread(highest_ledger, self._db, self.server)

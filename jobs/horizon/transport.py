@@ -46,6 +46,7 @@ _ANSWERS = {
     429: Answer.RATE_LIMITED,
 }
 _TRANSIENT = frozenset({Answer.TIMEOUT, Answer.REFUSED, Answer.RATE_LIMITED})
+_SILENT = frozenset({Answer.TIMEOUT, Answer.REFUSED, Answer.UNAVAILABLE})
 
 
 class HorizonError(TransientError):
@@ -84,6 +85,8 @@ class Transport(BaseAsyncClient):
     def __init__(self, settings: Settings, db: Database, url: str, label: str, job: str, *, urgent: bool) -> None:
         self.label = label
         self.journal = Journal(db, label, job)
+        self.silent = 0
+        """Requests in a row that the server left without an answer, each try counted."""
         self._budget = Budget(db, label, settings.rate_limit_per_hour, urgent=urgent)
         self._base = urlsplit(url).path.rstrip("/")
         self._timeout_s = settings.horizon_timeout_s
@@ -178,8 +181,8 @@ class Transport(BaseAsyncClient):
                 answer = Answer.FOUND
                 body.headers, body.status, body.latency_ms = response.headers, response.status, latency_ms
                 return body
-            if body is None and answer in {Answer.FOUND, Answer.ABSENT}:
-                # A page in the way of Horizon answers 404 too: without Horizon's own document it says nothing.
+            if body is None and answer in {Answer.FOUND, Answer.ABSENT, Answer.MALFORMED, Answer.GONE}:
+                # A page in the way of Horizon answers 400 or 404 too: without Horizon's own document it says nothing.
                 answer = Answer.GARBLED
             raise HorizonError(answer, self.label, response.status, _sentence(self.label, response.status, body))
         except TimeoutError as error:
@@ -193,6 +196,8 @@ class Transport(BaseAsyncClient):
             raise self._failure(answer, f"{self.label} cannot be reached: {_reason(error)}.") from error
         finally:
             self._budget.done(told)
+            if answer is not None:
+                self.silent = self.silent + 1 if answer in _SILENT else 0
             self.journal.add(endpoint, _outcome(answer), (time.perf_counter() - started) * 1000)
             if self.journal.is_due() and (self._flush is None or self._flush.done()):
                 taken = self.journal.take()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from jobs.core.db import first_line
 from jobs.core.errors import TransientError
@@ -26,6 +26,8 @@ from jobs.reconcile.settle import Attempt, Outcome, Proved, settle
 from jobs.reconcile.store import Check, hold_free, record_checks, record_dry_decisions, release
 
 _AGAIN = ("40P01", "40001")  # deadlock, serialization: nothing was written, and the next try finds another order
+_ODD = ("22", "23", "27", "44", "P0")
+"""Classes of SQLSTATE in which a database refuses what a row holds: data, constraints, and an application's triggers."""
 _HOPELESS = ("absent", "gone", "final", "odd", "no_hash_yet")
 _REFUSED = {
     Outcome.REUSED: (CaseReason.HASH_REUSED, "Another row was paid by this operation: one payment pays one row."),
@@ -62,10 +64,12 @@ def _write_in_parts(
         try:
             with run.db.begin() as conn:
                 return _write(conn, run, attempt, flag, judged, moves, free=free)
-        except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) not in _AGAIN:
+        except DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None) or ""
+            if state in _AGAIN:
+                continue
+            if state[:2] not in _ODD:
                 raise
-        except (DataError, IntegrityError) as error:
             if len(judged) == 1:
                 return _write_odd(run, attempt, flag, judged[0], first_line(error), free=free)
             middle = len(judged) // 2

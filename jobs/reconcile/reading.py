@@ -60,7 +60,7 @@ def planned_pages(run: Run, horizon: Horizon, plan: Plan, network: str) -> Async
 
 
 async def _together(run: Run, sources: Sequence[_Source]) -> AsyncGenerator[Chunk, None]:
-    """Reads the sources at the same time; a slow consumer slows them down."""
+    """Reads the sources at the same time; a slow consumer slows them down, and a server that hangs delays no stop."""
     ready: asyncio.Queue[Chunk | Exception | None] = asyncio.Queue(CHUNK)
     places = asyncio.Semaphore(run.settings.horizon_parallel)
 
@@ -79,7 +79,12 @@ async def _together(run: Run, sources: Sequence[_Source]) -> AsyncGenerator[Chun
         else:
             await ready.put(None)
 
-    reader = asyncio.create_task(read_all())
+    async def end_early() -> None:
+        while not run.should_stop():
+            await asyncio.sleep(0.5)
+        await ready.put(None)
+
+    tasks = [asyncio.create_task(read_all()), asyncio.create_task(end_early())]
     try:
         ended = False
         while not ended:
@@ -97,8 +102,9 @@ async def _together(run: Run, sources: Sequence[_Source]) -> AsyncGenerator[Chun
                     raise item
                 ended = ended or item is None
     finally:
-        reader.cancel()
-        await asyncio.gather(reader, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _newest(run: Run, horizon: Horizon, scope: str, known: dict[str, Known]) -> _Source:

@@ -173,6 +173,27 @@ def test_a_short_batch_does_not_hide_a_dead_server(
     assert left(db, first) == "None of 3 requests had a usable answer."
 
 
+def test_a_server_that_hangs_until_the_time_is_up_is_passed_over_by_the_next_run(
+    db: Database, both: Settings, first: SandboxServer, second: SandboxServer, user: UUID
+) -> None:
+    receivers = [Wallet.named(f"receiver {number}").address for number in range(15)]  # no page shows two of them
+    envelopes = [PAYER.payment(receiver, "10.5") for receiver in receivers]
+    rows = [
+        add_row(db, user, tx_hash=envelope.hash_hex(), destination=receiver)
+        for envelope, receiver in zip(envelopes, receivers, strict=True)
+    ]
+    first.ledger.include(envelopes)
+    first.faults.set("hang", 60, path="/transactions")
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.schedules SET timeout_s = 1 WHERE name = 'reconcile-pending'"))
+    slow = both.model_copy(update={"horizon_timeout_s": 0.2, "horizon_attempts": 2, "horizon_parallel": 2})
+    run = run_job(db, slow)
+    assert (run.state, {status_of(db, row) for row in rows}) == ("timed_out", {"PENDING"})
+    assert "without an answer" in str(left(db, first))
+    settled(db, both, *rows)
+    assert {judged_by(db, row) for row in rows} == {second.url}
+
+
 def test_each_batch_is_judged_on_the_answers_of_one_server(
     db: Database,
     both: Settings,

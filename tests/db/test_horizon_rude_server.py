@@ -105,8 +105,11 @@ def test_json_of_a_server_that_names_no_type_is_read(at: Settings, db: Database,
     assert look_up(at, db).answer is Answer.GARBLED
 
 
-def test_a_404_that_is_not_horizons_proves_no_absence(at: Settings, db: Database, rude: type[_Rude]) -> None:
-    rude.status = 404
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_a_refusal_that_is_not_horizons_says_nothing(
+    at: Settings, db: Database, rude: type[_Rude], status: int
+) -> None:
+    rude.status = status
     for body in (b"", b"<h1>Not found</h1>", b"null"):
         rude.body = body
         assert look_up(at, db).answer is Answer.GARBLED

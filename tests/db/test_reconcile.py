@@ -232,6 +232,32 @@ def test_one_row_that_the_database_refuses_costs_nobody_else(
     assert_books_balance(db)
 
 
+def test_one_row_that_a_trigger_of_the_application_refuses_costs_nobody_else(
+    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
+) -> None:
+    watched = add_user(db, USER.address)
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                f" IF NEW.user_id = '{watched}' THEN RAISE EXCEPTION 'this account is under review'; END IF;"
+                " RETURN NEW; END $$"
+            )
+        )
+        conn.execute(text("CREATE TRIGGER guard BEFORE INSERT ON balances FOR EACH ROW EXECUTE FUNCTION guard()"))
+    envelopes = [PAYER.payment(USER.address, "10.5") for _ in range(5)]
+    rows = [
+        add_row(db, watched if number == 2 else user, tx_hash=envelope.hash_hex())
+        for number, envelope in enumerate(envelopes)
+    ]
+    sandbox.ledger.include(envelopes)
+    run = run_job(db, horizon)
+    assert (counters(run)["settled"], counters(run)["cases"]) == (4, 1)
+    assert open_reasons(db, rows[2]) == ["ODD_ROW"]
+    assert "under review" in str(value(db, "SELECT details->>'sentence' FROM ops.reconciliation_cases"))
+    assert_books_balance(db)
+
+
 # Runs --------------------------------------------------------------------------------------------------------
 
 

@@ -238,6 +238,15 @@ def test_where_a_server_gives_no_pages_hashes_do(
     assert run.counters["requests"] >= 20
 
 
+def test_pages_that_hang_delay_no_stop(db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID) -> None:
+    expect(db, user, pay(sandbox, 20))
+    sandbox.faults.set("hang", 60, path="/accounts")
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.schedules SET timeout_s = 1 WHERE name = 'reconcile-pending'"))
+    run = run_job(db, horizon.model_copy(update={"horizon_timeout_s": 30.0}))
+    assert (run.state, run.error) == ("timed_out", "Its time limit of 1 s was reached.")
+
+
 def test_a_frozen_server_settles_nothing_by_its_pages(
     db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
 ) -> None:

@@ -308,7 +308,10 @@ def test_an_envelope_without_bounds_never_expires() -> None:
 
 @pytest.mark.parametrize(
     "operations", [(), (paid(), paid()), (operation_result(xdr.OperationType.ACCOUNT_MERGE,
-        account_merge_result=xdr.AccountMergeResult(xdr.AccountMergeResultCode.ACCOUNT_MERGE_SUCCESS, xdr.Int64(1))),)]
+        account_merge_result=xdr.AccountMergeResult(xdr.AccountMergeResultCode.ACCOUNT_MERGE_SUCCESS, xdr.Int64(1))),),
+        (operation_result(xdr.OperationType.PAYMENT,
+        payment_result=xdr.PaymentResult(xdr.PaymentResultCode.PAYMENT_NO_TRUST)),),
+        (xdr.OperationResult(xdr.OperationResultCode.opBAD_AUTH),)]
 )  # fmt: skip
 def test_a_successful_result_that_does_not_fit_the_envelope_is_undecodable(
     operations: tuple[xdr.OperationResult, ...],
