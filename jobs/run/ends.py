@@ -47,7 +47,7 @@ def killed(stop: Stop, grace_s: float) -> End:
     """It was told to stop, and did not."""
     return End(
         stop.state,
-        error=f"{stop.sentence} It did not stop within {grace_s:.0f} s of being told, and its process was killed.",
+        error=f"{stop.sentence} It did not stop within {grace_s:g} s of being told, and its process was killed.",
         again=stop.again,
     )
 

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, column, func, select, table, text, update
 
 from jobs.core.db import Database
 from jobs.core.errors import NotFound, UsageError
@@ -39,6 +39,8 @@ log = get_logger(__name__)
 SAVE_S = 60.0  # for the result, while the database is away
 AGAIN_S = 2.0  # until a run that was put back may be taken again
 LEFT_S = 600.0
+_SCHEDULES = table("schedules", column("name"), column("timeout_s"), schema="ops")
+_TIMEOUT_S = select(_SCHEDULES.c.timeout_s).where(_SCHEDULES.c.name == RUNS.c.job).scalar_subquery()
 
 
 def execute(
@@ -95,9 +97,6 @@ def _claim(db: Database, settings: Settings, run_id: int, worker_id: UUID | None
             if worker_id is not None:
                 return _not_here(conn, row, others)
             return _refuse(conn, row, End("skipped", error=others))
-        timeout_s = conn.execute(
-            text("SELECT timeout_s FROM ops.schedules WHERE name = :job"), {"job": row.job}
-        ).scalar_one_or_none()
         values = {
             "state": "running",
             "attempt": RUNS.c.attempt + 1,
@@ -108,7 +107,8 @@ def _claim(db: Database, settings: Settings, run_id: int, worker_id: UUID | None
             "started_at": func.clock_timestamp(),
             "beat_at": func.clock_timestamp(),
         }
-        return Claim(_leave_queue(conn, run_id, values), job, timeout_s or job.timeout_s, settings.run_memory_mb)
+        row, timeout_s = _leave_queue(conn, run_id, values)
+        return Claim(row, job, timeout_s or job.timeout_s, settings.run_memory_mb)
 
 
 def _in_the_way(conn: Connection, job: Job) -> str | None:
@@ -146,15 +146,15 @@ def _not_here(conn: Connection, row: RunRow, why: str) -> RunRow:
 
 def _refuse(conn: Connection, row: RunRow, end: End) -> RunRow:
     values = {"state": end.state, "error_class": end.error_class, "error": end.error}
-    return _leave_queue(conn, row.id, {**values, "finished_at": func.clock_timestamp()})
+    refused, _ = _leave_queue(conn, row.id, {**values, "finished_at": func.clock_timestamp()})
+    return refused
 
 
-def _leave_queue(conn: Connection, run_id: int, values: dict[str, Any]) -> RunRow:
-    return run_of(
-        conn.execute(
-            update(RUNS).where(RUNS.c.id == run_id, RUNS.c.state == "queued").values(values).returning(*RUNS.c)
-        ).one()
-    )
+def _leave_queue(conn: Connection, run_id: int, values: dict[str, Any]) -> tuple[RunRow, int | None]:
+    """The run as it is now, and the time limit that its schedule has."""
+    statement = update(RUNS).where(RUNS.c.id == run_id, RUNS.c.state == "queued").values(values)
+    *run, timeout_s = conn.execute(statement.returning(*RUNS.c, _TIMEOUT_S)).one()
+    return RunRow(*run), timeout_s
 
 
 def _save(db: Database, run: RunRow, news: News, end: End) -> RunRow:

@@ -37,6 +37,7 @@ from jobs.run import child
 
 BIRTH_S = 20.0  # on a machine that is very busy
 KILL_S = 5.0
+_PROGRAM = "import sys; sys.path[:] = sys.argv[4:]; from jobs.run.nursery import main; main()"
 _CODE = struct.Struct("!i")
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -131,7 +132,7 @@ def using(nursery: Nursery | Here) -> Iterator[None]:
 @contextmanager
 def young_nursery() -> Iterator[None]:
     """A nursery for the time of the block, made by a fork of this process, which has neither threads nor connections yet."""
-    load_jobs()
+    _grow_up()
     asks, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     parent = os.getpid()
     sys.stdout.flush()
@@ -159,9 +160,9 @@ def a_nursery() -> Iterator[Nursery | Here]:
     asks, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with asked:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from jobs.run import nursery; nursery.main()"]
-            + [str(number) for number in (asks.fileno(), asked.fileno(), os.getpid())],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            [sys.executable, "-c", _PROGRAM]
+            + [str(number) for number in (asks.fileno(), asked.fileno(), os.getpid())]
+            + sys.path,
             pass_fds=(asks.fileno(), asked.fileno()),
             stdin=subprocess.DEVNULL,
             stdout=2,  # what a job prints must not stand among what a command prints for others
@@ -176,11 +177,18 @@ def a_nursery() -> Iterator[Nursery | Here]:
 
 
 def main() -> NoReturn:
-    """The nursery as a new interpreter; its arguments are its two sockets and its parent."""
-    asks, asked, parent = map(int, sys.argv[1:])
-    load_jobs()
+    """The nursery as a new interpreter; its arguments are its two sockets, its parent and where modules are."""
+    asks, asked, parent = map(int, sys.argv[1:4])
+    _grow_up()
     with using(Nursery(socket.socket(fileno=asks), os.getpid())):
         _serve(socket.socket(fileno=asked), parent)
+
+
+def _grow_up() -> None:
+    """Brings everything into memory that is shared from here on."""
+    load_jobs()
+    gc.collect()
+    gc.freeze()  # a collection would write to, and so copy, every page of it
 
 
 def _serve(asked: socket.socket, parent: int) -> NoReturn:
@@ -195,8 +203,6 @@ def _serve(asked: socket.socket, parent: int) -> NoReturn:
         woken, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        gc.collect()
-        gc.freeze()  # a collection would write to, and so copy, every page that could be shared
         says: dict[int, int] = {}
         while os.getppid() == parent:
             ready, _, _ = select.select([asked.fileno(), woken], [], [], 1.0)

@@ -77,7 +77,7 @@ class LogLine:
     fields: Mapping[str, Any]
 
 
-MOST_QUEUED = 100
+MOST_QUEUED = 1000
 """Runs of one job that may wait at the same time."""
 
 RUNS = table("runs", *(column(field.name) for field in fields(RunRow)), schema="ops")

@@ -21,6 +21,8 @@ from pydantic import Field
 from jobs.core.errors import TransientError, UsageError
 from jobs.core.flags import Flag
 from jobs.core.jobs import Every, Params, Run, job
+from jobs.run.execute import execute
+from jobs.run.store import request_run
 
 SEED = "S" + "A" * 55
 MB = 1_000_000
@@ -113,9 +115,19 @@ def _log_oddities(run: Run) -> None:
     run.info("odd\x00 \ud800", big=2**80, nested={"zero": ["\x00", {1: object}]}, amount=Decimal("1.50"), half="\ud800")
 
 
+def _run_another(run: Run) -> None:
+    """As a check does that needs a run."""
+    with run.db.begin() as conn:
+        number = request_run(conn, job="test-todo", params={"how": "pid"}, actor="a run", queued=False)
+    other = execute(run.db, run.settings, number, worker_id=None)
+    run.count("pid", os.getpid())
+    run.count("other", other.counters["pid"])
+
+
 HOW: dict[str, Callable[[Run], None]] = {
     "count": _count,
     "pid": lambda run: run.count("pid", os.getpid()),
+    "another": _run_another,
     "until-stopped": _until_stopped,
     "break": _raise(ZeroDivisionError(f"by zero, with {SEED}")),
     "refuse": _raise(UsageError("It will never work.")),

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+import tests.db.run_jobs  # noqa: F401  # registers them
 from jobs.core.db import Database
 from jobs.core.jobs import find_job
 from jobs.core.settings import Settings

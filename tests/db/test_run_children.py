@@ -34,9 +34,14 @@ def children(db: Database, settings: Settings) -> Iterator[Children]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is told to stop has half a second, and half of that to clean up."""
+    """Whoever is told to stop has half a second."""
     monkeypatch.setattr(supervise, "STOP_GRACE_S", 0.5)
-    monkeypatch.setattr(children_room, "TERM_S", 0.3)
+
+
+@pytest.fixture
+def ruthless(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nearly no time to clean up, for those who cannot."""
+    monkeypatch.setattr(children_room, "TERM_S", 0.1)
 
 
 def said(db: Database, run_id: int) -> list[str]:
@@ -86,14 +91,14 @@ def test_what_hangs_is_interrupted_and_then_its_process_is_over(db: Database, ru
     run = run_it("hang")
     assert (run.state, run.error) == (
         "timed_out",
-        "Its time limit of 1 s was reached. It did not stop within 0 s of being told, and its process was killed.",
+        "Its time limit of 1 s was reached. It did not stop within 0.5 s of being told, and its process was killed.",
     )
     assert said(db, run.id) == ["cleaned up"]
     assert gone(run.counters["pid"])
 
 
 def test_a_stop_ends_even_what_lets_nobody_else_have_the_interpreter(
-    db: Database, run_it: Doing, impatient: None
+    db: Database, run_it: Doing, ruthless: None
 ) -> None:
     def stop() -> None:
         with db.begin() as conn:
@@ -108,7 +113,7 @@ def test_a_stop_ends_even_what_lets_nobody_else_have_the_interpreter(
 
 
 def test_a_run_that_was_stopped_by_the_kernel_ends_at_its_time_limit(
-    db: Database, run_it: Doing, impatient: None
+    db: Database, run_it: Doing, ruthless: None
 ) -> None:
     def pause() -> None:
         with db.read() as conn:
@@ -148,6 +153,13 @@ def test_an_idle_child_that_was_killed_is_replaced(run_it: Doing, children: Chil
     os.kill(first, signal.SIGKILL)
     assert gone(first)
     assert run_it("pid", children=children).state == "succeeded"
+
+
+def test_a_run_may_need_another_which_has_a_child_of_its_own(run_it: Doing) -> None:
+    run = run_it("another")
+    assert run.state == "succeeded", run.trace
+    assert run.counters["other"] not in (run.counters["pid"], 0)
+    assert gone(run.counters["other"])
 
 
 def test_no_child_has_a_connection_of_its_parent(db: Database, run_it: Doing) -> None:
