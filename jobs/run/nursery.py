@@ -261,11 +261,15 @@ def _be_born(channel: int, parent: int) -> NoReturn:
         os._exit(code)
 
 
-def _end_with(parent: int) -> None:
-    """Ends this process when its parent dies, however it dies."""
+def end_with_parent(number: int) -> None:
+    """Asks the kernel to send this process a signal when its parent dies, however it dies; on Linux only."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
+def _end_with(parent: int) -> None:
+    end_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:  # it has died before we asked
         os._exit(1)
 
 
