@@ -6,7 +6,6 @@ outright its children end with it (Linux); a part that dies is started again, an
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import IO, Annotated
@@ -31,6 +31,7 @@ from jobs.core.logs import configure_logging, get_logger
 from jobs.core.people import add_person, list_people, renew_one_time_password
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings, load_settings
+from jobs.run.nursery import end_with_parent
 from jobs.upgrade import upgrade
 
 ADMINISTRATOR = "admin@nexafx.local"
@@ -169,13 +170,8 @@ def _spawn(command: list[str]) -> subprocess.Popen[bytes]:
         command,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 — no threads yet
+        preexec_fn=partial(end_with_parent, signal.SIGTERM),  # noqa: PLW1509 — no threads yet
     )
-
-
-def _end_with_parent() -> None:
-    """Asks the kernel to end this child when its parent dies, however it dies."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -25,9 +25,12 @@ from jobs.core.db import Database, first_line, open_database, require_migrated
 from jobs.core.jobs import load_jobs
 from jobs.core.logs import get_logger
 from jobs.core.settings import Settings
-from jobs.run import execute as runs
+from jobs.run import supervise
 from jobs.run.app import fetch_runs, queue_app
+from jobs.run.children import Children, children_of
+from jobs.run.execute import execute
 from jobs.run.loop import DATABASE_ERRORS, Loop
+from jobs.run.nursery import NurseryGone, young_nursery
 from jobs.run.rescue import rescue, rescue_lease
 from jobs.schedule.scheduler import Scheduler
 from jobs.schedule.slots import MissedSlots
@@ -46,20 +49,26 @@ def run_worker(settings: Settings, concurrency: int) -> None:
     # Their reports of a database that is away would be many; ours is one line.
     for noisy in ("psycopg.pool", "procrastinate"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    with open_database(settings, pool_size=concurrency + 6) as db:
+    with young_nursery(), open_database(settings, pool_size=concurrency + 6) as db:
         require_migrated(db)
         with db.begin() as conn:
             seed_schedules(conn, load_jobs())
             follow_settings(conn, load_jobs(), settings)
-        asyncio.run(_Worker(settings, db, concurrency).work())
+        with children_of(db, settings) as children:
+            worker = _Worker(settings, db, children, concurrency)
+            asyncio.run(worker.work())
+    if worker.failed is not None:
+        raise worker.failed
 
 
 class _Worker:
-    def __init__(self, settings: Settings, db: Database, concurrency: int) -> None:
+    def __init__(self, settings: Settings, db: Database, children: Children, concurrency: int) -> None:
         self._id: UUID = uuid4()
         self._settings = settings
         self._db = db
+        self._children = children
         self._concurrency = concurrency
+        self.failed: NurseryGone | None = None
         self._shutdown = threading.Event()
         self._running: set[asyncio.Future[None]] = set()
         self._scheduler = Scheduler(db)
@@ -72,7 +81,7 @@ class _Worker:
 
         self._lease = lease
         self._loops = (
-            Loop("beat", runs.BEAT_S, self._beat),
+            Loop("beat", supervise.BEAT_S, self._beat),
             Loop("missed slots", MISSED_S, missed.look),
             Loop("rescue", RESCUE_S, rescue_step),
             Loop("audit chain", SEAL_S, Sealer(db, AnchorFile.of(settings)).step),
@@ -134,7 +143,18 @@ class _Worker:
 
         def work() -> None:
             try:
-                runs.execute(self._db, self._settings, run_id, worker_id=self._id, shutdown=self._shutdown)
+                execute(
+                    self._db,
+                    self._settings,
+                    run_id,
+                    worker_id=self._id,
+                    children=self._children,
+                    shutdown=self._shutdown,
+                )
+            except NurseryGone as error:
+                # Nothing can be executed here any more; what has been fetched is found by the rescue.
+                self.failed = error
+                os.kill(os.getpid(), signal.SIGTERM)
             except DATABASE_ERRORS as error:
                 # It stays queued, or it is lost: in both cases the rescue finds it.
                 log.error("a run could not be executed", run=run_id, reason=first_line(error))
@@ -154,7 +174,7 @@ class _Worker:
         if self._running:
             log.warning("asking runs to stop", running=len(self._running))
             self._shutdown.set()
-            await asyncio.wait(set(self._running), timeout=runs.STOP_GRACE_S + 5)
+            await asyncio.wait(set(self._running), timeout=supervise.STOP_GRACE_S + 5)
 
     def _beat(self) -> None:
         with self._db.begin() as conn:
@@ -186,7 +206,7 @@ class _Worker:
 
     def _sign_off_rows(self) -> None:
         with self._db.begin() as conn:
-            self._lease.release(conn)
+            self._lease.resign(conn)
             conn.execute(
                 text("UPDATE ops.workers SET beat_at = now(), stopped_at = now() WHERE id = :id"), {"id": self._id}
             )

@@ -21,6 +21,7 @@ from jobs.core import jobs, people
 from jobs.core.db import Database
 from jobs.core.embedded import embedded_server
 from jobs.core.settings import Settings
+from jobs.run.nursery import Here, using
 from jobs.upgrade import upgrade
 
 ENOUGH_MEMORY = 4 << 30
@@ -75,6 +76,13 @@ def admin(server_socket: Path) -> Iterator[Database]:
 def _outside_transaction(admin: Database, statement: str) -> None:
     with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text(statement))
+
+
+@pytest.fixture(autouse=True)
+def _children_are_threads() -> Iterator[None]:
+    """What a job does is tested in this process, where a test may replace parts of it; see `child_processes`."""
+    with using(Here()):
+        yield
 
 
 def _shipped_jobs() -> dict[str, jobs.Job]:

@@ -16,6 +16,7 @@ from jobs.core.db import open_database
 from jobs.core.logs import configure_logging
 from jobs.core.settings import load_settings
 from jobs.run.execute import execute
+from jobs.run.nursery import Here, using
 from jobs.run.store import request_run
 
 
@@ -26,7 +27,7 @@ def main() -> None:
     with open_database(settings) as db:
         with db.begin() as conn:
             run_id = request_run(conn, job=JOB, params=params, actor="bench", origin="cli", queued=False)
-        with Profile() as profile:
+        with using(Here()), Profile() as profile:
             run = execute(db, settings, run_id, worker_id=None)
     measured = {
         "state": run.state,

@@ -100,6 +100,8 @@ class Job:
     function: Callable[[Run, Any], None]
     needs: str | None = None
     """The field of `Settings` without which its schedule is off; None: it needs none."""
+    at_most: int | None = None
+    """So many of its runs at the same time, on all workers together; None: as many as are asked for."""
 
 
 _REGISTRY: dict[str, Job] = {}
@@ -116,17 +118,19 @@ def job(
     retries: int = 0,
     flag: Flag | None = None,
     needs: str | None = None,
+    at_most: int | None = None,
 ) -> Callable[[Callable[[Run, P], None]], Callable[[Run, P], None]]:
     """Registers a function as a job; `retries` follow a failure or a lost worker, `flag` switches the job off.
 
     Without a `schedule` it runs only when somebody asks for it. `needs` names the field of `Settings` that has to be set for its schedule to be on.
+    `at_most` so many of its runs at the same time; the others wait for their turn.
     """
 
     def register(function: Callable[[Run, P], None]) -> Callable[[Run, P], None]:
         known = _REGISTRY.get(name)
         if known is not None and known.function is not function:
             raise ValueError(f"two jobs are called {name}: rename one of them")
-        _REGISTRY[name] = Job(name, title, does, schedule, timeout_s, retries, flag, params, function, needs)
+        _REGISTRY[name] = Job(name, title, does, schedule, timeout_s, retries, flag, params, function, needs, at_most)
         return function
 
     return register

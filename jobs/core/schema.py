@@ -2,6 +2,9 @@
 
 One transaction holds an advisory lock from its first statement, runs what is missing and ends; whoever waited for the
 lock finds nothing left to do. The lock belongs to the transaction, so no pooler can lose it.
+
+Workers of the version before go on meanwhile. So a migration takes nothing away that they read or write: it adds tables,
+and columns that may be null or have a default; what nobody needs any more goes one version later.
 """
 
 from __future__ import annotations

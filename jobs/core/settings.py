@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     )
     demo: bool = _setting("NEXAOPS_DEMO", False, "run on the sandbox Horizon and a database of its own")
     concurrency: int = _setting("NEXAOPS_CONCURRENCY", 4, "runs that one worker takes at the same time", ge=1, le=64)
+    run_memory_mb: int = _setting(
+        "NEXAOPS_RUN_MEMORY_MB", 1024, "megabytes that one run and what it starts may hold; more ends it", ge=256
+    )
     batch_size: int = _setting(
         "NEXAOPS_BATCH_SIZE", 500, "transactions settled in one database transaction", ge=1, le=10_000
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -22,8 +22,9 @@ from jobs.core.jobs import find_job, load_jobs
 from jobs.core.logs import configure_logging
 from jobs.core.settings import load_settings
 from jobs.run import store
-from jobs.run.context import RunContext
+from jobs.run.context import News
 from jobs.run.execute import execute
+from jobs.run.nursery import young_nursery
 from jobs.run.store import RunRow
 from jobs.schedule import store as schedules
 from jobs.schedule.words import in_words, next_fires
@@ -104,7 +105,7 @@ def run(
     """Run a job now: by a worker, or with --wait here. Exit code 1 if it does not succeed."""
     params = dict(_pair(text) for text in param or [])
     store.check_params(find_job(name), params)
-    with command_context("cli") as (settings, db):
+    with young_nursery() if wait else nullcontext(), command_context("cli") as (settings, db):
         with db.begin() as conn:
             run_id = store.request_run(
                 conn,
@@ -122,8 +123,8 @@ def run(
             else:
                 console.print(f"Run {run_id} is queued: a worker takes it; see `nexaops jobs runs {name}`.")
             return
-        with _asked_to_stop() as shutdown, _bar(name, shown=errors.is_terminal and not as_json) as watch:
-            ended = execute(db, settings, run_id, worker_id=None, shutdown=shutdown, watch=watch)
+        with _asked_to_stop() as shutdown, _bar(name, shown=errors.is_terminal and not as_json) as follow:
+            ended = execute(db, settings, run_id, worker_id=None, shutdown=shutdown, follow=follow)
     if as_json:
         print_json(_summary(ended))
     else:
@@ -268,9 +269,8 @@ def _bar(name: str, *, shown: bool) -> Iterator[Any]:
     with Progress(*columns, console=errors, transient=True) as progress:
         task = progress.add_task(name, total=None, counters="")
 
-        def watch(context: RunContext) -> None:
-            seen = context.look()
-            counters = " ".join(f"{key}={count}" for key, count in seen.counters.items())
-            progress.update(task, completed=seen.done or 0, total=seen.total, counters=counters)
+        def follow(news: News) -> None:
+            counters = " ".join(f"{key}={count}" for key, count in news.counters.items())
+            progress.update(task, completed=news.done or 0, total=news.total, counters=counters)
 
-        yield watch
+        yield follow

@@ -1,14 +1,14 @@
 """What a job's function holds while it runs.
 
-The function only writes to memory and reads one flag; the supervisor in execute.py carries the counters and lines to
-the database and brings the wish to stop back, about once a second. So a job may count and ask as often as it likes.
+The function only writes to memory and reads one flag; child.py carries the counters and lines to the worker, which
+saves them, and brings the wish to stop back, about once a second. So a job may count and ask as often as it likes.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,39 +17,38 @@ from uuid import UUID
 from jobs.core.db import Database
 from jobs.core.logs import redact, redact_value
 from jobs.core.settings import Settings
+from jobs.run.ends import Stop, printable
 from jobs.run.store import RunRow
 
 MOST_LINES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """Why a run is to stop, the state that it ends in if it does, and whether it deserves another attempt."""
-
-    state: str
-    sentence: str
-    again: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Unsaved:
-    """What the function has done since the last time that somebody looked."""
+class News:
+    """How far a run is, and the lines that nobody has saved yet."""
 
     counters: Mapping[str, int]
-    done: int | None
-    total: int | None
-    changed: bool
-    lines: list[dict[str, Any]]
+    done: int | None = None
+    total: int | None = None
+    changed: bool = False
+    lines: Sequence[Mapping[str, Any]] = ()
+
+    def then(self, later: News) -> News:
+        """Both, where neither has been saved."""
+        lines = (*self.lines, *later.lines)
+        return News(later.counters, later.done, later.total, self.changed or later.changed, lines)
 
 
 class RunContext:
     """The `Run` of jobs.core.jobs. May be used from several threads of the job."""
 
-    def __init__(self, row: RunRow, token: UUID, db: Database, settings: Settings) -> None:
+    def __init__(self, row: RunRow, db: Database, settings: Settings) -> None:
+        if row.started_at is None or row.attempt_token is None:
+            raise RuntimeError("a run that has not started does nothing")
         self.id = row.id
         self.job = row.job
         self.dry_run = row.dry_run
-        self.token = token
+        self.token: UUID = row.attempt_token
         self.db = db
         self.settings = settings
         self.stop: Stop | None = None
@@ -89,27 +88,14 @@ class RunContext:
         self.heeded = True
         return True
 
-    def look(self) -> Unsaved:
-        """How far it is."""
+    def take(self) -> News:
+        """Hands over what is new since the last time."""
         with self._lock:
-            return Unsaved(dict(self._counters), self._done, self._total, self._changed, [])
-
-    def take(self) -> Unsaved:
-        """Hands over what is not in the database yet."""
-        with self._lock:
-            unsaved = Unsaved(dict(self._counters), self._done, self._total, self._changed, self._lines)
+            news = News(dict(self._counters), self._done, self._total, self._changed, self._lines)
             self._changed, self._lines = False, []
-            return unsaved
-
-    def give_back(self, unsaved: Unsaved) -> None:
-        """Takes back what could not be saved, in front of what has come since."""
-        with self._lock:
-            self._changed = self._changed or unsaved.changed
-            self._lines = unsaved.lines + self._lines
+            return news
 
     def _log(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
-        if self._start is None:
-            raise RuntimeError("a run that has not started logs nothing")
         at = self._start + timedelta(seconds=time.monotonic() - self._monotonic)
         with self._lock:
             self._written += 1
@@ -119,11 +105,6 @@ class RunContext:
                 level, event, fields = "warning", f"the log is full: {MOST_LINES} lines are kept of a run", {}
             clean = {name: _storable(redact_value(name, value)) for name, value in fields.items()}
             self._lines.append({"at": at, "level": level, "event": printable(redact(event)), "fields": clean})
-
-
-def printable(value: str) -> str:
-    """The text without what PostgreSQL cannot hold: the character zero, and halves of characters."""
-    return value.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _storable(value: Any) -> Any:

@@ -1,8 +1,10 @@
-"""Executes one run: the one code path, for workers and for `jobs run --wait`.
+"""Executes one run: the one code path, for workers, for `jobs run --wait` and for checks that need a run.
 
-The job's function has a thread of its own, and the caller's thread watches over it: it saves counters and lines, beats,
-looks whether the run is to stop, and leaves a function behind that does not. Whatever such a function returns later is
-refused by its attempt's token, and so is the result of an attempt that was declared lost meanwhile.
+It is claimed here, executed by a child process (child.py) under a supervisor (supervise.py), and its end is written
+here. The result of an attempt that was declared lost meanwhile is refused by its token.
+
+Two versions may run at the same time. A worker that does not know a job, or not these parameters, puts the run back for
+one that does, and only after LEFT_S says that nobody knows it.
 """
 
 from __future__ import annotations
@@ -10,58 +12,35 @@ from __future__ import annotations
 import socket
 import threading
 import time
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
 from typing import Any
 from uuid import UUID, uuid4
 
-from pydantic import ValidationError
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, column, func, select, table, text, update
 
-from jobs.core.db import Database, first_line, jsonb
-from jobs.core.errors import NexaError, NotFound, TransientError, UsageError
+from jobs.core.db import Database
+from jobs.core.errors import NotFound, UsageError
 from jobs.core.flags import Flag, read_flags
 from jobs.core.jobs import Job, find_job
-from jobs.core.logs import get_logger, redact
+from jobs.core.logs import get_logger
 from jobs.core.settings import Settings
-from jobs.run.context import RunContext, Stop, printable
+from jobs.run.children import Children, children_of
+from jobs.run.context import News
+from jobs.run.ends import End
 from jobs.run.loop import DATABASE_AWAY
+from jobs.run.queue import put_back
 from jobs.run.retry import retry_run
 from jobs.run.store import RUNS, RunRow, add_logs, check_params, find_run, run_of
+from jobs.run.supervise import Claim, Supervisor, progress
 
 log = get_logger(__name__)
 
-TICK_S = 0.8  # a switch or a stop acts within a second
-BEAT_S = 10.0
-STOP_GRACE_S = 10.0  # for a function that has been told to stop
 SAVE_S = 60.0  # for the result, while the database is away
-_TRACE = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """A run that is ours now."""
-
-    row: RunRow
-    token: UUID
-    job: Job
-    timeout_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """How a run ends; `again`: another attempt may end better.
-
-    That is what failed for a reason that may pass, and what was cut short by its process. Not what ran out of time: its
-    thread may still be alive, and the next slot goes on where it left off.
-    """
-
-    state: str
-    error_class: str | None = None
-    error: str | None = None
-    trace: str | None = None
-    again: bool = False
+AGAIN_S = 2.0  # until a run that was put back may be taken again
+LEFT_S = 600.0
+_SCHEDULES = table("schedules", column("name"), column("timeout_s"), schema="ops")
+_TIMEOUT_S = select(_SCHEDULES.c.timeout_s).where(_SCHEDULES.c.name == RUNS.c.job).scalar_subquery()
 
 
 def execute(
@@ -70,27 +49,33 @@ def execute(
     run_id: int,
     *,
     worker_id: UUID | None,
+    children: Children | None = None,
     shutdown: threading.Event | None = None,
-    watch: Callable[[RunContext], None] | None = None,
+    follow: Callable[[News], None] | None = None,
 ) -> RunRow:
     """Executes a queued run here and returns it as it ended; if it is not queued any more, it is returned as it is.
 
-    `worker_id` is None where a person waits for it: then nothing is tried again. Once `shutdown` is set the run is
-    asked to stop. `watch` is called about once a second, for a progress bar. Raises NotFound; no error of the job.
+    `worker_id` is None where a person waits for it: then nothing is tried again, and nothing waits for its turn. Without
+    `children` it gets a child of its own. Once `shutdown` is set the run is asked to stop. `follow` is called about once
+    a second, for a progress bar. Raises NotFound, and NurseryGone while the run is still queued; no error of the job.
     """
-    claim = _claim(db, run_id, worker_id)
-    if isinstance(claim, RunRow):
-        return claim
-    log.info("run started", run=run_id, job=claim.job.name, dry_run=claim.row.dry_run)
-    context = RunContext(claim.row, claim.token, db, settings)
-    end = _supervise(claim, context, shutdown, watch)
-    row = _save(db, claim, context, end)
+    with ExitStack() as stack:
+        if children is None:
+            children = stack.enter_context(children_of(db, settings))
+        child = stack.enter_context(children.lend())
+        claim = _claim(db, settings, run_id, worker_id)
+        if isinstance(claim, RunRow):
+            return claim
+        log.info("run started", run=run_id, job=claim.job.name, dry_run=claim.row.dry_run)
+        supervisor = Supervisor(db, claim, child)
+        end = supervisor.watch(shutdown, follow)
+        row = _save(db, claim.row, supervisor.news, end)
     log.info("run ended", run=run_id, job=claim.job.name, state=row.state, seconds=row.duration_s, error=row.error)
     return row
 
 
-def _claim(db: Database, run_id: int, worker_id: UUID | None) -> _Claim | RunRow:
-    """Takes a queued run, or ends it where it must not start: an unknown job, wrong parameters, a flag that is off."""
+def _claim(db: Database, settings: Settings, run_id: int, worker_id: UUID | None) -> Claim | RunRow:
+    """Takes a queued run; ends it where it must not start, and puts it back where it cannot start here and now."""
     with db.begin() as conn:
         found = conn.execute(select(RUNS).where(RUNS.c.id == run_id).with_for_update()).one_or_none()
         if found is None:
@@ -98,192 +83,103 @@ def _claim(db: Database, run_id: int, worker_id: UUID | None) -> _Claim | RunRow
         row = run_of(found)
         if row.state != "queued":
             return row
-        refused: _End | None = None
         try:
             job = find_job(row.job)
             check_params(job, row.params)
         except (NotFound, UsageError) as error:
-            refused = _End("failed", type(error).__name__, str(error))
-        else:
-            flags = read_flags(conn)
-            if job.flag is not None and not flags.get(job.flag, True):
-                refused = _End("skipped", error=f"The flag {job.flag.value} is off.")
-        if refused is not None:
-            values = {"state": refused.state, "error_class": refused.error_class, "error": refused.error}
-            return _leave_queue(conn, run_id, {**values, "finished_at": func.clock_timestamp()})
-        timeout_s = conn.execute(
-            text("SELECT timeout_s FROM ops.schedules WHERE name = :job"), {"job": row.job}
-        ).scalar_one_or_none()
-        token = uuid4()
-        row = _leave_queue(
-            conn,
-            run_id,
-            {
-                "state": "running",
-                "attempt": RUNS.c.attempt + 1,
-                "attempt_token": token,
-                "worker_id": worker_id,
-                "host": socket.gethostname(),
-                "dry_run": row.dry_run or flags.get(Flag.DRY_RUN, False),
-                "started_at": func.clock_timestamp(),
-                "beat_at": func.clock_timestamp(),
-            },
-        )
-        return _Claim(row, token, job, timeout_s or job.timeout_s)
+            if worker_id is not None and _waited_s(conn, row) < LEFT_S:
+                return _not_here(conn, row, f"left to another version by this worker: {error}")
+            return _refuse(conn, row, End("failed", type(error).__name__, str(error)))
+        flags = read_flags(conn)
+        if job.flag is not None and not flags.get(job.flag, True):
+            return _refuse(conn, row, End("skipped", error=f"The flag {job.flag.value} is off."))
+        if (others := _in_the_way(conn, job)) is not None:
+            if worker_id is not None:
+                return _not_here(conn, row, others)
+            return _refuse(conn, row, End("skipped", error=others))
+        values = {
+            "state": "running",
+            "attempt": RUNS.c.attempt + 1,
+            "attempt_token": uuid4(),
+            "worker_id": worker_id,
+            "host": socket.gethostname(),
+            "dry_run": row.dry_run or flags.get(Flag.DRY_RUN, False),
+            "started_at": func.clock_timestamp(),
+            "beat_at": func.clock_timestamp(),
+        }
+        row, timeout_s = _leave_queue(conn, run_id, values)
+        return Claim(row, job, timeout_s or job.timeout_s, settings.run_memory_mb)
 
 
-def _leave_queue(conn: Connection, run_id: int, values: dict[str, Any]) -> RunRow:
-    return run_of(
-        conn.execute(
-            update(RUNS).where(RUNS.c.id == run_id, RUNS.c.state == "queued").values(values).returning(*RUNS.c)
-        ).one()
-    )
+def _in_the_way(conn: Connection, job: Job) -> str | None:
+    """Why this job may not run now: as many of its runs as may run at the same time do, on whatever workers."""
+    if job.at_most is None:
+        return None
+    # One claim of this job at a time, until its transaction ends: two could count the same.
+    conn.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('job:' || :job, 0))"), {"job": job.name})
+    running = conn.execute(
+        text("SELECT id FROM ops.runs WHERE job = :job AND state = 'running' ORDER BY id"), {"job": job.name}
+    ).scalars()
+    ids = list(running)
+    if len(ids) < job.at_most:
+        return None
+    return f"At most {job.at_most} of {job.name} may run at the same time, and run {ids[0]} does."
 
 
-def _supervise(
-    claim: _Claim,
-    context: RunContext,
-    shutdown: threading.Event | None,
-    watch: Callable[[RunContext], None] | None,
-) -> _End:
-    """Runs the function and returns how it ended, or how it was left behind."""
-    done = threading.Event()
-    ends: list[_End] = []
-
-    def work() -> None:
-        try:
-            claim.job.function(context, claim.job.params.model_validate(dict(claim.row.params)))
-            ends.append(_End("succeeded"))
-        except BaseException as error:  # noqa: BLE001 - the job's code may raise anything, and must not take the worker along
-            ends.append(_failure(error))
-        finally:
-            done.set()
-
-    threading.Thread(target=work, name=f"run-{context.id}", daemon=True).start()
-    started = beaten = time.monotonic()
-    limit = started + claim.timeout_s
-    must_end: float | None = None
-    away = False
-    while not done.wait(TICK_S):
-        now = time.monotonic()
-        beat = now - beaten >= BEAT_S
-        try:
-            wish = _pulse(claim, context, beat=beat)
-        except DATABASE_AWAY as error:
-            # The database is away: the run goes on, and whether it is lost is decided when it is back.
-            if not away:
-                log.warning("a run cannot beat", run=context.id, reason=first_line(error))
-            away, wish = True, None
-        else:
-            away = False
-            beaten = now if beat else beaten
-        if watch is not None:
-            watch(context)
-        leaving = shutdown is not None and shutdown.is_set()
-        if wish is None and leaving:
-            wish = Stop("stopped", "Its process was shut down.", again=True)
-        # It is told a little before its time is up, so that it can end properly.
-        if wish is None and now >= limit - min(5.0, claim.timeout_s / 10):
-            wish = Stop("timed_out", f"Its time limit of {claim.timeout_s} s was reached.")
-        context.stop = context.stop or wish
-        if must_end is None and (leaving or now >= limit):
-            must_end = now + STOP_GRACE_S
-        if must_end is not None and now >= must_end:
-            return _left_behind(claim, timed_out=now >= limit)
-    end = ends[0]
-    if end.state == "succeeded" and context.stop is not None and context.heeded:
-        return _End(context.stop.state, error=context.stop.sentence, again=context.stop.again)
-    return end
+def _waited_s(conn: Connection, row: RunRow) -> float:
+    """By the database's clock."""
+    now = conn.execute(text("SELECT clock_timestamp()")).scalar_one()
+    waited: float = (now - row.queued_at).total_seconds()
+    return waited
 
 
-def _left_behind(claim: _Claim, *, timed_out: bool) -> _End:
-    if timed_out:
-        sentence = f"Its time limit of {claim.timeout_s} s was reached, and it did not stop when told: left behind."
-        return _End("timed_out", error=sentence)
-    return _End("lost", error="Its process was shut down, and it did not stop when told.", again=True)
+def _not_here(conn: Connection, row: RunRow, why: str) -> RunRow:
+    """Leaves the run queued, and says so once in its log."""
+    put_back(conn, row.id, delay_s=AGAIN_S)
+    said = conn.execute(
+        text("SELECT 1 FROM ops.run_logs WHERE run_id = :id AND event = :why LIMIT 1"), {"id": row.id, "why": why}
+    ).scalar()
+    if said is None:
+        add_logs(conn, row.id, [{"level": "warning", "event": why, "fields": {}}])
+    return row
 
 
-def _failure(error: BaseException) -> _End:
-    if isinstance(error, ValidationError):
-        message = f"{error.error_count()} values are not as expected in {error.title}"
-    else:
-        message = str(error).strip() or "no message"
-    return _End(
-        "failed",
-        error_class=type(error).__name__,
-        error=printable(redact(message)),
-        trace=printable(redact("".join(traceback.format_exception(error))))[-_TRACE:],
-        again=isinstance(error, TransientError) or not isinstance(error, NexaError),
-    )
+def _refuse(conn: Connection, row: RunRow, end: End) -> RunRow:
+    values = {"state": end.state, "error_class": end.error_class, "error": end.error}
+    refused, _ = _leave_queue(conn, row.id, {**values, "finished_at": func.clock_timestamp()})
+    return refused
 
 
-def _pulse(claim: _Claim, context: RunContext, *, beat: bool) -> Stop | None:
-    """Saves what is new, beats, and returns the wish to stop if there is one."""
-    unsaved = context.take()
-    try:
-        with context.db.begin() as conn:
-            add_logs(conn, context.id, unsaved.lines)
-            ours = (
-                RUNS.c.id == context.id,
-                RUNS.c.state == "running",
-                RUNS.c.attempt_token == context.token,
-            )
-            if unsaved.changed or beat:
-                statement = (
-                    update(RUNS)
-                    .where(*ours)
-                    .values(
-                        counters=jsonb(dict(unsaved.counters)),
-                        progress_done=unsaved.done,
-                        progress_total=unsaved.total,
-                        beat_at=func.clock_timestamp(),
-                    )
-                    .returning(RUNS.c.stop_by)
-                )
-                row = conn.execute(statement).one_or_none()
-            else:
-                row = conn.execute(select(RUNS.c.stop_by).where(*ours)).one_or_none()
-            flags = read_flags(conn)
-    except DATABASE_AWAY:
-        context.give_back(unsaved)
-        raise
-    if row is None:
-        return Stop("lost", "The run was given up: it had not beaten for too long.")
-    if row.stop_by is not None:
-        return Stop("stopped", f"Stopped by {row.stop_by}.")
-    if claim.job.flag is not None and not flags.get(claim.job.flag, True):
-        return Stop("stopped", f"The flag {claim.job.flag.value} was switched off.")
-    if flags.get(Flag.DRY_RUN, False) and not context.dry_run:
-        return Stop("stopped", "The flag dryRun was switched on while this run was writing.")
-    return None
+def _leave_queue(conn: Connection, run_id: int, values: dict[str, Any]) -> tuple[RunRow, int | None]:
+    """The run as it is now, and the time limit that its schedule has."""
+    statement = update(RUNS).where(RUNS.c.id == run_id, RUNS.c.state == "queued").values(values)
+    *run, timeout_s = conn.execute(statement.returning(*RUNS.c, _TIMEOUT_S)).one()
+    return RunRow(*run), timeout_s
 
 
-def _save(db: Database, claim: _Claim, context: RunContext, end: _End) -> RunRow:
+def _save(db: Database, run: RunRow, news: News, end: End) -> RunRow:
     """Writes the end and what follows from it, if the attempt is still ours; waits for a database that is away."""
-    unsaved = context.take()
     deadline = time.monotonic() + SAVE_S
     while True:
         try:
             with db.begin() as conn:
-                add_logs(conn, context.id, unsaved.lines)
+                add_logs(conn, run.id, news.lines)
                 saved = conn.execute(
                     update(RUNS)
-                    .where(RUNS.c.id == context.id, RUNS.c.state == "running", RUNS.c.attempt_token == context.token)
+                    .where(RUNS.c.id == run.id, RUNS.c.state == "running", RUNS.c.attempt_token == run.attempt_token)
                     .values(
+                        **progress(news),
                         state=end.state,
                         error_class=end.error_class,
                         error=end.error,
                         trace=end.trace,
-                        counters=jsonb(dict(unsaved.counters)),
-                        progress_done=unsaved.done,
-                        progress_total=unsaved.total,
                         finished_at=func.clock_timestamp(),
                     )
                     .returning(*RUNS.c)
                 ).one_or_none()
                 if saved is None:
-                    log.warning("a result came too late and is refused", run=context.id, result=end.state)
-                    return find_run(conn, context.id)
+                    log.warning("a result came too late and is refused", run=run.id, result=end.state)
+                    return find_run(conn, run.id)
                 row = run_of(saved)
                 if end.again:
                     retry_run(conn, row)

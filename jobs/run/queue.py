@@ -34,6 +34,15 @@ def defer(conn: Connection, run_id: int, *, lock: str | None = None, delay_s: fl
     )
 
 
+def put_back(conn: Connection, run_id: int, *, delay_s: float) -> None:
+    """Queues a run that this worker has fetched once more, behind the same lock, to be taken after `delay_s`."""
+    lock = conn.execute(
+        text("SELECT lock FROM procrastinate.procrastinate_jobs WHERE queueing_lock = :once AND status = 'doing'"),
+        {"once": _once(run_id)},
+    ).scalar()
+    defer(conn, run_id, lock=lock, delay_s=delay_s)
+
+
 def withdraw(conn: Connection, run_id: int) -> None:
     """Takes a run that nobody has fetched yet out of the queue."""
     conn.execute(

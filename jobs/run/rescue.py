@@ -13,11 +13,11 @@ from uuid import UUID
 from sqlalchemy import Connection, func, update
 
 from jobs.core.logs import get_logger
-from jobs.run.execute import BEAT_S
 from jobs.run.lease import Lease
 from jobs.run.queue import defer, drop_orphans, forgotten
 from jobs.run.retry import retry_run
 from jobs.run.store import RUNS, RunRow, run_of
+from jobs.run.supervise import BEAT_S
 
 log = get_logger(__name__)
 

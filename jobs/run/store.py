@@ -77,6 +77,9 @@ class LogLine:
     fields: Mapping[str, Any]
 
 
+MOST_QUEUED = 1000
+"""Runs of one job that may wait at the same time."""
+
 RUNS = table("runs", *(column(field.name) for field in fields(RunRow)), schema="ops")
 LOGS = table("run_logs", *(column(field.name) for field in fields(LogLine)), schema="ops")
 
@@ -120,10 +123,12 @@ def request_run(
     """Asks for a run, with its audit row, in the caller's transaction, and returns its id.
 
     With `queued=False` no worker is told: the caller executes it here. Raises NotFound for an unknown job, UsageError
-    for parameters that it does not accept.
+    for parameters that it does not accept, Conflict where too many runs of the job wait already.
     """
     known = find_job(job)
     accepted = check_params(known, params or {})
+    if queued and (full := crowded(conn, job)) is not None:
+        raise Conflict(f"{full} Wait until some have run, or stop them.")
     run_id = add_run(
         conn,
         {
@@ -145,6 +150,18 @@ def request_run(
         conn, audit.AuditRow(actor, "job.run", "run", str(run_id), origin, new={"job": job, **asked}, reason=reason)
     )
     return run_id
+
+
+def crowded(conn: Connection, job: str) -> str | None:
+    """Why no further run of the job is queued; None while there is room.
+
+    A queue that grows faster than it is worked off helps nobody: what would wait for hours is refused where it is asked
+    for, and a slot leaves a skipped run.
+    """
+    waiting = conn.execute(
+        select(func.count()).select_from(RUNS).where(RUNS.c.job == job, RUNS.c.state == "queued")
+    ).scalar_one()
+    return f"{waiting} runs of {job} are queued already." if waiting >= MOST_QUEUED else None
 
 
 def stop_run(conn: Connection, run_id: int, actor: str, reason: str, *, origin: str = "dashboard") -> None:
@@ -228,7 +245,7 @@ def log_tail(conn: Connection, run_id: int, limit: int) -> list[LogLine]:
     return [LogLine(**row._mapping) for row in conn.execute(select(newest).order_by(newest.c.id))]
 
 
-def add_logs(conn: Connection, run_id: int, lines: list[dict[str, Any]]) -> None:
+def add_logs(conn: Connection, run_id: int, lines: Sequence[Mapping[str, Any]]) -> None:
     """Appends lines (`level`, `event`, `fields`, and `at` unless it is now) in their order."""
     if lines:
         conn.execute(

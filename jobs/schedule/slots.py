@@ -20,7 +20,7 @@ from jobs.core.db import Database, jsonb
 from jobs.core.errors import UsageError
 from jobs.core.logs import get_logger
 from jobs.run.queue import defer
-from jobs.run.store import RUNS, add_run
+from jobs.run.store import RUNS, add_run, crowded
 from jobs.schedule.misfire import catch_up
 from jobs.schedule.model import Schedule, fires_between
 from jobs.schedule.store import SCHEDULES, list_schedules, schedule_of
@@ -127,6 +127,8 @@ def _start(conn: Connection, schedule: Schedule, slot: datetime, *, catching_up:
         if still is not None:
             error = f"Run {still.id} was still {still.state}."
             return add_run(conn, {**row, "state": "skipped", "finished_at": func.now(), "error": error})
+    if schedule.overlap == "allow" and (full := crowded(conn, schedule.name)) is not None:
+        return add_run(conn, {**row, "state": "skipped", "finished_at": func.now(), "error": full})
     run_id = add_run(conn, {**row, "state": "queued"})
     if run_id is not None:
         # The lock keeps the runs of a schedule one after another: those that queue, and several that catch up.

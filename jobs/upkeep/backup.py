@@ -31,6 +31,7 @@ _LEFT_BEHIND_S = 86_400
     schedule=Cron("0 1 * * *"),
     timeout_s=7200,
     retries=1,
+    at_most=1,
     params=Params,
 )
 def backup(run: Run, _params: Params) -> None:

@@ -32,8 +32,10 @@ from jobs.core.sessions import open_session
 from jobs.core.settings import Settings
 from jobs.horizon.sandbox.server import SandboxServer
 from jobs.horizon.sandbox.wallet import Wallet
+from jobs.run.nursery import Here, Nursery, a_nursery, using
 from tests.conftest import database_url
 from tests.db.books import add_user, run_job
+from tests.db.running import Doing
 from tests.db.signing import ABOVE_THE_GATE, QA_LEAD, Floor
 from tests.ui import seed
 
@@ -166,6 +168,26 @@ def site(admin: Database, template: str, server_socket: Path) -> Iterator[Site]:
     db.close()
     with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery | Here]:
+    """Bears children that are processes; a new interpreter is enough for all tests of this process."""
+    with a_nursery() as nursery:
+        yield nursery
+
+
+@pytest.fixture
+def child_processes(nursery: Nursery | Here) -> Iterator[None]:
+    """Runs are executed by processes, as a worker does it, and not by threads of this one."""
+    with using(nursery):
+        yield
+
+
+@pytest.fixture
+def run_it(db: Database, settings: Settings) -> Doing:
+    """Has the job of run_jobs.py do something."""
+    return Doing(db, settings)
 
 
 @pytest.fixture

@@ -219,12 +219,14 @@ from pathlib import Path
 from sqlalchemy import make_url
 from jobs.core.db import Database
 from jobs.core.settings import Settings
+from jobs.run.nursery import young_nursery
 from tests.db.books import run_job
 url, horizon, passphrase, home = sys.argv[1:]
 settings = Settings.model_validate(
     {"STELLAR_HORIZON_URL": (horizon,), "STELLAR_NETWORK": "CUSTOM", "STELLAR_NETWORK_PASSPHRASE": passphrase,
      "STELLAR_RATE_LIMIT_PER_HOUR": 0, "NEXAOPS_HOME": Path(home), "NEXAOPS_HORIZON_PARALLEL": 1})
-run_job(Database(make_url(url)), settings, "audit-history", everything=True)
+with young_nursery():
+    run_job(Database(make_url(url)), settings, "audit-history", everything=True)
 """
 
 

@@ -26,15 +26,17 @@ from pathlib import Path
 from sqlalchemy import make_url
 from jobs.core.db import Database
 from jobs.core.settings import Settings
+from jobs.run.nursery import young_nursery
 from tests.db.books import run_job
 url, horizon, passphrase, home = sys.argv[1:]
 settings = Settings.model_validate(
     {"STELLAR_HORIZON_URL": (horizon,), "STELLAR_NETWORK": "CUSTOM", "STELLAR_NETWORK_PASSPHRASE": passphrase,
      "STELLAR_RATE_LIMIT_PER_HOUR": 0, "NEXAOPS_HOME": Path(home), "NEXAOPS_BATCH_SIZE": 10})
-db = Database(make_url(url))
-print("ready", flush=True)
-while True:
-    run_job(db, settings)
+with young_nursery():
+    db = Database(make_url(url))
+    print("ready", flush=True)
+    while True:
+        run_job(db, settings)
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -10,7 +10,6 @@ from sqlalchemy import text
 from jobs.core.db import Database
 from jobs.core.jobs import Every, Params, Run, find_job, job
 from jobs.run import rescue as room
-from jobs.run.lease import Lease
 from jobs.run.rescue import rescue, rescue_lease
 from jobs.run.store import find_run, list_runs, request_run
 from jobs.schedule.store import seed_schedules
@@ -36,43 +35,6 @@ def silent(db: Database) -> int:
         )
         conn.execute(text("DELETE FROM procrastinate.procrastinate_jobs"))
     return run_id
-
-
-def held(db: Database, lease: Lease) -> bool:
-    with db.begin() as conn:
-        return lease.hold(conn)
-
-
-def test_one_holds_the_lease_until_it_runs_out_and_the_term_rises(db: Database) -> None:
-    one, two = Lease("test", UUID(int=1), ttl_s=60), Lease("test", UUID(int=2), ttl_s=60)
-    assert held(db, one)
-    assert not held(db, two)
-    assert held(db, one)
-    assert one.term == 1
-    with db.begin() as conn:
-        one.release(conn)
-    assert held(db, two)
-    assert two.term == 2
-    assert not held(db, one)
-    assert one.term is None
-
-
-def test_a_lease_that_ran_out_begins_a_new_term_even_for_the_same_holder(db: Database) -> None:
-    lease = Lease("test", UUID(int=1), ttl_s=0)
-    assert held(db, lease)
-    assert held(db, lease)
-    assert lease.term == 2
-
-
-def test_nobody_takes_a_lease_over_while_its_work_is_under_way(db: Database) -> None:
-    one, two = Lease("test", UUID(int=1), ttl_s=0), Lease("test", UUID(int=2), ttl_s=60)
-    with db.begin() as conn:
-        assert one.hold(conn)
-        with db.engine.connect() as other:
-            other.execute(text("SET LOCAL lock_timeout = '200ms'"))
-            with pytest.raises(Exception, match="lock timeout"):
-                two.hold(other)
-    assert held(db, two)
 
 
 def test_a_new_holder_gives_everybody_time_for_a_beat_first(

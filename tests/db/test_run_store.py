@@ -69,6 +69,16 @@ def test_parameters_are_checked_when_asked_for_and_get_their_defaults(db: Databa
         assert store.find_run(conn, run_id).params == {"size": 5}
 
 
+def test_a_queue_has_an_end(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MOST_QUEUED", 2)
+    first, _ = ask(db), ask(db)
+    with pytest.raises(Conflict, match=r"2 runs of test-sized are queued already\. Wait"):
+        ask(db)
+    with db.begin() as conn:
+        store.stop_run(conn, first, ADA, "to make room")
+    assert ask(db)
+
+
 def test_an_unknown_job_is_named(db: Database) -> None:
     with pytest.raises(NotFound, match="no job test-none"), db.begin() as conn:
         store.request_run(conn, job="test-none", actor=ADA)

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from jobs.core.db import Database
 from jobs.core.jobs import Every, Job, Params
+from jobs.run import store as run_store
 from jobs.run.store import RunRow, list_runs
 from jobs.schedule import store
 from jobs.schedule.model import Schedule
@@ -69,6 +70,19 @@ def test_of_many_workers_that_claim_a_slot_one_gets_it(db: Database, schedule: S
     assert won == [run.id]
     assert (run.state, run.trigger, run.triggered_by, run.slot) == ("queued", "schedule", "system", slot)
     assert queued(db) == [(run.id, f"schedule:{NAME}")]
+
+
+def test_a_full_queue_takes_no_slot_and_says_so(
+    db: Database, schedule: Schedule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_store, "MOST_QUEUED", 1)
+    schedule, slot = edit(db, "overlap = 'allow'"), now()
+    claim(db, schedule, slot)
+    claim(db, schedule, slot + timedelta(seconds=1))
+    assert [(run.state, run.error) for run in runs(db)] == [
+        ("queued", None),
+        ("skipped", f"1 runs of {NAME} are queued already."),
+    ]
 
 
 def test_a_slot_whose_run_cannot_be_queued_leaves_nothing_behind(db: Database, schedule: Schedule) -> None:

