@@ -74,7 +74,9 @@ class Scheduler:
         """No slot is claimed by this worker from here on."""
         for loop in self._loops:
             loop.stop()
-        self._timer.shutdown(wait=False)
+        # A thread that is stuck would be waited for without end; it is a daemon, and what it hands over nobody claims.
+        if self.silent_s <= DEAD_AFTER_S:
+            self._timer.shutdown(wait=False)
         self._hang_up()
 
     @property
@@ -160,7 +162,7 @@ class Scheduler:
                 continue
             self._known[name] = schedule.version
             try:
-                trigger = trigger_of(schedule.kind, schedule.expression, schedule.zone)
+                trigger = trigger_of(schedule.kind, schedule.expression, schedule.zone, schedule.anchor)
             except NexaError as error:
                 log.error("a schedule cannot be read, and does not run", schedule=name, reason=str(error))
                 if self._timer.get_job(name) is not None:

@@ -117,21 +117,40 @@ def _first_since(conn: Connection, schedule: Schedule, now: datetime) -> datetim
 def _start(conn: Connection, schedule: Schedule, slot: datetime, *, catching_up: bool) -> int | None:
     """Queues the run of a slot, or leaves a skipped row where the overlap policy forbids it."""
     row = _run(schedule, slot)
-    if schedule.overlap == "skip" and not catching_up:
-        still = conn.execute(
-            text(
-                "SELECT id, state FROM ops.runs WHERE job = :job AND state IN ('queued', 'running') ORDER BY id LIMIT 1"
-            ),
-            {"job": schedule.name},
-        ).one_or_none()
-        if still is not None:
-            error = f"Run {still.id} was still {still.state}."
-            return add_run(conn, {**row, "state": "skipped", "finished_at": func.now(), "error": error})
+    if not catching_up and (why := _occupied(conn, schedule)) is not None:
+        return add_run(conn, {**row, "state": "skipped", "finished_at": func.now(), "error": why})
     run_id = add_run(conn, {**row, "state": "queued"})
     if run_id is not None:
-        # The lock keeps the runs of a schedule one after another: those that queue, and several that catch up.
-        defer(conn, run_id, lock=None if schedule.overlap == "allow" else f"schedule:{schedule.name}")
+        defer(
+            conn,
+            run_id,
+            # The lock keeps the runs of a schedule one after another: one that waits, and several that catch up.
+            lock=None if schedule.overlap == "allow" else f"schedule:{schedule.name}",
+            # What catches up is late enough.
+            delay_s=0 if catching_up else schedule.spread_s(slot),
+        )
     return run_id
+
+
+def _occupied(conn: Connection, schedule: Schedule) -> str | None:
+    """Why a slot is skipped under the overlap policy; None: it is not.
+
+    Any open run of the job is one to skip for. To wait behind is the schedule's own: a run that a person has asked for
+    may do something else.
+    """
+    if schedule.overlap == "allow":
+        return None
+    waiting = schedule.overlap == "queue"
+    found = conn.execute(
+        text(
+            "SELECT id, state FROM ops.runs WHERE job = :job AND state IN ('queued', 'running')"
+            " AND (NOT :waiting OR (state = 'queued' AND schedule = :job)) ORDER BY id LIMIT 1"
+        ),
+        {"job": schedule.name, "waiting": waiting},
+    ).one_or_none()
+    if found is None:
+        return None
+    return f"Run {found.id} already waited." if waiting else f"Run {found.id} was still {found.state}."
 
 
 def _run(schedule: Schedule, slot: datetime) -> Mapping[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -35,6 +37,11 @@ def edit(db: Database, change: str) -> Schedule:
     with db.begin() as conn:
         conn.execute(text(f"UPDATE ops.schedules SET {change} WHERE name = :name"), {"name": NAME})
         return store.find_schedule(conn, NAME)
+
+
+def edit_run(db: Database, run_id: int | None, state: str) -> None:
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.runs SET state = :state WHERE id = :id"), {"id": run_id, "state": state})
 
 
 def claim(db: Database, schedule: Schedule, slot: datetime) -> int | None:
@@ -90,14 +97,58 @@ def test_while_a_run_is_open_the_next_slot_is_skipped_visibly(db: Database, sche
     assert len(queued(db)) == 1
 
 
-def test_where_the_policy_says_so_runs_queue_or_overlap(db: Database, schedule: Schedule) -> None:
+def test_one_run_may_wait_behind_another_and_further_slots_are_skipped_visibly(
+    db: Database, schedule: Schedule
+) -> None:
     schedule = edit(db, "overlap = 'queue'")
+    first = claim(db, schedule, now() - timedelta(seconds=4))
+    edit_run(db, first, "running")
+    second = claim(db, schedule, now() - timedelta(seconds=3))
     claim(db, schedule, now() - timedelta(seconds=2))
-    claim(db, schedule, now() - timedelta(seconds=1))
-    schedule = edit(db, "overlap = 'allow'")
+    edit_run(db, first, "succeeded")
+    edit_run(db, second, "running")
     claim(db, schedule, now())
+    assert [run.state for run in runs(db)] == ["succeeded", "running", "skipped", "queued"]
+    assert runs(db)[2].error == f"Run {second} already waited."
+    assert [lock for _, lock in queued(db)] == [f"schedule:{NAME}"] * 3
+
+
+def test_what_a_person_asked_for_keeps_no_slot_from_waiting(db: Database, schedule: Schedule) -> None:
+    schedule = edit(db, "overlap = 'queue'")
+    with db.begin() as conn:
+        conn.execute(
+            text("INSERT INTO ops.runs (job, trigger, triggered_by, state) VALUES (:name, 'manual', 'ada', 'queued')"),
+            {"name": NAME},
+        )
+    claim(db, schedule, now())
+    assert [run.state for run in runs(db)] == ["queued", "queued"]
+
+
+def test_where_the_policy_says_so_runs_go_on_side_by_side(db: Database, schedule: Schedule) -> None:
+    schedule = edit(db, "overlap = 'allow'")
+    for ago in (2, 1, 0):
+        claim(db, schedule, now() - timedelta(seconds=ago))
     assert [run.state for run in runs(db)] == ["queued"] * 3
-    assert [lock for _, lock in queued(db)] == [f"schedule:{NAME}"] * 2 + [None]
+    assert [lock for _, lock in queued(db)] == [None] * 3
+
+
+def test_starts_are_spread_after_the_claim_and_the_slot_stays_what_it_is(db: Database, schedule: Schedule) -> None:
+    schedule = edit(db, "overlap = 'allow', jitter_s = 3600")
+    slots = [now() - timedelta(seconds=ago) for ago in (2, 1, 0)]
+    for slot in slots:
+        claim(db, schedule, slot)
+    assert [run.slot for run in runs(db)] == slots
+    with db.read() as conn:
+        waits = [
+            row.waits
+            for row in conn.execute(
+                text(
+                    "SELECT extract(epoch FROM j.scheduled_at - r.queued_at)::float8 AS waits FROM ops.runs r"
+                    " JOIN procrastinate.procrastinate_jobs j ON j.queueing_lock = 'run:' || r.id ORDER BY r.slot"
+                )
+            )
+        ]
+    assert waits == pytest.approx([schedule.spread_s(slot) for slot in slots], abs=0.01)
 
 
 def test_nothing_is_claimed_for_a_schedule_that_was_paused_or_edited_meanwhile(
@@ -219,13 +270,56 @@ def test_two_schedulers_claim_every_second_once_and_obey_a_pause_at_once(
     assert all(scheduler.silent_s < 10 for scheduler in schedulers)
 
 
-def test_a_scheduler_whose_thread_has_died_is_replaced(db: Database, schedulers: list[Scheduler]) -> None:
-    for scheduler in schedulers:
-        scheduler._timer.shutdown()
-        scheduler._beaten -= 60
-        assert scheduler.silent_s > 50
-    time.sleep(1)
+@pytest.fixture
+def watched(db: Database, schedule: Schedule, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scheduler]:
+    """One scheduler for a schedule of every second, whose watchdog is quick."""
+    for name, seconds in {"BEAT_S": 1, "DEAD_AFTER_S": 2.0, "POLL_S": 0.3}.items():
+        monkeypatch.setattr(f"jobs.schedule.scheduler.{name}", seconds)
+    edit(db, "expression = '1', overlap = 'allow', version = version + 1, updated_at = now()")
+    scheduler = Scheduler(db)
+    scheduler.start()
+    eventually(lambda: len(runs(db)) > 0)
+    yield scheduler
+    scheduler.stop()
+
+
+def eventually(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.05)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # it is meant
+def test_a_scheduler_whose_thread_was_killed_is_replaced_and_goes_on_claiming(db: Database, watched: Scheduler) -> None:
+    victim = watched._timer._thread
+    # As whatever nobody foresaw would end it: the scheduler goes on saying that it runs.
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(victim.ident), ctypes.py_object(SystemExit))
+    eventually(lambda: not victim.is_alive())
+    assert watched._timer.running
     count = len(runs(db))
-    time.sleep(9)
-    assert all(scheduler.silent_s < 8 for scheduler in schedulers)
-    assert len(runs(db)) > count
+    eventually(lambda: watched._timer._thread is not victim and len(runs(db)) > count + 1)
+    assert watched.silent_s < 2
+
+
+def test_a_scheduler_whose_thread_is_stuck_is_replaced_and_does_not_hold_up_the_end(
+    db: Database, watched: Scheduler
+) -> None:
+    stuck, release = watched._timer, threading.Event()
+
+    def hold() -> None:
+        with stuck._jobstores_lock:
+            release.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        count = len(runs(db))
+        eventually(lambda: watched._timer is not stuck and len(runs(db)) > count + 1)
+        # What comes back to life claims nothing that another has: a slot is one run.
+        slots = [run.slot for run in runs(db)]
+        assert len(slots) == len(set(slots))
+    finally:
+        release.set()
+        holder.join()
+        stuck.shutdown(wait=False)
