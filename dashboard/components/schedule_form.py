@@ -54,13 +54,15 @@ def draw_schedule(schedule: Schedule, job: Job, kind: str, *, key: str) -> None:
         _anchor(st, schedule if same else None, key)
     _choice("While a run goes on", OVERLAPS, schedule.overlap, f"{key}-overlap")
     _choice("Slots that no worker claimed", MISFIRES, schedule.misfire, f"{key}-misfire")
-    columns = st.columns(3)
-    for number, (name, bounds) in enumerate(NUMBERS.items()):
-        columns[number % 3].number_input(
-            f"{bounds.words[:1].upper()}{bounds.words[1:]}",
-            min_value=bounds.least, max_value=bounds.most, value=int(getattr(schedule, name)), step=1,
-            key=f"{key}-{name}",
-        )  # fmt: skip
+    # Row by row, so that on a phone, too, they stand in this order.
+    numbers = list(NUMBERS.items())
+    for row in (numbers[:3], numbers[3:]):
+        for column, (name, bounds) in zip(st.columns(3), row, strict=True):
+            column.number_input(
+                f"{bounds.words[:1].upper()}{bounds.words[1:]}",
+                min_value=bounds.least, max_value=bounds.most, value=int(getattr(schedule, name)), step=1,
+                key=f"{key}-{name}",
+            )  # fmt: skip
     if job.needs is None:
         st.checkbox("On: its slots run", value=schedule.enabled, key=f"{key}-enabled")
     if fields_of(job.params):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dashboard.components.actors import who
 from dashboard.components.audit_words import changes, difference, done
@@ -14,7 +15,7 @@ from dashboard.components.markup import Html, join, show, tag
 from dashboard.components.states import chip, shape
 from dashboard.components.times import city, clock, local_zone
 from jobs.schedule.editing import Past
-from jobs.schedule.edits import MISFIRES, NUMBERS, OVERLAPS
+from jobs.schedule.edits import FIELDS, MISFIRES, NUMBERS, OVERLAPS
 from jobs.schedule.model import Schedule
 from jobs.schedule.preview import Preview
 from jobs.schedule.wall import zone_of
@@ -42,17 +43,20 @@ def fires_table(schedule: Schedule, seen: Preview) -> None:
     """The next fires in UTC, in the schedule's zone and in the reader's, each where it says something else."""
     if not seen.fires:
         return
-    there, here = zone_of(schedule.zone), local_zone()
-    zones = {schedule.zone: there} if any(due.astimezone(there).utcoffset() for due in seen.fires) else {}
-    others = (there, zone_of("UTC"))
-    if any(_differs(due, here, other) for other in others[:1] for due in seen.fires) and any(
-        _differs(due, here, others[1]) for due in seen.fires
-    ):
-        zones[f"{city(here)} (yours)"] = here
-    rows = [
-        (_day(due), *(_day(due.astimezone(zone)) for zone in zones.values())) for due in seen.fires
-    ]  # fmt: skip
-    table(("UTC", *zones), rows, label="The next fires")
+    here = local_zone()
+    zones = {"UTC": zone_of("UTC")}
+    for name, zone in ((schedule.zone, zone_of(schedule.zone)), (f"{city(here)} (yours)", here)):
+        if all(any(_differ(due, zone, other) for due in seen.fires) for other in zones.values()):
+            zones[name] = zone
+    utc = tag("span", " UTC", class_="nx-unit")
+    table(
+        tuple(zones),
+        [
+            tuple(join(_day(due.astimezone(zone)), utc if name == "UTC" else "") for name, zone in zones.items())
+            for due in seen.fires
+        ],
+        label="The next fires",
+    )
 
 
 def values_list(schedule: Schedule) -> Html:
@@ -69,8 +73,13 @@ def values_list(schedule: Schedule) -> Html:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Html:
-    """Old and new values, "expression 120 → 300"."""
-    return difference(changes(old, new))
+    """Old and new values, "when 120 → 300", in the order of the form."""
+    before, after = ({_label(name): side[name] for name in (*FIELDS, *side) if name in side} for side in (old, new))
+    return difference(changes(before, after))
+
+
+def _label(name: str) -> str:
+    return FIELDS.get(name, name)
 
 
 def past_line(past: Past) -> Html:
@@ -88,7 +97,7 @@ def past_line(past: Past) -> Html:
     )
 
 
-def _differs(due: datetime, one: Any, other: Any) -> bool:
+def _differ(due: datetime, one: ZoneInfo, other: ZoneInfo) -> bool:
     return due.astimezone(one).utcoffset() != due.astimezone(other).utcoffset()
 
 
@@ -97,6 +106,6 @@ def _day(at: datetime) -> Html:
 
 
 def say_ahead(schedule: Schedule, seen: Preview) -> None:
-    """The look ahead: in words, how often, what may surprise, the next fires."""
-    show(tag("p", tag("b", f"{seen.words[:1].upper()}{seen.words[1:]}."), f" {seen.how_often}"), warnings(seen))
+    """The look ahead: how often, what may surprise, the next fires."""
+    show(tag("p", seen.how_often), warnings(seen))
     fires_table(schedule, seen)

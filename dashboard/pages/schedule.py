@@ -83,7 +83,10 @@ def form(job: Job) -> None:
 def offer(proposal: Proposal, changes: dict[str, object], *, key: str) -> None:
     """What the edit would mean, and the button that saves it."""
     section("What it would do", "not saved yet")
-    show(differences(proposal.old, proposal.new))
+    show(
+        tag("p", f"It would run {in_words(proposal.draft)}.", class_="nx-strong"),
+        differences(proposal.old, proposal.new),
+    )
     say_ahead(proposal.draft, preview(proposal.draft, now()))
 
     def command(conn: Connection, actor: Person, reason: str) -> str:
@@ -127,11 +130,8 @@ def past() -> None:
     for each in found:
         with st.container(key=f"nx-pastline-{each.id}", horizontal=True, vertical_alignment="top", gap="medium"):
             show(past_line(each))
-            if (
-                MAY_EDIT
-                and each.undoable
-                and st.button("Undo", key=f"undo-{each.id}", type="tertiary", help=f"Undo change {each.id}")
-            ):
+            undoable = MAY_EDIT and each.undoable
+            if undoable and st.button("Undo", key=f"undo-{each.id}", type="tertiary", help=f"Undo change {each.id}"):
                 with told():
                     take_back(each)
 

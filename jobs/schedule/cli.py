@@ -169,7 +169,7 @@ def undo_(
 def _ask(proposal: Proposal, *, yes: bool) -> None:
     """Shows what would change and what that means; ends the command unless it is wanted."""
     for field, value in proposal.new.items():
-        console.print(f"{field}: {_shown(proposal.old[field])} → {_shown(value)}")
+        console.print(f"{FIELDS[field]}: {_shown(proposal.old[field])} → {_shown(value)}")
     _print_ahead(proposal.draft, preview(proposal.draft, datetime.now(UTC)))
     if yes:
         return
@@ -216,8 +216,11 @@ def _ahead(seen: Preview) -> dict[str, Any]:
 
 def _differences(past: Past) -> str:
     return ", ".join(
-        f"{field} {_shown(past.old[field])} → {_shown(value)}" if field in past.old else f"{field} {_shown(value)}"
-        for field, value in past.new.items()
+        f"{label} {_shown(past.old[field])} → {_shown(past.new[field])}"
+        if field in past.old
+        else f"{label} {_shown(past.new[field])}"
+        for field, label in FIELDS.items()
+        if field in past.new
     )
 
 

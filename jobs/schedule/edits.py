@@ -56,7 +56,13 @@ NUMBERS: Mapping[str, Whole] = {
 }
 TIMING = frozenset({"kind", "expression", "zone", "anchor", "enabled"})
 """What decides which slots there are: an edit of these begins anew, and nothing before it counts as missed."""
-FIELDS = ("kind", "expression", "zone", "anchor", "overlap", "misfire", *NUMBERS, "params", "enabled")
+FIELDS: Mapping[str, str] = {
+    "kind": "runs by", "expression": "when", "zone": "zone", "anchor": "counted from", "overlap": "overlap",
+    "misfire": "missed slots", "grace_s": "grace time (s)", "timeout_s": "time limit (s)", "retries": "retries",
+    "retry_first_s": "first retry after (s)", "retry_most_s": "retry after at most (s)", "jitter_s": "spread (s)",
+    "params": "parameters", "enabled": "on",
+}  # fmt: skip
+"""What can be edited, and what a person calls it."""
 _CHOICES = {"kind": KINDS, "overlap": OVERLAPS, "misfire": MISFIRES}
 
 

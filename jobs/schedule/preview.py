@@ -48,7 +48,7 @@ def preview(schedule: Schedule, now: datetime) -> Preview:
 def _how_often(schedule: Schedule, ahead: Sequence[datetime], now: datetime) -> str:
     """By the days of its own zone; of those that are seen whole, the fullest counts."""
     if not ahead:
-        return f"It would not run within the next {_AHEAD.days} days."
+        return f"It does not run within the next {_AHEAD.days} days."
     clock = zone_of(schedule.zone)
     a_day = Counter(due.astimezone(clock).date() for due in ahead)
     whole = a_day.copy()
@@ -57,14 +57,14 @@ def _how_often(schedule: Schedule, ahead: Sequence[datetime], now: datetime) -> 
         whole.pop(max(whole, default=ahead[-1].date()), None)
         if not whole:
             step = (ahead[-1] - ahead[0]) / (len(ahead) - 1)
-            return f"It would run {timedelta(days=1) // step:,} times a day."
+            return f"That is {timedelta(days=1) // step:,} times a day."
     counts = set(whole.values()) or set(a_day.values())
     most = max(counts)
     if most == 1:
         days = len(a_day)
         every = days >= _AHEAD.days
-        return "It would run once a day." if every else f"It would run on {days} of the next {_AHEAD.days} days."
-    return f"It would run {'up to ' if len(counts) > 1 else ''}{most:,} times a day."
+        return "That is once a day." if every else f"That is on {days} of the next {_AHEAD.days} days."
+    return f"That is {'up to ' if len(counts) > 1 else ''}{most:,} times a day."
 
 
 def _crowded(schedule: Schedule, coming: Sequence[datetime]) -> list[str]:

@@ -52,8 +52,8 @@ def test_an_edit_shows_what_it_means_and_is_kept_with_its_reason(db: Database) -
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     said = " ".join(done.output.split())
-    assert "expression: 0 1 * * * → 30 2 * * *" in said
-    assert "Runs daily at 02:30 Europe/Berlin. It would run once a day." in said
+    assert "when: 0 1 * * * → 30 2 * * *" in said
+    assert "Runs daily at 02:30 Europe/Berlin. That is once a day." in said
     assert "Mind: On Sunday" in said
     assert said.count(" UTC = ") == 5
     assert "backup runs daily at 02:30 Europe/Berlin." in said
@@ -98,4 +98,4 @@ def test_listing_and_showing_say_it_in_words_and_as_json(db: Database) -> None:
         store.pause(conn, NAME, actor="ada@example.org", reason="[disk] is full")
     assert "paused until somebody resumes it by ada@example.org: [disk] is full." in schedules("show", NAME).output
     shown = json.loads(schedules("show", NAME, "--json").output)
-    assert (len(shown["next"]), shown["how_often"], shown["overlap"]) == (5, "It would run once a day.", "skip")
+    assert (len(shown["next"]), shown["how_often"], shown["overlap"]) == (5, "That is once a day.", "skip")

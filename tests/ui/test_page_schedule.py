@@ -56,7 +56,7 @@ def test_who_may_only_look_sees_what_it_means_and_who_changed_it(
     page = open_page(db, settings, viewer)
     said = seen(page)
     assert "reconcile-pending runs every 5 minutes" in said
-    assert "It would run 288 times a day." in said
+    assert "That is 288 times a day." in said
     assert "A run may take 400 s, but slots are only 300 s apart" in said
     assert "ada@nexafx.com" in said
     assert "too often" in said
@@ -80,7 +80,7 @@ def test_a_look_at_what_it_would_do_comes_before_saving_and_changes_nothing(db: 
     page.selectbox(key=field(db, "zone")).set_value("Europe/Berlin")
     press(page, LOOK)
     said = seen(page)
-    assert "Daily at 02:30 Europe/Berlin." in said
+    assert "It would run daily at 02:30 Europe/Berlin." in said
     assert "comes twice, and runs twice" in said
     assert "Europe/Berlin</th>" in said
     assert plan(db) == before

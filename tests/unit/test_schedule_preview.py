@@ -32,7 +32,7 @@ def test_the_next_five_fires_come_also_while_it_is_off_or_paused() -> None:
         ("cron", "0 2 * * *", "once a day"),
         ("cron", "0 2 * * sun", "on 5 of the next 31 days"),
         ("calendar", "FREQ=MONTHLY;BYMONTHDAY=-1;BYHOUR=18", "on 1 of the next 31 days"),
-        ("cron", "0 2 1 jan *", "not run within the next 31 days"),
+        ("cron", "0 2 1 jan *", "It does not run within the next 31 days"),
     ],
 )
 def test_how_often_it_would_run(kind: str, expression: str, often: str) -> None:
