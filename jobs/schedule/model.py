@@ -69,6 +69,11 @@ class Schedule:
         """Since when its slots count: before that it did not exist, was off, was paused, or meant other instants."""
         return self.updated_at if self.paused_until is None else max(self.updated_at, self.paused_until)
 
+    @property
+    def timing(self) -> tuple[object, ...]:
+        """What decides which instants are its slots; what else is edited moves none."""
+        return self.kind, self.expression, self.zone, self.anchor
+
     def spread_s(self, slot: datetime) -> float:
         """How many seconds after its slot a run starts: the same on every host, and another for the next slot."""
         digest = hashlib.sha256(f"{self.name} {slot.astimezone(UTC):%Y-%m-%dT%H:%M:%S}".encode()).digest()
@@ -122,6 +127,14 @@ def fires(schedule: Schedule, after: datetime) -> Iterator[datetime]:
 def fires_between(schedule: Schedule, after: datetime, until: datetime) -> list[datetime]:
     """The instants later than `after` and not later than `until`, oldest first."""
     return list(takewhile(lambda due: due <= until, fires(schedule, after)))
+
+
+def is_slot(schedule: Schedule, at: datetime) -> bool:
+    """Whether an instant is one of the schedule's slots as it stands now; none is while it cannot be read."""
+    try:
+        return at > schedule.live_since and next(fires(schedule, at - timedelta(microseconds=1)), None) == at
+    except UsageError:
+        return False
 
 
 def _cron_walls(expression: str) -> Walls:

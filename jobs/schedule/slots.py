@@ -22,7 +22,7 @@ from jobs.core.logs import get_logger
 from jobs.run.queue import defer
 from jobs.run.store import RUNS, add_run
 from jobs.schedule.misfire import catch_up
-from jobs.schedule.model import Schedule, fires_between
+from jobs.schedule.model import Schedule, fires_between, is_slot
 from jobs.schedule.store import SCHEDULES, list_schedules, schedule_of
 
 log = get_logger(__name__)
@@ -31,15 +31,16 @@ LOOK_BACK = timedelta(days=31)
 RECENT = timedelta(minutes=10)  # here gaps are looked for also before the last slot that was claimed
 
 
-def claim_slot(conn: Connection, name: str, version: int, slot: datetime) -> int | None:
-    """Claims a slot for the schedule as it stood at `version`, and queues its run, in the caller's transaction.
+def claim_slot(conn: Connection, name: str, slot: datetime) -> int | None:
+    """Claims a slot for the schedule as it stands now, and queues its run, in the caller's transaction.
 
-    Returns the run's id; None if another worker has it, if the schedule has changed, or if the slot is past its grace
-    and therefore the search's.
+    Returns the run's id; None if another worker has it, if it is no slot any more, or if it is past its grace and
+    therefore the search's.
     """
     schedule = _locked(conn, name, wait=True)
     now = _now(conn)
-    if schedule is None or schedule.version != version or not schedule.active(now):
+    # Whoever handed it over may have done so by an earlier edit: that counts only if the slot is one still.
+    if schedule is None or not schedule.active(now) or not is_slot(schedule, slot):
         return None
     if now - slot > timedelta(seconds=schedule.grace_s):
         return None
