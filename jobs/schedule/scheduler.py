@@ -9,6 +9,7 @@ slots.py. That the thread lives is proved by a beat which comes through it.
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,7 @@ log = get_logger(__name__)
 POLL_S = 5.0
 BEAT_S = 5
 DEAD_AFTER_S = 30.0
+STOP_S = 2.0
 _BEAT = ""  # no schedule is called so
 
 
@@ -74,9 +76,10 @@ class Scheduler:
         """No slot is claimed by this worker from here on."""
         for loop in self._loops:
             loop.stop()
-        # A thread that is stuck would be waited for without end; it is a daemon, and what it hands over nobody claims.
-        if self.silent_s <= DEAD_AFTER_S:
-            self._timer.shutdown(wait=False)
+        # It waits for its thread, and one that is stuck would hold up the worker's end: nobody claims what it hands over.
+        ending = threading.Thread(target=self._timer.shutdown, kwargs={"wait": False}, daemon=True)
+        ending.start()
+        ending.join(STOP_S)
         self._hang_up()
 
     @property

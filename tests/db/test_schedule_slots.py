@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import text
 
 from jobs.core.db import Database
@@ -318,24 +320,39 @@ def test_a_scheduler_whose_thread_was_killed_is_replaced_and_goes_on_claiming(db
     assert watched.silent_s < 2
 
 
-def test_a_scheduler_whose_thread_is_stuck_is_replaced_and_does_not_hold_up_the_end(
-    db: Database, watched: Scheduler
-) -> None:
-    stuck, release = watched._timer, threading.Event()
+@contextmanager
+def stuck(timer: BackgroundScheduler) -> Iterator[threading.Thread]:
+    """Holds the lock that the timer's thread needs: it stands still, alive."""
+    held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with stuck._jobstores_lock:
+        with timer._jobstores_lock:
+            held.set()
             release.wait(30)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    try:
+    held.wait(30)
+    yield holder
+    release.set()
+    holder.join()
+
+
+def test_a_scheduler_whose_thread_is_stuck_is_replaced_and_goes_on_claiming(db: Database, watched: Scheduler) -> None:
+    old = watched._timer
+    with stuck(old):
         count = len(runs(db))
-        eventually(lambda: watched._timer is not stuck and len(runs(db)) > count + 1)
-        # What comes back to life claims nothing that another has: a slot is one run.
-        slots = [run.slot for run in runs(db)]
-        assert len(slots) == len(set(slots))
-    finally:
-        release.set()
-        holder.join()
-        stuck.shutdown(wait=False)
+        eventually(lambda: watched._timer is not old and len(runs(db)) > count + 1)
+    # What comes back to life claims nothing that another has: a slot is one run.
+    old.shutdown(wait=False)
+    slots = [run.slot for run in runs(db)]
+    assert len(slots) == len(set(slots))
+
+
+def test_a_thread_that_is_stuck_does_not_hold_up_the_end_of_a_worker(db: Database, schedule: Schedule) -> None:
+    scheduler = Scheduler(db)
+    scheduler.start()
+    eventually(lambda: NAME in scheduler._known)
+    with stuck(scheduler._timer) as holder:
+        scheduler.stop()
+        assert holder.is_alive()
