@@ -29,10 +29,7 @@ _HELP = {
 
 def choose_kind(schedule: Schedule, *, key: str) -> str:
     """What decides when it runs; it stands outside of the form, because the form's fields depend on it."""
-    kind = st.segmented_control(
-        "It runs by", list(KINDS), default=schedule.kind, required=True, key=f"{key}-kind",
-        format_func=lambda kind: {"cron": "cron", "interval": "interval", "calendar": "calendar"}[kind],
-    )  # fmt: skip
+    kind = st.segmented_control("It runs by", KINDS, default=schedule.kind, required=True, key=f"{key}-kind")
     return str(kind or schedule.kind)
 
 

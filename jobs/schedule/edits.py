@@ -31,11 +31,7 @@ class Whole:
     most: int
 
 
-KINDS: Mapping[str, str] = {
-    "cron": "cron: five fields, as in 0 2 * * mon",
-    "interval": "interval: every so many seconds",
-    "calendar": "calendar: a rule of dates, as in FREQ=MONTHLY;BYMONTHDAY=-1;BYHOUR=18",
-}
+KINDS = ("cron", "interval", "calendar")
 OVERLAPS: Mapping[str, str] = {
     "skip": "skip: while a run waits or goes on, the next slots are skipped",
     "queue": "queue: one more may wait behind it, further slots are skipped",

@@ -111,8 +111,14 @@ def trigger_of(kind: str, expression: str, zone: str, anchor: datetime | None = 
 
 
 def fires(schedule: Schedule, after: datetime) -> Iterator[datetime]:
-    """Every instant strictly later than `after` at which the schedule is due, oldest first, in UTC."""
-    trigger = trigger_of(schedule.kind, schedule.expression, schedule.zone, schedule.anchor)
+    """Every instant strictly later than `after` at which the schedule is due, oldest first, in UTC.
+
+    None for one that cannot be read: no edit leaves such a one behind, and if a stranger does, the others go on.
+    """
+    try:
+        trigger = trigger_of(schedule.kind, schedule.expression, schedule.zone, schedule.anchor)
+    except UsageError:
+        return
     since = after + timedelta(microseconds=1)
     if isinstance(trigger, WallTrigger):
         # The same instants in one go: asked for one by one, each would begin anew.
@@ -130,11 +136,8 @@ def fires_between(schedule: Schedule, after: datetime, until: datetime) -> list[
 
 
 def is_slot(schedule: Schedule, at: datetime) -> bool:
-    """Whether an instant is one of the schedule's slots as it stands now; none is while it cannot be read."""
-    try:
-        return at > schedule.live_since and next(fires(schedule, at - timedelta(microseconds=1)), None) == at
-    except UsageError:
-        return False
+    """Whether an instant is one of the schedule's slots as it stands now."""
+    return at > schedule.live_since and next(fires(schedule, at - timedelta(microseconds=1)), None) == at
 
 
 def _cron_walls(expression: str) -> Walls:

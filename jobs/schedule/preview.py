@@ -41,7 +41,7 @@ def preview(schedule: Schedule, now: datetime) -> Preview:
         words=in_words(schedule),
         fires=tuple(coming),
         how_often=_how_often(schedule, ahead, now),
-        warnings=(*_crowded(schedule, ahead or coming), *_clock(schedule, now)),
+        warnings=(*_crowded(schedule, ahead or coming), *(_clock(schedule, now) if coming else ())),
     )
 
 

@@ -9,7 +9,8 @@ from itertools import islice
 
 from cron_descriptor import CasingTypeEnum, Options, get_description
 
-from jobs.schedule.model import Schedule, fires
+from jobs.core.errors import UsageError
+from jobs.schedule.model import Schedule, fires, trigger_of
 from jobs.schedule.recurrence import Rule, rule_of
 
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
@@ -25,6 +26,10 @@ _WORKDAYS = tuple((0, day) for day in ("MO", "TU", "WE", "TH", "FR"))
 
 def in_words(schedule: Schedule) -> str:
     """When it runs: "every 2 minutes", "daily at 02:00 UTC", "monthly, on the 1st at 04:00 UTC"."""
+    try:
+        trigger_of(schedule.kind, schedule.expression, schedule.zone, schedule.anchor)
+    except UsageError:
+        return f"never: {schedule.expression!r} in {schedule.zone} cannot be read"
     if schedule.kind == "interval":
         every = _every(int(schedule.expression))
         return every if schedule.anchor is None else f"{every}, counted from {schedule.anchor:%Y-%m-%d %H:%M} UTC"

@@ -188,3 +188,18 @@ def test_a_schedule_without_its_job_can_be_read(db: Database, settings: Settings
     page = open_page(db, settings, seed.person(db, Role.ADMINISTRATOR), "gone-job")
     assert "No installed package brings this job" in seen(page)
     assert not page.button
+
+
+def test_one_that_cannot_be_read_says_so_and_is_mended_here(db: Database, settings: Settings) -> None:
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.schedules SET expression = 'whenever' WHERE name = :name"), {"name": NAME})
+    person = seed.person(db, Role.ON_CALL)
+    assert "'whenever' in UTC cannot be read" in seen(run_page(db, settings, "jobs", person)).replace("&#x27;", "'")
+    page = open_page(db, settings, person)
+    page.text_input(key=field(db, "interval")).set_value("2min")
+    press(page, LOOK)
+    assert "It would run every 2 minutes." in seen(page)
+
+
+def test_the_page_jobs_leads_here(db: Database, settings: Settings, viewer: UUID) -> None:
+    assert f'href="/schedule?name={NAME}"' in seen(run_page(db, settings, "jobs", viewer))

@@ -9,6 +9,7 @@ import pytest
 
 from jobs.core.errors import UsageError
 from jobs.schedule.model import fires_between, trigger_of
+from jobs.schedule.preview import preview
 from jobs.schedule.words import in_words, next_fires
 from tests.unit.schedules import NOON, schedule
 
@@ -168,3 +169,11 @@ def test_starts_are_spread_alike_on_every_host_and_differently_for_each_slot() -
     assert max(waits) > 35
     assert min(waits) < 5
     assert replace(every, jitter_s=0).spread_s(NOON) == 0
+
+
+@pytest.mark.parametrize(("kind", "expression"), [("cron", "whenever"), ("interval", "-5"), ("calendar", "FREQ=DAILY")])
+def test_one_that_cannot_be_read_says_so_and_never_runs(kind: str, expression: str) -> None:
+    broken = schedule(kind, expression)
+    assert in_words(broken) == f"never: {expression!r} in UTC cannot be read"
+    assert next_fires(broken, NOON, 1) == []
+    assert preview(broken, NOON).warnings == ()
