@@ -36,6 +36,7 @@ PAGES: tuple[Entry, ...] = (
     Entry("Money", "cases", "Cases", ":material/gavel:"),
     Entry("Money", "integrity", "Integrity", ":material/balance:"),
     Entry("Engine", "jobs", "Jobs", ":material/schedule:"),
+    Entry("Engine", "schedule", "Schedule", ":material/edit_calendar:", hidden=True),
     Entry("Engine", "runs", "Runs", ":material/history:"),
     Entry("Engine", "run", "Run", ":material/play_circle:", hidden=True),
     Entry("Engine", "horizon", "Horizon", ":material/satellite_alt:"),

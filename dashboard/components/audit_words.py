@@ -16,7 +16,7 @@ _PAGES: Mapping[str, tuple[str, str]] = {
     "transaction": ("transaction", "id"),
     "case": ("cases", "case"),
     "run": ("run", "id"),
-    "schedule": ("runs", "job"),
+    "schedule": ("schedule", "name"),
     "checklist_run": ("checklist", "id"),
 }
 

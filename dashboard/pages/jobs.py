@@ -104,7 +104,8 @@ def _when(schedule: Schedule | None, *, asked: bool) -> tuple[object, ...]:
         coming: object = "no next run until it is resumed" if schedule.enabled else "no next run while it is off"
     else:
         coming = join("next ", instant(due))
-    return tag("div", in_words(schedule)), tag("div", coming, class_="nx-note")
+    words = link(in_words(schedule), url("schedule", name=schedule.name), title=f"The schedule of {schedule.name}")
+    return tag("div", words), tag("div", coming, class_="nx-note")
 
 
 def _last(bars: Sequence[Bar]) -> Html:

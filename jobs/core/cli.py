@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 import typer
@@ -66,6 +66,20 @@ def one_line_errors(*, debug: bool = False) -> Iterator[None]:
         first = redact(str(error).strip().split("\n", 1)[0]) or "no reason was given"
         sys.stderr.write(f"error: {type(error).__name__}: {first} (add --debug for the trace)\n")
         raise SystemExit(1) from None
+
+
+def given(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """What was given as `k=v`, several times: what reads as JSON is that, anything else a text."""
+    found: dict[str, Any] = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{pair!r} is not a parameter: say it as name=value.")
+        try:
+            found[key] = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            found[key] = value
+    return found
 
 
 def print_json(value: object) -> None:

@@ -30,7 +30,7 @@ class Right(StrEnum):
 
     VIEW = "look at this"
     RUN_JOBS = "run jobs"
-    PAUSE_JOBS = "pause or resume jobs"
+    PAUSE_JOBS = "pause jobs or change when they run"
     STOP_RUNS = "stop runs"
     SET_FLAGS = "switch feature flags"
     START_CHECKLIST = "start a checklist"

@@ -190,7 +190,7 @@ def _due_by(schedule: Schedule, last_success: datetime | None) -> datetime | Non
     since = max(last_success or schedule.live_since, schedule.live_since)
     slots = STALE_INTERVALS if schedule.kind == "interval" else 1
     due = next(islice(fires(schedule, since), slots - 1, None), None)
-    return None if due is None else due + timedelta(seconds=schedule.timeout_s + schedule.grace_s)
+    return None if due is None else due + timedelta(seconds=schedule.jitter_s + schedule.timeout_s + schedule.grace_s)
 
 
 def _workers(conn: Connection) -> list[WorkerFacts]:

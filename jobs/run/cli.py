@@ -9,15 +9,12 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import orjson
 import typer
-from dateutil import parser as dates
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from jobs.core.cli import acting_user, command_context, console, print_json
-from jobs.core.errors import UsageError
+from jobs.core.cli import acting_user, command_context, console, given, print_json
 from jobs.core.jobs import find_job, load_jobs
 from jobs.core.logs import configure_logging
 from jobs.core.settings import load_settings
@@ -27,6 +24,7 @@ from jobs.run.execute import execute
 from jobs.run.nursery import young_nursery
 from jobs.run.store import RunRow
 from jobs.schedule import store as schedules
+from jobs.schedule.edits import moment_of
 from jobs.schedule.words import in_words, next_fires
 from jobs.worker import run_worker
 
@@ -103,7 +101,7 @@ def run(
     reason: Annotated[str | None, typer.Option(help="Why; it stands in the run and in the audit trail.")] = None,
 ) -> None:
     """Run a job now: by a worker, or with --wait here. Exit code 1 if it does not succeed."""
-    params = dict(_pair(text) for text in param or [])
+    params = given(param)
     store.check_params(find_job(name), params)
     with young_nursery() if wait else nullcontext(), command_context("cli") as (settings, db):
         with db.begin() as conn:
@@ -140,13 +138,7 @@ def pause(
     until: Annotated[str | None, typer.Option(help="When to resume by itself, as 2026-01-31 06:00; UTC.")] = None,
 ) -> None:
     """Stop a job's schedule; what runs goes on, and it can still be run by hand."""
-    moment = None
-    if until is not None:
-        try:
-            moment = dates.parse(until)
-        except (ValueError, OverflowError):
-            raise UsageError(f"{until!r} is not a time: say one like '2026-01-31 06:00'.") from None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = None if until is None else moment_of(until)
     with command_context("cli") as (_, db), db.begin() as conn:
         schedules.pause(conn, name, actor=acting_user(), reason=reason, until=moment, origin="cli")
     console.print(f"{name} is paused " + (f"until {moment:%Y-%m-%d %H:%M %Z}." if moment else "until it is resumed."))
@@ -199,17 +191,6 @@ def stop(
     with command_context("cli") as (_, db), db.begin() as conn:
         store.stop_run(conn, run_id, acting_user(), reason, origin="cli")
     console.print(f"Run {run_id} is asked to stop.")
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    """`k=v`; what reads as JSON is that, anything else a text."""
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise UsageError(f"{text!r} is not a parameter: say it as name=value.")
-    try:
-        return key, orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return key, value
 
 
 def _summary(row: RunRow) -> dict[str, Any]:

@@ -17,8 +17,11 @@ def retry_run(conn: Connection, run: RunRow) -> int | None:
     """
     if run.worker_id is None:
         return None
-    retries = conn.execute(text("SELECT retries FROM ops.schedules WHERE name = :job"), {"job": run.job}).scalar()
-    delay_s = retry_after_s(attempt=run.attempt, retries=retries or 0)
+    policy = conn.execute(
+        text("SELECT retries, retry_first_s AS first_s, retry_most_s AS most_s FROM ops.schedules WHERE name = :job"),
+        {"job": run.job},
+    ).one_or_none()
+    delay_s = None if policy is None else retry_after_s(attempt=run.attempt, **policy._mapping)
     if delay_s is None:
         return None
     retry = add_run(

@@ -9,6 +9,7 @@ slots.py. That the thread lives is proved by a beat which comes through it.
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -32,19 +33,20 @@ log = get_logger(__name__)
 POLL_S = 5.0
 BEAT_S = 5
 DEAD_AFTER_S = 30.0
+STOP_S = 2.0
+_BEAT = ""  # no schedule is called so
 
 
 class _SlotExecutor(BaseExecutor):  # type: ignore[misc]  # APScheduler has no types
     """Passes on what is due, in the scheduler's own thread."""
 
-    def __init__(self, hand_over: Callable[[str, int, datetime], None]) -> None:
+    def __init__(self, hand_over: Callable[[str, datetime], None]) -> None:
         super().__init__()
         self._hand_over = hand_over
 
     def _do_submit_job(self, job: TimerJob, run_times: Sequence[datetime]) -> None:
-        name, version = job.args
         for due in run_times:
-            self._hand_over(name, version, due.astimezone(UTC))
+            self._hand_over(job.id, due.astimezone(UTC))
 
     def submit_job(self, job: TimerJob, run_times: Sequence[datetime]) -> None:
         super().submit_job(job, run_times)
@@ -57,8 +59,8 @@ class Scheduler:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._due: queue.SimpleQueue[tuple[str, int, datetime]] = queue.SimpleQueue()
-        self._known: dict[str, int] = {}
+        self._due: queue.SimpleQueue[tuple[str, datetime]] = queue.SimpleQueue()
+        self._known: dict[str, tuple[object, ...]] = {}
         self._listener: psycopg.Connection | None = None
         self._looked = float("-inf")
         self._beaten = time.monotonic()
@@ -74,7 +76,10 @@ class Scheduler:
         """No slot is claimed by this worker from here on."""
         for loop in self._loops:
             loop.stop()
-        self._timer.shutdown(wait=False)
+        # It waits for its thread, and one that is stuck would hold up the worker's end: nobody claims what it hands over.
+        ending = threading.Thread(target=self._timer.shutdown, kwargs={"wait": False}, daemon=True)
+        ending.start()
+        ending.join(STOP_S)
         self._hang_up()
 
     @property
@@ -85,14 +90,13 @@ class Scheduler:
     def _new_timer(self) -> BackgroundScheduler:
         timer = BackgroundScheduler(timezone=UTC, executors={"default": _SlotExecutor(self._hand_over)})
         beat = IntervalTrigger(seconds=BEAT_S, start_date=EPOCH, timezone=UTC)
-        self._add(timer, "", -1, beat)
+        self._add(timer, _BEAT, beat)
         return timer
 
-    def _add(self, timer: BackgroundScheduler, name: str, version: int, trigger: object) -> None:
+    def _add(self, timer: BackgroundScheduler, name: str, trigger: object) -> None:
         timer.add_job(
             str,  # what runs is decided by the executor
             trigger,
-            args=(name, version),
             id=name,
             replace_existing=True,
             # Each instant is handed over as itself, however late: what is too late is decided in slots.py.
@@ -100,22 +104,22 @@ class Scheduler:
             coalesce=False,
         )
 
-    def _hand_over(self, name: str, version: int, slot: datetime) -> None:
+    def _hand_over(self, name: str, slot: datetime) -> None:
         self._beaten = time.monotonic()
-        if name:
-            self._due.put((name, version, slot))
+        if name != _BEAT:
+            self._due.put((name, slot))
 
     def _claim_next(self) -> None:
         try:
-            name, version, slot = self._due.get(timeout=0.5)
+            name, slot = self._due.get(timeout=0.5)
         except queue.Empty:
             return
         try:
             with self._db.begin() as conn:
-                run_id = claim_slot(conn, name, version, slot)
+                run_id = claim_slot(conn, name, slot)
         except DATABASE_ERRORS:
             if datetime.now(UTC) - slot < timedelta(minutes=1):
-                self._due.put((name, version, slot))
+                self._due.put((name, slot))
             time.sleep(0.5)
             raise
         if run_id is not None:
@@ -156,17 +160,18 @@ class Scheduler:
             if self._timer.get_job(name) is not None:
                 self._timer.remove_job(name)
         for name, schedule in wanted.items():
-            if self._known.get(name) == schedule.version:
+            # An edit that moves no slot leaves the timer alone: one that is due at this moment would get lost.
+            if self._known.get(name) == schedule.timing:
                 continue
-            self._known[name] = schedule.version
+            self._known[name] = schedule.timing
             try:
-                trigger = trigger_of(schedule.kind, schedule.expression, schedule.zone)
+                trigger = trigger_of(schedule.kind, schedule.expression, schedule.zone, schedule.anchor)
             except NexaError as error:
                 log.error("a schedule cannot be read, and does not run", schedule=name, reason=str(error))
                 if self._timer.get_job(name) is not None:
                     self._timer.remove_job(name)
             else:
-                self._add(self._timer, name, schedule.version, trigger)
+                self._add(self._timer, name, trigger)
 
     def _hang_up(self) -> None:
         if self._listener is not None:

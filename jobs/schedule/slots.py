@@ -10,19 +10,17 @@ has been. It leaves the youngest seconds, a schedule's grace, to the claims; tho
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
 from jobs.core.db import Database, jsonb
-from jobs.core.errors import UsageError
 from jobs.core.logs import get_logger
 from jobs.run.queue import defer
 from jobs.run.store import RUNS, add_run, crowded
 from jobs.schedule.misfire import catch_up
-from jobs.schedule.model import Schedule, fires_between
+from jobs.schedule.model import Schedule, fires_between, is_slot
 from jobs.schedule.store import SCHEDULES, list_schedules, schedule_of
 
 log = get_logger(__name__)
@@ -31,15 +29,16 @@ LOOK_BACK = timedelta(days=31)
 RECENT = timedelta(minutes=10)  # here gaps are looked for also before the last slot that was claimed
 
 
-def claim_slot(conn: Connection, name: str, version: int, slot: datetime) -> int | None:
-    """Claims a slot for the schedule as it stood at `version`, and queues its run, in the caller's transaction.
+def claim_slot(conn: Connection, name: str, slot: datetime) -> int | None:
+    """Claims a slot for the schedule as it stands now, and queues its run, in the caller's transaction.
 
-    Returns the run's id; None if another worker has it, if the schedule has changed, or if the slot is past its grace
-    and therefore the search's.
+    Returns the run's id; None if another worker has it, if it is no slot any more, or if it is past its grace and
+    therefore the search's.
     """
     schedule = _locked(conn, name, wait=True)
     now = _now(conn)
-    if schedule is None or schedule.version != version or not schedule.active(now):
+    # Whoever handed it over may have done so by an earlier edit: that counts only if the slot is one still.
+    if schedule is None or not schedule.active(now) or not is_slot(schedule, slot):
         return None
     if now - slot > timedelta(seconds=schedule.grace_s):
         return None
@@ -60,8 +59,7 @@ class MissedSlots:
             schedules = [schedule for schedule in list_schedules(conn) if schedule.active(now)]
         found: list[int] = []
         for schedule in schedules:
-            # An expression that cannot be read is the scheduler's to report, and must not hide the other schedules.
-            with suppress(UsageError), self._db.begin() as conn:
+            with self._db.begin() as conn:
                 found += self._look_at(conn, schedule)
         return found
 
@@ -117,23 +115,42 @@ def _first_since(conn: Connection, schedule: Schedule, now: datetime) -> datetim
 def _start(conn: Connection, schedule: Schedule, slot: datetime, *, catching_up: bool) -> int | None:
     """Queues the run of a slot, or leaves a skipped row where the overlap policy forbids it."""
     row = _run(schedule, slot)
-    if schedule.overlap == "skip" and not catching_up:
-        still = conn.execute(
-            text(
-                "SELECT id, state FROM ops.runs WHERE job = :job AND state IN ('queued', 'running') ORDER BY id LIMIT 1"
-            ),
-            {"job": schedule.name},
-        ).one_or_none()
-        if still is not None:
-            error = f"Run {still.id} was still {still.state}."
-            return add_run(conn, {**row, "state": "skipped", "finished_at": func.now(), "error": error})
+    if not catching_up and (why := _occupied(conn, schedule)) is not None:
+        return add_run(conn, {**row, "state": "skipped", "finished_at": func.now(), "error": why})
     if schedule.overlap == "allow" and (full := crowded(conn, schedule.name)) is not None:
         return add_run(conn, {**row, "state": "skipped", "finished_at": func.now(), "error": full})
     run_id = add_run(conn, {**row, "state": "queued"})
     if run_id is not None:
-        # The lock keeps the runs of a schedule one after another: those that queue, and several that catch up.
-        defer(conn, run_id, lock=None if schedule.overlap == "allow" else f"schedule:{schedule.name}")
+        defer(
+            conn,
+            run_id,
+            # The lock keeps the runs of a schedule one after another: one that waits, and several that catch up.
+            lock=None if schedule.overlap == "allow" else f"schedule:{schedule.name}",
+            # What catches up is late enough.
+            delay_s=0 if catching_up else schedule.spread_s(slot),
+        )
     return run_id
+
+
+def _occupied(conn: Connection, schedule: Schedule) -> str | None:
+    """Why a slot is skipped under the overlap policy; None: it is not.
+
+    Any open run of the job is one to skip for. To wait behind is the schedule's own: a run that a person has asked for
+    may do something else.
+    """
+    if schedule.overlap == "allow":
+        return None
+    waiting = schedule.overlap == "queue"
+    found = conn.execute(
+        text(
+            "SELECT id, state FROM ops.runs WHERE job = :job AND state IN ('queued', 'running')"
+            " AND (NOT :waiting OR (state = 'queued' AND schedule = :job)) ORDER BY id LIMIT 1"
+        ),
+        {"job": schedule.name, "waiting": waiting},
+    ).one_or_none()
+    if found is None:
+        return None
+    return f"Run {found.id} already waited." if waiting else f"Run {found.id} was still {found.state}."
 
 
 def _run(schedule: Schedule, slot: datetime) -> Mapping[str, Any]:

@@ -74,7 +74,7 @@ def seed_schedules(conn: Connection, jobs: Mapping[str, Job]) -> list[str]:
         )
         if done.rowcount:
             added.append(job.name)
-            _changed(conn, job.name, "schedule.added", "system", {"expression": expression}, None, "migration")
+            changed(conn, job.name, "schedule.added", "system", {"expression": expression}, None, "migration")
     return added
 
 
@@ -126,7 +126,7 @@ def pause(
     if not done.rowcount:
         seen = find_schedule(conn, name)
         raise Conflict(f"{name} is paused already, by {seen.paused_by}: {seen.paused_reason}.")
-    _changed(conn, name, "schedule.paused", actor, {"until": None if until is None else str(until)}, reason, origin)
+    changed(conn, name, "schedule.paused", actor, {"until": None if until is None else str(until)}, reason, origin)
 
 
 def resume(conn: Connection, name: str, *, actor: str, reason: str | None = None, origin: str = "dashboard") -> None:
@@ -135,7 +135,7 @@ def resume(conn: Connection, name: str, *, actor: str, reason: str | None = None
     if not done.rowcount:
         find_schedule(conn, name)
         raise Conflict(f"{name} is not paused.")
-    _changed(conn, name, "schedule.resumed", actor, {}, reason, origin)
+    changed(conn, name, "schedule.resumed", actor, {}, reason, origin)
 
 
 def resume_due(conn: Connection) -> list[str]:
@@ -143,7 +143,7 @@ def resume_due(conn: Connection) -> list[str]:
     due = _resumption().where(SCHEDULES.c.paused_until <= func.now()).returning(SCHEDULES.c.name)
     names = list(conn.execute(due).scalars())
     for name in names:
-        _changed(conn, name, "schedule.resumed", "system", {}, "the pause has run out", "job")
+        changed(conn, name, "schedule.resumed", "system", {}, "the pause has run out", "job")
     return names
 
 
@@ -163,7 +163,7 @@ def set_enabled(
     if not done.rowcount:
         find_schedule(conn, name)
         raise Conflict(f"{name} is {'on' if enabled else 'off'} already.")
-    _changed(conn, name, "schedule.enabled" if enabled else "schedule.disabled", actor, {}, reason, origin)
+    changed(conn, name, "schedule.enabled" if enabled else "schedule.disabled", actor, {}, reason, origin)
 
 
 def _resumption() -> Update:
@@ -182,8 +182,18 @@ def _resumption() -> Update:
     )
 
 
-def _changed(
-    conn: Connection, name: str, action: str, actor: str, new: Mapping[str, Any], reason: str | None, origin: str
+def changed(
+    conn: Connection,
+    name: str,
+    action: str,
+    actor: str,
+    new: Mapping[str, Any],
+    reason: str | None,
+    origin: str,
+    *,
+    old: Mapping[str, Any] | None = None,
 ) -> None:
-    audit.record(conn, audit.AuditRow(actor, action, "schedule", name, origin, new=new or None, reason=reason))
+    """Writes the audit row of a change that the caller has just made, and tells the schedulers."""
+    row = audit.AuditRow(actor, action, "schedule", name, origin, old=old or None, new=new or None, reason=reason)
+    audit.record(conn, row)
     conn.execute(text("SELECT pg_notify(:channel, :name)"), {"channel": CHANNEL, "name": name})

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from jobs.core.db import Database
 from jobs.core.errors import Conflict, NotFound, UsageError
@@ -135,3 +136,12 @@ def test_a_pause_that_has_run_out_is_resumed_by_one_and_counts_from_its_end(db: 
     assert resumed.paused_at is None
     assert resumed.live_since == ended
     assert audited(db)[-1] == ("schedule.resumed", "system", "the pause has run out")
+
+
+@pytest.mark.parametrize(
+    "change", ["kind = 'weekly'", "anchor = now()", "jitter_s = -1", "retry_first_s = 0", "retry_most_s = 14"]
+)
+def test_the_table_itself_refuses_what_means_nothing(db: Database, change: str) -> None:
+    seeded(db)
+    with pytest.raises(IntegrityError, match="check constraint"), db.begin() as conn:
+        conn.execute(text(f"UPDATE ops.schedules SET {change} WHERE name = :name"), {"name": NIGHTLY})

@@ -34,7 +34,7 @@ def _quiet(db: Database) -> None:
         assert load_jobs().keys() >= JOBS
         seed_schedules(conn, load_jobs())
         conn.execute(text("UPDATE ops.schedules SET enabled = (name = 'test-tick'), misfire = 'skip'"))
-        conn.execute(text("UPDATE ops.schedules SET overlap = 'queue' WHERE name = 'test-tick'"))
+        conn.execute(text("UPDATE ops.schedules SET overlap = 'allow' WHERE name = 'test-tick'"))
 
 
 def _silence(db: Database) -> None:

@@ -15,7 +15,7 @@ from jobs.core.settings import Settings
 FOLDER = Path(__file__).parents[2] / "dashboard"
 
 
-def run_page(db: Database, settings: Settings, name: str, person: UUID | None, **query: str) -> AppTest:
+def run_page(db: Database, settings: Settings, name: str, person: UUID | None, /, **query: str) -> AppTest:
     """The page `dashboard/pages/<name>.py`, or the whole frame for "app", as this person sees it."""
     open_desk(settings, db)
     queries.forget()

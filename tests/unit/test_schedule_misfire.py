@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.run.backoff import MOST_S, retry_after_s
+from jobs.run.backoff import retry_after_s
 from jobs.schedule.misfire import catch_up
 
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,8 +61,10 @@ def test_every_slot_either_runs_or_is_counted_as_missed_and_the_newest_run(
 
 
 def test_retries_wait_longer_each_time_and_come_to_an_end() -> None:
-    waits = [retry_after_s(attempt=attempt, retries=8) for attempt in range(1, 10)]
+    policy = {"first_s": 15, "most_s": 600}
+    waits = [retry_after_s(attempt=attempt, retries=8, **policy) for attempt in range(1, 10)]
     assert waits[:3] == [15.0, 30.0, 60.0]
-    assert waits[7] == MOST_S
+    assert waits[7] == 600.0
     assert waits[8] is None
-    assert retry_after_s(attempt=1, retries=0) is None
+    assert retry_after_s(attempt=1, retries=0, **policy) is None
+    assert retry_after_s(attempt=1, retries=1, first_s=2, most_s=2) == 2.0
