@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import psycopg
@@ -42,6 +44,8 @@ def restore(
     """Put a backup in the place of the database: shows what is lost, takes a safety copy, asks for the database's name."""
     settings = load_settings()
     configure_logging(settings, component="restore")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     asked = at_a_terminal() and not yes
     if not asked and not (yes and database):
         raise UsageError("Nobody can be asked here: give --database NAME and --yes, if that is what is meant.")
@@ -78,6 +82,11 @@ def restore(
             console.print(
                 f"Move {anchors} aside and keep it: it anchors rows of the audit trail that came after the backup."
             )
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """What is half done is taken away on the way out, also where somebody ends this from afar."""
+    raise KeyboardInterrupt
 
 
 def at_a_terminal() -> bool:
@@ -133,7 +142,7 @@ def _show(lost: Losses) -> None:
         )
     console.print(table)
     if lost.of_note:
-        console.print("Among it " + ", ".join(f"{count:,} {what}" for what, count in lost.of_note.items()) + ".")
+        console.print("Among it: " + ", ".join(f"{what} {count:,}" for what, count in lost.of_note.items()) + ".")
 
 
 def _look_again(db: Database) -> None:

@@ -28,7 +28,8 @@ def seal(source: IO[bytes], target: IO[bytes], key: SecretStr) -> None:
     try:
         pyrage.encrypt_io(source, target, [_identity(key).to_public()])
     except pyrage.EncryptError as error:
-        raise NexaError(f"The encrypted backup cannot be written: {error}.") from error
+        # It passes on what the file said, as text: "OSError: [Errno 28] No space left on device".
+        raise NexaError(f"The encrypted backup cannot be written: {str(error).rpartition('] ')[2]}.") from error
 
 
 def unseal(source: IO[bytes], target: IO[bytes], key: SecretStr) -> None:

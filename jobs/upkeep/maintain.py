@@ -26,11 +26,12 @@ _OURS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 # MAINTAIN is a right since version 17; before, and also then, the owner may, and whoever owns the database.
 _MAY = """pg_has_role(c.relowner, 'USAGE')
        OR EXISTS (SELECT FROM pg_database d WHERE d.datname = current_database() AND pg_has_role(d.datdba, 'USAGE'))"""
+# Sizes by the catalogue's pages: asking for the real one would wait for whoever holds the table.
 _TABLES = """
-SELECT n.nspname AS schema, c.relname AS name, pg_table_size(c.oid) AS bytes, {may} AS may
+SELECT n.nspname AS schema, c.relname AS name, greatest(c.relpages, 1) AS pages, {may} AS may
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND {ours}
-ORDER BY pg_table_size(c.oid), 1, 2
+ORDER BY c.relpages, 1, 2
 """
 _LEFT_BEHIND = """
 SELECT format('%%I.%%I', n.nspname, i.relname) AS name
@@ -41,7 +42,7 @@ WHERE NOT x.indisvalid AND i.relname ~ '_cc(new|old)[0-9]*$' AND {ours} AND pg_h
 ORDER BY 1
 """
 _INDEXES = """
-SELECT format('%%I.%%I', n.nspname, i.relname) AS name, pg_relation_size(i.oid) AS bytes, i.oid,
+SELECT format('%%I.%%I', n.nspname, i.relname) AS name, i.relpages::bigint * current_setting('block_size')::int AS bytes,
        ceil(i.reltuples * (12 + 8 * ceil(coalesce(w.bytes, 8) / 8.0)) / 0.9)::bigint + 8192 AS needed
 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam
      JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -56,7 +57,10 @@ FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = 
         WHERE a.attrelid = i.oid
      ) AS w ON true
 WHERE m.amname = 'btree' AND i.relkind = 'i' AND x.indisvalid AND i.reltuples >= 0 AND c.relpersistence <> 't' AND {ours}
-  AND pg_has_role(c.relowner, 'USAGE') AND pg_relation_size(i.oid) >= %(least)s
+  AND pg_has_role(c.relowner, 'USAGE') AND i.relpages::bigint * current_setting('block_size')::int >= %(least)s
+"""
+_BYTES = """
+SELECT relpages::bigint * current_setting('block_size')::int AS bytes FROM pg_class WHERE oid = to_regclass(%s)
 """
 
 
@@ -98,7 +102,7 @@ def _vacuum(run: Run, conn: Conn) -> None:
     if conn.info.server_version >= 170_000:
         may += " OR has_table_privilege(c.oid, 'MAINTAIN')"
     tables = conn.execute(_TABLES.format(may=may, ours=_OURS).encode()).fetchall()
-    total, done, forbidden = sum(table.bytes for table in tables), 0, []
+    total, done, forbidden = sum(table.pages for table in tables), 0, []
     for table in tables:
         if run.should_stop():
             raise Stopped
@@ -108,7 +112,7 @@ def _vacuum(run: Run, conn: Conn) -> None:
             run, conn, sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(table.schema, table.name))
         ):
             run.count("vacuumed")
-        done += table.bytes
+        done += table.pages
         run.progress(done, total)
     if forbidden:
         run.count("skipped", len(forbidden))
@@ -131,7 +135,7 @@ def _reindex(run: Run, conn: Conn, most: int) -> None:
         if not _do(run, conn, rebuild):
             _drop_left_behind(run, conn)
             continue
-        after = conn.execute("SELECT pg_relation_size(to_regclass(%s)) AS bytes", (index.name,)).fetchone()
+        after = conn.execute(_BYTES, (index.name,)).fetchone()
         won = index.bytes - int(after.bytes if after else 0)
         run.count("reindexed")
         run.count("bytes", max(0, won))

@@ -136,7 +136,7 @@ def test_a_table_that_is_locked_is_passed_over(
 ) -> None:
     monkeypatch.setattr(maintain, "_LOCK_S", 0.2)
     with db.begin() as conn:
-        conn.execute(text("LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE"))
+        conn.execute(text("LOCK TABLE users IN ACCESS EXCLUSIVE MODE"))
         run = run_job(db, settings, "maintain-database")
     assert (run.state, run.counters["skipped"]) == ("succeeded", 1)
     assert "users" in logged(db, run.id, "passed over")[0]["statement"]

@@ -39,3 +39,9 @@ CREATE TABLE ops.rollups (                                 -- no row where nothi
 CREATE TABLE ops.rollups_minute PARTITION OF ops.rollups FOR VALUES IN ('minute');
 CREATE TABLE ops.rollups_hour PARTITION OF ops.rollups FOR VALUES IN ('hour');
 CREATE TABLE ops.rollups_day PARTITION OF ops.rollups FOR VALUES IN ('day');
+
+CREATE TABLE ops.database_lists (                          -- what the probe of PostgreSQL found last, a list a kind
+    kind    text PRIMARY KEY,                              -- queries, waiting, vacuum, unused_indexes …
+    at      timestamptz NOT NULL,
+    entries jsonb NOT NULL                                 -- the worst first, at most twenty
+);
