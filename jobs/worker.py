@@ -25,6 +25,7 @@ from jobs.core.db import Database, first_line, open_database, require_migrated
 from jobs.core.jobs import load_jobs
 from jobs.core.logs import get_logger
 from jobs.core.settings import Settings
+from jobs.probes import host
 from jobs.run import supervise
 from jobs.run.app import fetch_runs, queue_app
 from jobs.run.children import Children, children_of
@@ -85,6 +86,7 @@ class _Worker:
             Loop("missed slots", MISSED_S, missed.look),
             Loop("rescue", RESCUE_S, rescue_step),
             Loop("audit chain", SEAL_S, Sealer(db, AnchorFile.of(settings)).step),
+            Loop("probe-host", host.EVERY_S, host.HostProbe(db, settings).step),
         )
 
     async def work(self) -> None:

@@ -1,4 +1,5 @@
-"""Backups and archives as files: `NAME.dump` in NEXAOPS_HOME/backups, `NAME` in NEXAOPS_HOME/archives.
+"""Backups and archives as files: `NAME.dump` or, encrypted, `NAME.dump.age` in NEXAOPS_HOME/backups, `NAME` in
+NEXAOPS_HOME/archives.
 
 Beside each stands `NAME.sha256` with the checksum, as `sha256sum` writes it. A file without one, or with another, proves
 nothing.
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import Field
+from sqlalchemy import text
 
 from checklists.checks.model import CheckContext, CheckParams, CheckResult, Unable, check, failed, passed
 from checklists.checks.reach import age, size
@@ -29,13 +31,39 @@ class LatestParams(CheckParams):
 def latest(context: CheckContext, params: LatestParams) -> CheckResult:
     """The newest backup: its age, its size, and its checksum counted again."""
     folder = context.settings.home / "backups"
-    newest = _newest(folder, "*.dump")
+    newest = _newest(folder, "*.dump", "*.dump.age")
     if newest is None:
         return failed(
             f"There is no backup in {folder}.",
             "Make one with pg_dump --format=custom, and its NAME.dump.sha256 with sha256sum, before going on.",
         )
     return _judge(newest, context, params.least_kib * 1024, context.now - params.within, f"within {age(params.within)}")
+
+
+class VerifiedParams(CheckParams):
+    """How long ago a backup may have been restored to prove it."""
+
+    within: Duration = Field(timedelta(days=8), description="verified within")
+
+
+@check("backup.verified", title="A backup was restored and compared", params=VerifiedParams)
+def verified(context: CheckContext, params: VerifiedParams) -> CheckResult:
+    """The last verification by the job `verify-backup`, and when the backup that it proved was made."""
+    with context.db.read() as conn:
+        row = conn.execute(
+            text(
+                "SELECT file, made_at, verified_at, problem FROM ops.backups WHERE verified_at IS NOT NULL"
+                " ORDER BY verified_at DESC LIMIT 1"
+            )
+        ).one_or_none()
+    if row is None:
+        return failed("No backup was ever restored to prove it.", "Run the job verify-backup.")
+    seen = f"{row.file} of {row.made_at:%Y-%m-%d %H:%M} UTC, restored {row.verified_at:%Y-%m-%d %H:%M} UTC"
+    if row.problem is not None:
+        return failed(f"{seen}: {row.problem}.", "Run the job backup, then verify-backup.")
+    if row.verified_at < context.now - params.within:
+        return failed(f"{seen}: not within {age(params.within)}.", "Run the job verify-backup.")
+    return passed(f"{seen}, with the same rows and checksums.", file=row.file, made_at=row.made_at.isoformat())
 
 
 class ArchiveParams(CheckParams):
@@ -59,8 +87,10 @@ def archive(context: CheckContext, params: ArchiveParams) -> CheckResult:
     return _judge(newest, context, 1, since, f"since {since:%Y-%m-%d %H:%M} UTC")
 
 
-def _newest(folder: Path, pattern: str) -> Path | None:
-    found = [file for file in folder.glob(pattern) if file.is_file() and file.suffix != ".sha256"]
+def _newest(folder: Path, *patterns: str) -> Path | None:
+    found = [
+        file for pattern in patterns for file in folder.glob(pattern) if file.is_file() and file.suffix != ".sha256"
+    ]
     return max(found, key=lambda file: file.stat().st_mtime, default=None)
 
 

@@ -54,7 +54,7 @@ def redact(value: str) -> str:
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """What the settings hold that nobody may read, the longest first: passwords, and what an address may carry."""
-    held = (settings.db_password, settings.webhook_secret, settings.forge_token)
+    held = (settings.db_password, settings.webhook_secret, settings.forge_token, settings.backup_key)
     found = {secret.get_secret_value() for secret in held}
     for url in (*settings.horizon_urls, *filter(None, (settings.webhook_url, settings.app_url, settings.staging_url))):
         parts = urlsplit(url)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -151,6 +152,12 @@ class Settings(BaseSettings):
         "NEXAOPS_UNREAD_NOTIFICATIONS_DAYS", 90, "days that unread notifications are kept", ge=1
     )
     backup_days: int = _setting("NEXAOPS_BACKUP_DAYS", 14, "days that backups are kept; the newest always is", ge=1)
+    backup_key: SecretStr = _setting(
+        "NEXAOPS_BACKUP_KEY",
+        SecretStr(""),
+        "what backups are encrypted with, an age identity: AGE-SECRET-KEY-1…; none: they are not",
+    )
+    run_log_days: int = _setting("NEXAOPS_RUN_LOG_DAYS", 90, "days that the lines of runs' logs are kept", ge=1)
     delivered_events_days: int = _setting(
         "NEXAOPS_DELIVERED_EVENTS_DAYS", 90, "days that delivered events are kept", ge=1
     )
@@ -271,6 +278,16 @@ class Settings(BaseSettings):
         if value.get_secret_value() and not 24 <= len(_webhook_key(value)) <= 64:
             raise ValueError(_WHSEC)
         return value
+
+    @field_validator("backup_key")
+    @classmethod
+    def _check_backup_key(cls, value: SecretStr) -> SecretStr:
+        # A file of age-keygen holds the key below lines that say when it was made and what its public half is.
+        lines = [line.strip() for line in value.get_secret_value().splitlines()]
+        key = "".join(line for line in lines if not line.startswith("#"))
+        if key and not re.fullmatch(r"AGE-SECRET-KEY-1[0-9A-Z]{58}", key):
+            raise ValueError("accepted is AGE-SECRET-KEY-1… as `age-keygen` prints it")
+        return SecretStr(key)
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

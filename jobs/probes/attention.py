@@ -164,6 +164,16 @@ class VersionFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupFacts:
+    """The last time that a backup was restored to prove it."""
+
+    file: str
+    verified_at: datetime
+    problem: str | None = None
+    """What was not as it had been backed up; None: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the rules look at, read at `now` (the database's clock)."""
 
@@ -186,6 +196,8 @@ class Facts:
     audit: AuditFacts = AuditFacts()
     overdue: Sequence[OverdueFacts] = ()
     unreleased: VersionFacts | None = None
+    backup: BackupFacts | None = None
+    """None: no backup was ever verified, which its job's own schedule tells."""
 
 
 def find_problems(facts: Facts) -> list[Problem]:
@@ -198,6 +210,7 @@ def find_problems(facts: Facts) -> list[Problem]:
         *_books(facts),
         *_events(facts),
         *_audit(facts),
+        *_backup(facts),
         *_lists(facts),
         *_switches(facts),
     ]
@@ -395,6 +408,14 @@ def _audit(facts: Facts) -> list[Problem]:
     has = "1 row of the audit trail has" if audit.unsealed == 1 else f"{audit.unsealed:,} rows of the audit trail have"
     sentence = f"{has} waited for a link of the chain since {moment(oldest, facts.now)}: no worker seals"
     return [Problem(Severity.WARN, sentence, oldest, "/audit")]
+
+
+def _backup(facts: Facts) -> list[Problem]:
+    backup = facts.backup
+    if backup is None or backup.problem is None:
+        return []
+    sentence = f"The backup {_short(backup.file, 80)} does not restore: {_short(backup.problem)}"
+    return [Problem(Severity.CRITICAL, sentence, backup.verified_at, _runs_of("verify-backup"))]
 
 
 def _lists(facts: Facts) -> list[Problem]:

@@ -18,6 +18,7 @@ from jobs.probes.attention import (
     EVENTS_LATE,
     STALE_INTERVALS,
     AuditFacts,
+    BackupFacts,
     CheckFacts,
     EventFacts,
     Facts,
@@ -53,6 +54,10 @@ _UNRELEASED = text("""
     FROM (SELECT * FROM ops.app_versions ORDER BY last_seen_at DESC LIMIT 1) v
     WHERE NOT EXISTS (SELECT 1 FROM ops.checklist_runs WHERE kind = 'deployment'
         AND ltrim(fields ->> 'version', 'v') = ltrim(v.version, 'v'))
+""")
+
+_VERIFIED = text("""
+    SELECT file, verified_at, problem FROM ops.backups WHERE verified_at IS NOT NULL ORDER BY verified_at DESC LIMIT 1
 """)
 
 _RUNS = text("""
@@ -149,6 +154,7 @@ def read_facts(conn: Connection, settings: Settings) -> Facts:
         audit=_audit(conn),
         overdue=[OverdueFacts(**row._mapping) for row in conn.execute(_OVERDUE)],
         unreleased=_unreleased(conn),
+        backup=_backup(conn),
     )
 
 
@@ -240,6 +246,11 @@ def _audit(conn: Connection) -> AuditFacts:
 def _unreleased(conn: Connection) -> VersionFacts | None:
     row = conn.execute(_UNRELEASED).one_or_none()
     return None if row is None else VersionFacts(**row._mapping)
+
+
+def _backup(conn: Connection) -> BackupFacts | None:
+    row = conn.execute(_VERIFIED).one_or_none()
+    return None if row is None else BackupFacts(**row._mapping)
 
 
 def _probe_interval(schedules: list[Schedule]) -> float:

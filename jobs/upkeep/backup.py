@@ -1,33 +1,53 @@
-"""backup: the whole database as one file that pg_restore reads, with its checksum, and old ones taken away.
+"""backup: the whole database as one file that pg_restore reads, with what proves it later; old ones are taken away.
 
-It is written beside its name and gets it last, when it is whole and on the disk: so a file with the name of a backup is
-one, whatever happened in between. The checksum comes before, since a checksum alone is nothing to restore from.
+One snapshot is dumped and counted at the same time: so the manifest beside the dump says exactly what is in it, however
+busy the database was, and `verify-backup` and `nexaops restore` have something to compare a restored copy with.
 """
 
 from __future__ import annotations
 
-import glob
-import hashlib
 import os
-import re
+import shutil
 import time
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from sqlalchemy import text
 
 from jobs.core import audit
+from jobs.core.db import Database
+from jobs.core.errors import NexaError
 from jobs.core.jobs import Cron, Params, Run, job
-from jobs.upkeep.dump import dump, find_pg_dump, server_major
+from jobs.core.settings import Settings
+from jobs.upkeep import files
+from jobs.upkeep.crypt import SUFFIX, key_of
+from jobs.upkeep.dump import dumping, finish_dump
+from jobs.upkeep.heed import Stopped
+from jobs.upkeep.manifest import Manifest
+from jobs.upkeep.survey import export, snapshot, survey
 
-_LEFT_BEHIND_S = 86_400
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One that was made just now."""
+
+    file: Path
+    manifest: Manifest
+    sha256: str
+
+    @property
+    def bytes(self) -> int:
+        return self.file.stat().st_size
 
 
 @job(
     name="backup",
     title="Back the database up",
-    does="Writes the whole database into NEXAOPS_HOME/backups with its checksum, and deletes backups that are too old.",
+    does="Writes the whole database into NEXAOPS_HOME/backups with its checksum and a manifest of its tables, encrypted if "
+    "NEXAOPS_BACKUP_KEY is set, and deletes backups that are too old.",
     schedule=Cron("0 1 * * *"),
     timeout_s=7200,
     retries=1,
@@ -35,78 +55,97 @@ _LEFT_BEHIND_S = 86_400
     params=Params,
 )
 def backup(run: Run, _params: Params) -> None:
-    """Counts `bytes` and `deleted`; a dry run says what it would do."""
-    folder = run.settings.home / "backups"
-    program = find_pg_dump(server_major(run.db))
-    made = datetime.now(UTC)
-    # Quoted, so that two databases never share a name and neither takes the other's backups for its own.
-    name = quote(str(run.db.url.database), safe="")
-    file = folder / f"{name}-{made:%Y%m%dT%H%M%SZ}.dump"
-    with run.db.read() as conn:
-        size = int(conn.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
-    run.count("bytes", 0)
-    run.count("deleted", 0)
+    """Counts `bytes`, `rows` and `deleted`; a dry run says what it would do."""
+    folder, name = files.folder_of(run.settings), files.name_of(run.db)
+    for counter in ("bytes", "rows", "deleted"):
+        run.count(counter, 0)
     if run.dry_run:
-        old = _old(folder, name, file, run.settings.backup_days)
-        run.info("would back up", file=file.name, database_bytes=size, would_delete=len(old))
+        old = files.old_ones(files.backups_of(folder, name), files.today(), run.settings.backup_days)
+        run.info("would back up", database_bytes=_size(run.db), would_delete=len(old))
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    for left in folder.glob(f"{glob.escape(name)}-*.part"):
-        # Of a run that was killed; one under way is younger than any run may become.
-        if made.timestamp() - left.stat().st_mtime > _LEFT_BEHIND_S:
-            left.unlink(missing_ok=True)
-    draft = file.with_suffix(".part")
     began = time.monotonic()
     try:
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        whole = dump(
-            run.db, program, draft, should_stop=run.should_stop,
-            seen=lambda: run.progress(min(draft.stat().st_size, size), size),
-        )  # fmt: skip
-        if not whole:
-            run.warning("stopped before the end: nothing was kept")
-            return
-        digest = _keep(draft, file)
-    finally:
-        draft.unlink(missing_ok=True)
-    run.count("bytes", file.stat().st_size)
-    run.info("backed up", file=file.name, bytes=file.stat().st_size, seconds=round(time.monotonic() - began, 1))
-    with run.db.begin() as conn:
-        new = {"file": file.name, "bytes": file.stat().st_size, "sha256": digest}
-        audit.record(conn, audit.AuditRow(f"run:{run.id}", "backup.made", "backup", file.name, "job", new=new))
-    for old_file in _old(folder, name, file, run.settings.backup_days):
-        old_file.unlink(missing_ok=True)
-        old_file.with_name(f"{old_file.name}.sha256").unlink(missing_ok=True)
+        made = make_backup(
+            run.db, run.settings, actor=f"run:{run.id}", origin="job", should_stop=run.should_stop, seen=run.progress
+        )
+    except Stopped:
+        run.warning("stopped before the end: nothing was kept")
+        return
+    run.count("bytes", made.bytes)
+    run.count("rows", made.manifest.rows)
+    run.info("backed up", file=made.file.name, bytes=made.bytes, seconds=round(time.monotonic() - began, 1))
+    for old_file in files.old_ones(files.backups_of(folder, name), files.today(), run.settings.backup_days):
+        files.delete(old_file)
         run.count("deleted")
         run.info("deleted an old backup", file=old_file.name)
 
 
-def _keep(draft: Path, file: Path) -> str:
-    """Gives a whole dump its name, after its checksum; both on the disk. Returns the SHA-256."""
-    with draft.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        os.fsync(stream.fileno())
-    checksum = file.with_name(f"{file.name}.sha256")
-    with os.fdopen(os.open(checksum, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as out:
-        out.write(f"{digest}  {file.name}\n")
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
+def make_backup(
+    db: Database,
+    settings: Settings,
+    *,
+    actor: str,
+    origin: str,
+    should_stop: Callable[[], bool],
+    seen: Callable[[int, int], None],
+) -> Backup:
+    """Makes one backup and records it; `seen` is told bytes done, of how many at most.
+
+    Whatever goes wrong, no half file remains. Raises Stopped, or NexaError with what PostgreSQL or the disk says.
+    """
+    folder, name, size = files.folder_of(settings), files.name_of(db), _size(db)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    files.drop_drafts(folder, name, files.today())
+    _require_room(folder, files.backups_of(folder, name))
+    key = key_of(settings)
+    file = folder / f"{name}-{files.today():%Y%m%dT%H%M%SZ}.dump{SUFFIX if key else ''}"
+    draft = file.with_name(f"{file.name}.part")
     try:
-        os.fsync(folder)
+        with (
+            snapshot(db) as conn,
+            os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as target,
+            dumping(db, target, export(conn), key) as child,
+        ):
+
+            def tell(*_tables: int) -> None:
+                seen(min(draft.stat().st_size, size), size)
+
+            manifest = survey(conn, should_stop, tell)
+            finish_dump(child, should_stop, tell)
+        made = Backup(file, manifest, files.keep(draft, file, manifest))
+    except OSError as error:
+        raise NexaError(f"The backup cannot be written into {folder}: {error.strerror}. Nothing was kept.") from error
     finally:
-        os.close(folder)
-    return digest
+        draft.unlink(missing_ok=True)
+    with db.begin() as conn_:
+        conn_.execute(
+            text(
+                "INSERT INTO ops.backups (file, made_at, bytes, sha256, encrypted, made_by)"
+                " VALUES (:file, :made_at, :bytes, :sha256, :encrypted, :made_by)"
+            ),
+            {
+                "file": file.name, "made_at": manifest.made_at, "bytes": made.bytes, "sha256": made.sha256,
+                "encrypted": key is not None, "made_by": actor,
+            },
+        )  # fmt: skip
+        new = {"file": file.name, "bytes": made.bytes, "sha256": made.sha256}
+        audit.record(conn_, audit.AuditRow(actor, "backup.made", "backup", file.name, origin, new=new))
+    return made
 
 
-def _old(folder: Path, name: str, newest: Path, days: int) -> list[Path]:
-    """This database's backups that are past their time once there is `newest`; never that one, never another's."""
-    ours = re.compile(rf"{re.escape(name)}-\d{{8}}T\d{{6}}Z\.dump")
-    limit = (datetime.now(UTC) - timedelta(days=days)).timestamp()
-    return sorted(
-        file
-        for file in folder.glob("*.dump")
-        if ours.fullmatch(file.name) and file != newest and file.stat().st_mtime < limit
-    )
+def _size(db: Database) -> int:
+    with db.read() as conn:
+        return int(conn.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+
+
+def _require_room(folder: Path, before: list[Path]) -> None:
+    """A disk that a backup fills is also the embedded database's: so not even begin, where the last would not fit."""
+    if not before:
+        return
+    last, free = before[-1].stat().st_size, shutil.disk_usage(folder).free
+    if free < last * 1.1:
+        raise NexaError(
+            f"{folder} has {free // _MIB:,} MiB free, and the last backup took {last // _MIB:,} MiB: make room, or keep "
+            "fewer with NEXAOPS_BACKUP_DAYS."
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from sqlalchemy import text
 
@@ -26,7 +27,7 @@ class Old:
     counter: str
 
 
-def clean(run: Run, olds: Sequence[Old], ages: Mapping[str, int]) -> None:
+def clean(run: Run, olds: Sequence[Old], ages: Mapping[str, int | datetime]) -> None:
     """Deletes what is old, and counts it; a dry run only counts. `ages` are the parameters of the conditions."""
     with run.db.read() as conn:
         sizes = [

@@ -1,0 +1,76 @@
+"""probe-host: CPU, memory, disk and disk I/O of the host that a worker runs on, and the worker's own share.
+
+Not a job: whichever worker took its run would measure itself and no other. Every worker has it as a loop; two on one
+host sample it twice, which changes no mean.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import psutil
+
+from jobs.core.db import Database
+from jobs.core.settings import Settings
+from jobs.probes.series import read_hours, write_samples
+from jobs.probes.trend import days_until_empty
+
+EVERY_S = 30.0
+
+
+class HostProbe:
+    """One host as one of its workers sees it; remembers the counters of the look before."""
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self._db = db
+        self._home = settings.home
+        self._host = socket.gethostname()
+        self._process = psutil.Process()
+        # The first answer of both is about no time at all.
+        psutil.cpu_percent()
+        self._process.cpu_percent()
+        self._io = self._counters()
+
+    def step(self) -> None:
+        """One look, kept."""
+        values = self._look()
+        with self._db.begin() as conn:
+            # Of the hours before, so that a file that comes and goes says nothing about next week.
+            left = read_hours(conn, self._host, "host.disk_free_bytes")
+            write_samples(conn, self._host, {**values, "host.disk_full_days": days_until_empty(left)})
+
+    def _look(self) -> dict[str, float | None]:
+        memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(_existing(self._home)))
+        cpus = psutil.cpu_count() or 1
+        at, read, written = self._counters()
+        before, self._io = self._io, (at, read, written)
+        seconds = max(at - before[0], 0.001)
+        return {
+            "host.cpu_ratio": psutil.cpu_percent() / 100,
+            "host.load_per_cpu": psutil.getloadavg()[0] / cpus,
+            "host.memory_used_ratio": memory.percent / 100,
+            "host.memory_available_bytes": float(memory.available),
+            "host.swap_used_bytes": float(psutil.swap_memory().used),
+            "host.disk_free_bytes": float(disk.free),
+            "host.disk_used_ratio": disk.percent / 100,
+            "host.disk_read_bytes_per_s": _rate(before[1], read, seconds),
+            "host.disk_write_bytes_per_s": _rate(before[2], written, seconds),
+            "worker.memory_bytes": float(self._process.memory_info().rss),
+            "worker.cpu_ratio": self._process.cpu_percent() / 100,
+        }
+
+    def _counters(self) -> tuple[float, int | None, int | None]:
+        io = psutil.disk_io_counters()  # None where the host shows no disks, as in some containers
+        return time.monotonic(), io and io.read_bytes, io and io.write_bytes
+
+
+def _rate(before: int | None, now: int | None, seconds: float) -> float | None:
+    """None where there is no counter, or it began anew."""
+    return None if before is None or now is None or now < before else (now - before) / seconds
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there: it lies on the same disk."""
+    return next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())

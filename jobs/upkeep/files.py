@@ -1,0 +1,118 @@
+"""Backups as files: DATABASE-TIME.dump, or .dump.age where it is encrypted, each with two files beside it.
+
+NAME.json is its manifest, NAME.sha256 holds the checksums of both, as `sha256sum --check` reads them. A backup gets its
+name last, when all of it is on the disk: so a file with the name of a backup is one, whatever happened in between.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from jobs.core.db import Database
+from jobs.core.settings import Settings
+from jobs.upkeep.crypt import SUFFIX
+from jobs.upkeep.manifest import BadBackup, Manifest
+
+_LEFT_BEHIND = timedelta(days=1)
+
+
+def folder_of(settings: Settings) -> Path:
+    """Where backups lie."""
+    return settings.home / "backups"
+
+
+def name_of(db: Database) -> str:
+    """The database's name as files bear it: quoted, so that neither of two takes the other's backups for its own."""
+    return quote(str(db.url.database), safe="")
+
+
+def backups_of(folder: Path, database: str) -> list[Path]:
+    """The backups of one database, the oldest first."""
+    ours = re.compile(rf"{re.escape(database)}-\d{{8}}T\d{{6}}Z\.dump({re.escape(SUFFIX)})?")
+    return sorted(file for file in folder.glob("*.dump*") if ours.fullmatch(file.name))
+
+
+def old_ones(files: list[Path], now: datetime, days: int) -> list[Path]:
+    """Those that are past their time; never the newest."""
+    limit = (now - timedelta(days=days)).timestamp()
+    return [file for file in files[:-1] if file.stat().st_mtime < limit]
+
+
+def drop_drafts(folder: Path, database: str, now: datetime) -> None:
+    """Takes away what a run that was killed left; one under way is younger than any run may become."""
+    for left in folder.glob(f"{glob.escape(database)}-*.part"):
+        if left.stat().st_mtime < (now - _LEFT_BEHIND).timestamp():
+            left.unlink(missing_ok=True)
+
+
+def delete(file: Path) -> None:
+    """Takes a backup away with what lies beside it; itself first, because alone the rest claims nothing."""
+    for one in (file, _manifest_of(file), _checksums_of(file)):
+        one.unlink(missing_ok=True)
+
+
+def keep(draft: Path, file: Path, manifest: Manifest) -> str:
+    """Gives a whole dump its name, after its manifest and the checksums, all on the disk. Returns its SHA-256."""
+    with draft.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        os.fsync(stream.fileno())
+    said = manifest.model_dump_json(indent=1).encode()
+    _write(_manifest_of(file), said)
+    beside = f"{digest}  {file.name}\n{hashlib.sha256(said).hexdigest()}  {_manifest_of(file).name}\n"
+    _write(_checksums_of(file), beside.encode())
+    draft.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return digest
+
+
+def read_backup(file: Path) -> tuple[Manifest, str]:
+    """The manifest and the SHA-256 of a whole backup; BadBackup if it is not whole or was made by something else."""
+    try:
+        said = _manifest_of(file).read_bytes()
+        beside = _checksums_of(file).read_text(encoding="utf-8")
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise BadBackup(
+            f"{error.filename} cannot be read ({error.strerror}): a backup is three files, NAME.dump, NAME.dump.json and "
+            "NAME.dump.sha256 (with .dump.age where it is encrypted), in one folder."
+        ) from error
+    for name, counted in ((file.name, digest), (_manifest_of(file).name, hashlib.sha256(said).hexdigest())):
+        if f"{counted}  {name}" not in beside.splitlines():
+            raise BadBackup(f"{name} is not what it was: its checksum is not the one in {_checksums_of(file).name}.")
+    try:
+        return Manifest.model_validate_json(said), digest
+    except ValidationError as error:
+        raise BadBackup(f"{_manifest_of(file).name} is not the manifest of a backup: take another backup.") from error
+
+
+def _manifest_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.json")
+
+
+def _checksums_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.sha256")
+
+
+def _write(file: Path, content: bytes) -> None:
+    with os.fdopen(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def today() -> datetime:
+    """The host's clock, by which files are named and kept."""
+    return datetime.now(UTC)
