@@ -19,10 +19,15 @@ BUCKET = 32
 _MARKS = {"warning": "nx-warn", "error": "nx-critical", "critical": "nx-critical"}
 
 
-def draw_lines(lines: Iterable[LogLine]) -> None:
+def draw_lines(found: Iterable[LogLine]) -> None:
     """Puts the lines on the page, oldest first."""
-    for _, block in groupby(lines, key=lambda line: line.id // BUCKET):
-        show(tag("div", *(_line(line) for line in block), class_="nx-lines"))
+    for _, block in groupby(found, key=lambda line: line.id // BUCKET):
+        show(lines(block))
+
+
+def lines(block: Iterable[LogLine]) -> Html:
+    """Lines as one piece of markup."""
+    return tag("div", *(_line(line) for line in block), class_="nx-lines")
 
 
 def _line(line: LogLine) -> Html:

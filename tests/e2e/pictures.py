@@ -20,7 +20,13 @@ from tests.e2e.conftest import browser_path, running_desk, settle, sign_in
 PICTURES = Path(__file__).parents[2] / "dashboard" / "pictures"
 LIVE_S = 75
 # Where a page that has no entry in the navigation is reached from: the first link of that kind.
-FROM = {"transaction": "transactions", "run": "runs", "checklist": "checklists", "signing": "checklist"}
+FROM = {
+    "transaction": "transactions",
+    "run": "runs",
+    "compare": "run",
+    "checklist": "checklists",
+    "signing": "checklist",
+}
 
 
 def go_to(page: Page, base: str, name: str) -> None:
