@@ -16,7 +16,7 @@ from dashboard.components.states import tone, word
 from dashboard.components.times import local_zone
 from dashboard.queries_runs import Bar, Lanes
 
-_LANE_PX = 38
+_LANE_PX = 44
 _MARKS = {"critical": "diamond", "warn": "triangle-up"}
 
 
@@ -41,7 +41,7 @@ def timeline(found: Lanes, names: Sequence[str]) -> go.Figure:
             base=[here(first) for first, _ in spans],
             x=[length.total_seconds() * 1000 for _, length in spans],
             y=[place[bar.job] for bar in bars],
-            width=0.42,
+            width=0.34,
             marker={"color": ink[kind], "line": {"width": 0}},
             customdata=[_said(bar) for bar in bars],
             hovertemplate="%{customdata}<extra></extra>",
@@ -62,7 +62,7 @@ def timeline(found: Lanes, names: Sequence[str]) -> go.Figure:
     for name in names:
         figure.add_annotation(
             x=0, xref="paper", y=place[name], text=escape(name), font={"color": ink["quiet"], "size": 12},
-            showarrow=False, xanchor="left", yanchor="bottom", yshift=6,
+            showarrow=False, xanchor="left", yanchor="bottom", yshift=9,
         )  # fmt: skip
     layout = charts.layout(ink, _LANE_PX * len(names) + 48, right=8)
     figure.update_layout(**layout, barmode="overlay", hoverlabel={"align": "left"})

@@ -23,7 +23,7 @@ WINDOWS: Mapping[str, timedelta] = {
 }
 STRETCHES = 90
 """A lane of the timeline has at most so many bars and one."""
-MOST_TIMED = 2000
+MOST_TIMED = 1000
 """Durations are told from the newest so many successes of each week: of what runs every few seconds, some hours."""
 
 
@@ -62,13 +62,13 @@ _FIGURES = text("""
            before.timed AS timed_before
     FROM unnest(CAST(:jobs AS text[])) AS j (name)
     CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE recent AND state = 'succeeded') AS well_day,
-               count(*) FILTER (WHERE recent AND state IN ('failed', 'timed_out', 'lost')) AS ill_day,
-               count(*) FILTER (WHERE recent AND state = 'missed') AS missed_day,
-               count(*) FILTER (WHERE state = 'succeeded') AS well_week,
-               count(*) FILTER (WHERE state IN ('failed', 'timed_out', 'lost')) AS ill_week
-        FROM (SELECT state, finished_at > now() - interval '1 day' AS recent FROM ops.runs
-              WHERE job = j.name AND finished_at > now() - interval '7 days') AS ended
+        SELECT coalesce(sum(n) FILTER (WHERE recent AND state = 'succeeded'), 0)::bigint AS well_day,
+               coalesce(sum(n) FILTER (WHERE recent AND state IN ('failed', 'timed_out', 'lost')), 0)::bigint AS ill_day,
+               coalesce(sum(n) FILTER (WHERE recent AND state = 'missed'), 0)::bigint AS missed_day,
+               coalesce(sum(n) FILTER (WHERE state = 'succeeded'), 0)::bigint AS well_week,
+               coalesce(sum(n) FILTER (WHERE state IN ('failed', 'timed_out', 'lost')), 0)::bigint AS ill_week
+        FROM (SELECT state, finished_at > now() - interval '1 day' AS recent, count(*) AS n FROM ops.runs
+              WHERE job = j.name AND finished_at > now() - interval '7 days' GROUP BY 1, 2) AS ended
     ) AS ends
     CROSS JOIN LATERAL (
         SELECT percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY seconds) AS p, count(*) AS timed
@@ -116,26 +116,29 @@ class Lanes:
     bars: tuple[Bar, ...]
 
 
-# The worst of a stretch gives it its state.
+# Counted by job, stretch and state first, where it is cheap; then the worst of a stretch gives it its state.
 _LANES = text("""
     WITH ran AS (
-        SELECT r.id, r.job, r.state, coalesce(r.started_at, r.finished_at) AS began, r.finished_at AS ended
-        FROM unnest(CAST(:jobs AS text[])) AS j (name) CROSS JOIN LATERAL (
-            SELECT id, job, state, started_at, finished_at FROM ops.runs
+        SELECT r.* FROM unnest(CAST(:jobs AS text[])) AS j (name) CROSS JOIN LATERAL (
+            SELECT job, state, date_bin(CAST(:step AS interval), finished_at, 'epoch') AS stretch, max(id) AS id,
+                   count(*) AS runs, min(coalesce(started_at, finished_at)) AS began, max(finished_at) AS ended
+            FROM ops.runs
             WHERE job = j.name AND finished_at > now() - CAST(:window AS interval) AND state <> 'skipped'
+            GROUP BY job, state, stretch
         ) AS r
         UNION ALL
-        SELECT id, job, state, started_at, now() FROM ops.runs
-        WHERE state = 'running' AND job = ANY (CAST(:jobs AS text[]))
+        SELECT job, state, date_bin(CAST(:step AS interval), now(), 'epoch'), max(id), count(*), min(started_at), now()
+        FROM ops.runs WHERE state = 'running' AND job = ANY (CAST(:jobs AS text[])) GROUP BY job, state
     ), ranked AS (
         SELECT *, CASE WHEN state IN ('failed', 'timed_out', 'lost') THEN 5 WHEN state = 'running' THEN 4
                        WHEN state = 'missed' THEN 3 WHEN state = 'stopped' THEN 2 ELSE 1 END AS rank
         FROM ran
     )
     SELECT job, (ARRAY['succeeded', 'stopped', 'missed', 'running', 'failed'])[max(rank)] AS state,
-           max(ARRAY[rank, id]) AS worst, count(*) AS runs, count(*) FILTER (WHERE rank = 5) AS failed,
+           (max(ARRAY[rank, id]))[2] AS run_id, sum(runs)::bigint AS runs,
+           coalesce(sum(runs) FILTER (WHERE rank = 5), 0)::bigint AS failed,
            greatest(min(began), now() - CAST(:window AS interval)) AS first, max(ended) AS last
-    FROM ranked GROUP BY job, date_bin(CAST(:step AS interval), ended, 'epoch') ORDER BY job, last
+    FROM ranked GROUP BY job, stretch ORDER BY job, last
 """)
 
 
@@ -145,8 +148,7 @@ def lanes(conn: Connection, jobs: tuple[str, ...], window: timedelta) -> Lanes:
     step = window / STRETCHES
     until: datetime = conn.execute(text("SELECT now()")).scalar_one()
     rows = conn.execute(_LANES, {"jobs": list(jobs), "window": window, "step": step})
-    bars = tuple(Bar(row.job, row.state, row.worst[1], row.runs, row.failed, row.first, row.last) for row in rows)
-    return Lanes(until - window, until, step, bars)
+    return Lanes(until - window, until, step, tuple(Bar(**row) for row in rows.mappings()))
 
 
 @dataclass(frozen=True, slots=True)

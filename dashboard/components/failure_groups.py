@@ -10,7 +10,7 @@ from dashboard.components.job_actions import ask_repeat
 from dashboard.components.job_words import first_line
 from dashboard.components.layout import empty, section
 from dashboard.components.markup import Html, join, link, show, tag, url
-from dashboard.components.states import chip
+from dashboard.components.states import chip, word
 from dashboard.components.times import age
 from dashboard.queries_runs import Failures
 from jobs.run.again import MOST_READ, Repeat
@@ -23,7 +23,7 @@ def draw_groups(found: Failures, window: timedelta, *, said: str, may_run: bool)
     """The groups, the one with the newest failure first; `said` names the window."""
     total = sum(len(group.runs) for group in found.groups)
     kinds = "1 kind" if len(found.groups) == 1 else f"{len(found.groups)} kinds"
-    most = f", of the newest {MOST_READ:,} of each state" if found.cut else ""
+    most = f", of the newest {MOST_READ:,}" if found.cut else ""
     section(
         f"{total:,} failed in {kinds}{most}" if total else "Nothing failed",
         join(f"the last {said}, as of ", age(found.read_at)),
@@ -56,14 +56,14 @@ def _group(group: Group, left: tuple[Repeat, ...]) -> Html:
         tag("h3", group.message),
         tag(
             "div",
-            chip(newest.state, count),
+            chip(newest.state, f"{word(newest.state)} {count}"),
             tag("span", "last ", age(group.last), since),
             tag("span", *_listed(jobs)),
             tag("span", group.error_class) if group.error_class else "",
             class_="nx-note nx-numbers",
         ),
         tag(
-            "div",
+            "p",
             link(f"run {newest.id}", url("run", id=newest.id), class_="nx-link nx-inline"),
             f": {sample}" if sample and sample != group.message else "",
             class_="nx-note",

@@ -25,7 +25,7 @@ def beats(worker: Worker, now: datetime) -> bool:
 def headline(fleet: Fleet, beating: Sequence[Worker]) -> tuple[str, Html]:
     """How many work, how busy they are, and what waits."""
     if not beating:
-        return "No worker runs", esc("Nothing is settled until one starts: `nexaops worker`.")
+        return "No worker runs", queue_in_words(fleet)
     hosts = len({worker.host for worker in beating})
     works = "1 worker" if len(beating) == 1 else f"{len(beating)} workers"
     on = "" if hosts == len(beating) == 1 else f" on {hosts} host{'s' if hosts > 1 else ''}"
@@ -42,7 +42,7 @@ def queue_in_words(fleet: Fleet) -> Html:
     left = drains_in_s(fleet.queue)
     then = f", about {span(left)} of work at the rate of the last minutes" if left is not None else ""
     many = "1 run waits" if waiting == 1 else f"{waiting:,} runs wait"
-    return join(f"{many} for a worker, the oldest since ", age(oldest), then, ".")
+    return join(f"{many} for a worker, the oldest queued ", age(oldest), then, ".")
 
 
 def versions(beating: Sequence[Worker]) -> str:
@@ -50,7 +50,7 @@ def versions(beating: Sequence[Worker]) -> str:
     found = sorted({worker.version for worker in beating})
     if len(found) < 2:
         return ""
-    return f"Rolling upgrade: versions {', '.join(found[:-1])} and {found[-1]} run side by side"
+    return f"versions {', '.join(found[:-1])} and {found[-1]} run side by side; new runs go to either"
 
 
 def row(worker: Worker, now: datetime) -> tuple[object, ...]:
@@ -60,7 +60,7 @@ def row(worker: Worker, now: datetime) -> tuple[object, ...]:
         worker.version,
         age(worker.started_at),
         age(worker.beat_at, interval_s=BEAT_S),
-        join(f"{len(worker.runs)} of {worker.concurrency}", tag("div", *_runs(worker), class_="nx-note")),
+        tag("div", f"{len(worker.runs)} of {worker.concurrency}", tag("div", *_runs(worker), class_="nx-note")),
         "–" if worker.load_1m is None else f"{worker.load_1m:.1f} of {worker.cores} cores",
         "–" if worker.rss_bytes is None else f"{worker.rss_bytes / 1e6:,.0f} MB",
         clock_of(worker),
@@ -99,8 +99,8 @@ def lease_row(lease: Held, now: datetime) -> tuple[object, ...]:
         return (
             lease.name,
             tag("span", "nobody", class_="nx-quiet"),
-            join("free since ", age(lease.expires_at)),
+            tag("div", "free since ", age(lease.expires_at)),
             lease.term,
         )
     holder = f"{lease.host}, process {lease.pid}" if lease.host is not None else f"worker {str(lease.holder)[:8]}"
-    return (lease.name, holder, join("until ", instant(lease.expires_at)), lease.term)
+    return (lease.name, holder, tag("div", "until ", instant(lease.expires_at)), lease.term)

@@ -74,7 +74,7 @@ def _facts(left: RunRow, right: RunRow) -> None:
         (_marked(counted(row.name), row.differs), _value(row.left, row.differs), _value(row.right, row.differs))
         for row in run_diff.parameters(left, right)
     ]
-    table(("", *_names(left, right)), rows, label="What they were given")
+    table(("What", *_names(left, right)), rows, label="What they were given")
 
 
 def _names(left: RunRow, right: RunRow) -> tuple[str, str]:

@@ -69,7 +69,8 @@ def listed(filters: Filters, before: int | None, newest: int) -> None:
         numeric=(5,),
         label="Runs, newest first",
     )
-    pager("runs", older=rows[-1].id if len(rows) == reads.PAGE else None, shown=f"{len(rows)} runs, newest first")
+    shown = "1 run" if len(rows) == 1 else f"{len(rows)} runs"
+    pager("runs", older=rows[-1].id if len(rows) == reads.PAGE else None, shown=f"{shown}, newest first")
 
 
 def did(run: RunLine) -> Html:
@@ -154,7 +155,13 @@ def _lane(name: str, bars: list[over_time.Bar], worst: list[over_time.Bar]) -> t
         link(name, url("runs", job=name)),
         f"{sum(bar.runs for bar in bars):,}",
         f"{sum(bar.failed for bar in bars):,}",
-        join(link(f"run {newest.run_id}", url("run", id=newest.run_id)), " ", age(newest.last)) if newest else "–",
+        tag(
+            "div",
+            link(f"run {newest.run_id}", url("run", id=newest.run_id)),
+            tag("div", age(newest.last), class_="nx-note"),
+        )
+        if newest
+        else "–",
     )
 
 

@@ -27,7 +27,7 @@ def page() -> None:
     page_head(*words.headline(found, beating))
     problems([item for item in queries.standing().problems if item.link == "/workers"])
     if upgrade := words.versions(beating):
-        show(tag("p", chip("running", upgrade), ". New runs go to either; nothing has to be done.", class_="nx-note"))
+        show(tag("p", chip("running", "rolling upgrade"), f": {upgrade}, nothing has to be done.", class_="nx-note"))
     _workers(found, beating)
     lost = [worker for worker in found.workers if worker not in beating]
     if lost:

@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-FAILED = ("failed", "timed_out", "lost")
-"""The states that are failures; nothing failed in what a person stopped."""
 _MOST_CHARACTERS = 300
 _STATUS = r"(?:(?<=answers )|(?<=answered )|(?<=HTTP )|(?<=status ))[1-5]\d\d\b"
 _SHAPES = (
