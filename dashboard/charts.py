@@ -21,10 +21,17 @@ _HUES = {
     "light": ("#2f55d4", "#0b7f83", "#8a4fbf", "#9d5a2b", "#5c626e", "#b0307f"),
     "dark": ("#8ea6ff", "#4cc4c0", "#c59bf0", "#e0a070", "#9aa1ae", "#f08ccb"),
 }
+# The same colours as in `assets/desk.css`.
 _INK = {
-    "light": {"text": "#1a1d24", "quiet": "#5c626e", "line": "#e3e5ea", "warn": "#a35a00", "critical": "#c62a2f"},
-    "dark": {"text": "#e8eaef", "quiet": "#9aa1ae", "line": "#2a2e38", "warn": "#f0b04a", "critical": "#ff7b76"},
-}
+    "light": {
+        "text": "#1a1d24", "quiet": "#5c626e", "line": "#e3e5ea", "paper": "#ffffff", "ok": "#8fcdb0",
+        "warn": "#a35a00", "critical": "#c62a2f", "busy": "#2f55d4", "off": "#9aa1ae",
+    },
+    "dark": {
+        "text": "#e8eaef", "quiet": "#9aa1ae", "line": "#2a2e38", "paper": "#101217", "ok": "#2f7d5a",
+        "warn": "#f0b04a", "critical": "#ff7b76", "busy": "#8ea6ff", "off": "#5c626e",
+    },
+}  # fmt: skip
 _FONT = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
 
 # What the lower axis and the margins take of a figure's height, and what a label takes of it.
@@ -55,6 +62,11 @@ def mode() -> str:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
+def ink() -> Mapping[str, str]:
+    """The colours of text, lines and states in the reader's theme."""
+    return _INK[mode()]
+
+
 def colour_of(place: int) -> str:
     """The colour of the thing at this place of its fixed order (servers as configured, jobs by name …)."""
     hues = _HUES[mode()]
@@ -63,7 +75,7 @@ def colour_of(place: int) -> str:
 
 def course(lines: Sequence[Line], *, unit: str, thresholds: Sequence[Threshold] = (), height: int = 220) -> go.Figure:
     """Values over time. A threshold is drawn when the values come near it, so that it never flattens them."""
-    ink = _INK[mode()]
+    colours = ink()
     zone = local_zone()
     figure = go.Figure()
     for line in lines:
@@ -83,11 +95,11 @@ def course(lines: Sequence[Line], *, unit: str, thresholds: Sequence[Threshold] 
     for item in shown:
         figure.add_hline(
             y=item.value,
-            line={"color": ink[item.state], "width": 1, "dash": "dot"},
-            annotation={"text": item.label, "font": {"color": ink[item.state], "size": 12}, "xanchor": "left"},
+            line={"color": colours[item.state], "width": 1, "dash": "dot"},
+            annotation={"text": item.label, "font": {"color": colours[item.state], "size": 12}, "xanchor": "left"},
             annotation_position="top left",
         )
-    figure.update_layout(**_layout(ink, height, right=110 if len(lines) > 1 else 8))
+    figure.update_layout(**layout(colours, height, right=110 if len(lines) > 1 else 8))
     ceiling = max([top, *(item.value for item in shown)], default=1.0) * 1.12 or 1.0
     if len(lines) > 1:
         _label_ends(figure, lines, ceiling, height)
@@ -113,14 +125,20 @@ def _last(values: Sequence[float | None]) -> float | None:
     return next((value for value in reversed(values) if value is not None), None)
 
 
-def _layout(ink: Mapping[str, str], height: int, *, right: int) -> dict[str, object]:
-    axis = {"showgrid": False, "zeroline": False, "fixedrange": True, "tickfont": {"color": ink["quiet"], "size": 12}}
+def layout(colours: Mapping[str, str], height: int, *, right: int) -> dict[str, object]:
+    """What all figures share: their height and right margin in pixels, quiet axes, no chart junk."""
+    axis = {
+        "showgrid": False,
+        "zeroline": False,
+        "fixedrange": True,
+        "tickfont": {"color": colours["quiet"], "size": 12},
+    }
     return {
         "height": height,
         "margin": {"l": 0, "r": right, "t": 12, "b": 4},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": _FONT, "color": ink["text"], "size": 13},
+        "font": {"family": _FONT, "color": colours["text"], "size": 13},
         "showlegend": False,
         "hovermode": "x unified",
         "dragmode": False,
@@ -129,11 +147,11 @@ def _layout(ink: Mapping[str, str], height: int, *, right: int) -> dict[str, obj
             "nticks": 6,
             "tickformat": "%H:%M\n%-d %b",
             "hoverformat": "%-d %b %H:%M:%S",
-            "linecolor": ink["line"],
+            "linecolor": colours["line"],
             "showline": True,
             "automargin": True,
         },
-        "yaxis": {**axis, "gridcolor": ink["line"], "showgrid": True, "nticks": 4, "automargin": True},
+        "yaxis": {**axis, "gridcolor": colours["line"], "showgrid": True, "nticks": 4, "automargin": True},
     }
 
 

@@ -39,6 +39,8 @@ PAGES: tuple[Entry, ...] = (
     Entry("Engine", "schedule", "Schedule", ":material/edit_calendar:", hidden=True),
     Entry("Engine", "runs", "Runs", ":material/history:"),
     Entry("Engine", "run", "Run", ":material/play_circle:", hidden=True),
+    Entry("Engine", "compare", "Compare runs", ":material/compare_arrows:", hidden=True),
+    Entry("Engine", "workers", "Workers", ":material/dns:"),
     Entry("Engine", "horizon", "Horizon", ":material/satellite_alt:"),
     Entry("Release", "releases", "Releases", ":material/rocket_launch:"),
     Entry("Release", "checklists", "Checklists", ":material/checklist:"),

@@ -146,9 +146,14 @@ class LogTail:
 
 
 @cached(ttl=1)
-def log_tail(conn: Connection, run_id: int, level: str, find: str, limit: int) -> LogTail:
-    """The newest `limit` lines of a run at a level of `LEVELS` in which `find` occurs, in any case."""
+def log_tail(conn: Connection, run_id: int, level: str, find: str, limit: int, before: int | None = None) -> LogTail:
+    """The newest `limit` lines of a run at a level of `LEVELS` in which `find` occurs, in any case.
+
+    With `before`, a line's id, the newest of those that come earlier than it.
+    """
     query = select(LOGS).where(LOGS.c.run_id == run_id).order_by(LOGS.c.id.desc()).limit(limit + 1)
+    if before is not None:
+        query = query.where(LOGS.c.id < before)
     if LEVELS[level]:
         query = query.where(LOGS.c.level.in_(LEVELS[level]))
     if find:
@@ -156,6 +161,34 @@ def log_tail(conn: Connection, run_id: int, level: str, find: str, limit: int) -
         query = query.where(said.icontains(find, autoescape=True))
     found = [LogLine(**row) for row in conn.execute(query).mappings()]
     return LogTail(tuple(reversed(found[:limit])), more=len(found) > limit)
+
+
+@cached(ttl=5)
+def log_head(conn: Connection, run_id: int, limit: int) -> tuple[LogLine, ...]:
+    """The first `limit` lines of a run, in order."""
+    return tuple(store.list_logs(conn, run_id, limit=limit))
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Runs of the same job to hold a run against: the one before it, and the last one before it that succeeded."""
+
+    before: int | None
+    success: int | None
+
+
+@cached(ttl=30)
+def neighbours(conn: Connection, run_id: int, job: str) -> Neighbours:
+    """Looked for among the thousand runs of the job before this one."""
+    row = conn.execute(
+        text(
+            "SELECT max(id) FILTER (WHERE started_at IS NOT NULL) AS before,"
+            "       max(id) FILTER (WHERE state = 'succeeded') AS success FROM ("
+            " SELECT id, state, started_at FROM ops.runs WHERE job = :job AND id < :run ORDER BY id DESC LIMIT 1000) r"
+        ),
+        {"job": job, "run": run_id},
+    ).one()
+    return Neighbours(row.before, row.success)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,8 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import threading
 import time
-from importlib.metadata import version
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
@@ -30,6 +28,7 @@ from jobs.run import supervise
 from jobs.run.app import fetch_runs, queue_app
 from jobs.run.children import Children, children_of
 from jobs.run.execute import execute
+from jobs.run.hosts import beat
 from jobs.run.loop import DATABASE_ERRORS, Loop
 from jobs.run.nursery import NurseryGone, young_nursery
 from jobs.run.rescue import rescue, rescue_lease
@@ -179,22 +178,7 @@ class _Worker:
             await asyncio.wait(set(self._running), timeout=supervise.STOP_GRACE_S + 5)
 
     def _beat(self) -> None:
-        with self._db.begin() as conn:
-            conn.execute(
-                text(
-                    "INSERT INTO ops.workers (id, host, pid, version, concurrency, scheduler_at)"
-                    " VALUES (:id, :host, :pid, :version, :concurrency, now() - make_interval(secs => :silent_s))"
-                    " ON CONFLICT (id) DO UPDATE SET beat_at = now(), scheduler_at = excluded.scheduler_at"
-                ),
-                {
-                    "id": self._id,
-                    "host": socket.gethostname(),
-                    "pid": os.getpid(),
-                    "version": version("nexaops"),
-                    "concurrency": self._concurrency,
-                    "silent_s": self._scheduler.silent_s,
-                },
-            )
+        beat(self._db, self._id, concurrency=self._concurrency, silent_s=self._scheduler.silent_s)
 
     def _sign_off(self) -> None:
         for part in self._loops:

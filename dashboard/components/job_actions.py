@@ -1,4 +1,4 @@
-"""What a person can do to jobs and runs from a page: run now, pause, resume, stop.
+"""What a person can do to jobs and runs from a page: run now, pause, resume, stop, repeat what failed alike.
 
 Each dialog names what will happen before it happens. Its button acts in `on_click`, so that a wrong value is told
 beside its field and leaves the dialog open; the command asks for the right again.
@@ -6,7 +6,8 @@ beside its field and leaves the dialog open; the command asks for the right agai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -21,9 +22,11 @@ from dashboard.components.param_form import draw_fields, read_fields
 from dashboard.components.states import chip
 from dashboard.components.times import now
 from jobs.core.flags import Flag
-from jobs.core.jobs import Job
+from jobs.core.jobs import Job, load_jobs
 from jobs.core.people import Person
 from jobs.core.permissions import Right
+from jobs.run.again import MOST_AGAIN, Repeat, repeat_group
+from jobs.run.failures import Group
 from jobs.run.store import RunRow, request_run, stop_run
 from jobs.schedule.store import pause, resume
 
@@ -152,3 +155,42 @@ def ask_stop(run: RunRow, *, key: str) -> None:
         else f"Takes run {run.id} out of the queue: it will not start."
     )
     ask(f"Stop run {run.id}", what, verb=f"Stop run {run.id}", right=Right.STOP_RUNS, command=command, key=key)
+
+
+def ask_repeat(group: Group, left: Sequence[Repeat], *, window: timedelta, key: str) -> None:
+    """Opens the dialog that runs a whole group of failures again: which runs, and what they change."""
+
+    def command(conn: Connection, person: Person, reason: str) -> str:
+        queued = repeat_group(conn, group.key, window, actor=person.email, reason=reason, origin=ORIGIN)
+        return f"Run {queued[0]} is queued." if len(queued) == 1 else f"{len(queued)} runs are queued again."
+
+    chosen = left[:MOST_AGAIN]
+    many = "1 run" if len(chosen) == 1 else f"{len(chosen)} runs"
+    what = join(
+        tag("p", f"Queues {many} now:", class_="nx-strong"),
+        tag("ul", *(tag("li", line) for line in repeats_in_words(chosen)), class_="nx-list"),
+        tag("p", _left_out(len(group.runs), len(left)), class_="nx-quiet"),
+    )
+    ask("Retry all of this group", lambda: what, verb=f"Retry {many}", right=Right.RUN_JOBS, command=command, key=key)
+
+
+def repeats_in_words(left: Sequence[Repeat]) -> list[str]:
+    """What running these again does, a line a job."""
+    jobs = load_jobs()
+    lines = []
+    for (name, dry), count in Counter((repeat.job, repeat.dry_run) for repeat in left).items():
+        flag = jobs[name].flag if name in jobs else None
+        effect = "; dry, nothing is changed" if dry else "" if flag is None else _CHANGES.get(flag, "")
+        lines.append(f"{name}{f', {count} times' if count > 1 else ''}{effect}")
+    return lines
+
+
+def _left_out(failed: int, left: int) -> str:
+    if left > MOST_AGAIN:
+        return f"The newest {MOST_AGAIN} of the {left:,} that can be repeated; press again for the others."
+    if failed > left:
+        return (
+            f"{failed:,} failed like this. Of those that would do the same only the newest runs again, and none that"
+            " a later run has replaced."
+        )
+    return "Each runs with the parameters that it had."

@@ -19,10 +19,16 @@ BUCKET = 32
 _MARKS = {"warning": "nx-warn", "error": "nx-critical", "critical": "nx-critical"}
 
 
-def draw_lines(lines: Iterable[LogLine]) -> None:
+def draw_lines(found: Iterable[LogLine]) -> None:
     """Puts the lines on the page, oldest first."""
-    for _, block in groupby(lines, key=lambda line: line.id // BUCKET):
-        show(tag("div", *(_line(line) for line in block), class_="nx-lines"))
+    for place, (_, block) in enumerate(groupby(found, key=lambda line: line.id // BUCKET)):
+        # What scrolls is reached with the keyboard by something within it that can be: its first block.
+        show(lines(block, reachable=place == 0))
+
+
+def lines(block: Iterable[LogLine], *, reachable: bool = False) -> Html:
+    """Lines as one piece of markup; `reachable` with the keyboard where they stand in something that scrolls."""
+    return tag("div", *(_line(line) for line in block), class_="nx-lines", tabindex="0" if reachable else None)
 
 
 def _line(line: LogLine) -> Html:

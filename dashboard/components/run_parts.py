@@ -8,6 +8,7 @@ from datetime import datetime
 import orjson
 import streamlit as st
 
+from dashboard.components.eta import Look, remember, seconds_left
 from dashboard.components.instants import instant
 from dashboard.components.job_words import asked_by, counted
 from dashboard.components.layout import tiles
@@ -15,7 +16,7 @@ from dashboard.components.markup import Html, esc, join, link, show, tag, url
 from dashboard.components.numbers import figure
 from dashboard.components.states import chip
 from dashboard.components.times import lasted
-from dashboard.queries_jobs import RunLine
+from dashboard.queries_jobs import Neighbours, RunLine
 from jobs.probes.attention import span
 from jobs.run.store import RunRow
 
@@ -37,16 +38,11 @@ def progress(run: RunRow, now: datetime) -> None:
     if run.state != "running" or run.progress_done is None or not run.progress_total:
         return
     done, total = run.progress_done, run.progress_total
-    left = time_left(done, total, started=run.started_at, now=now)
+    key = f"looks-{run.id}"
+    looks = st.session_state[key] = remember(st.session_state.get(key, ()), Look(now, done))
+    left = seconds_left(looks, total, started=run.started_at)
     words = f"{done:,} of {total:,}" + (f", about {span(left)} left" if left is not None else "")
-    st.progress(min(1.0, done / total), text=words)
-
-
-def time_left(done: int, total: int, *, started: datetime | None, now: datetime) -> float | None:
-    """Seconds until it is done at the speed so far; None while nothing is done yet."""
-    if started is None or done <= 0:
-        return None
-    return max(0.0, (now - started).total_seconds() * (total - done) / done)
+    st.progress(max(0.0, min(1.0, done / total)), text=words)
 
 
 def timeline(run: RunRow) -> None:
@@ -76,7 +72,7 @@ def _step(name: str, at: datetime | None, note: object) -> Html:
     )
 
 
-def facts(run: RunRow, retries: Sequence[RunLine]) -> None:
+def facts(run: RunRow, retries: Sequence[RunLine], near: Neighbours) -> None:
     """What was asked for, by whom and why, and where it ran."""
     rows: list[tuple[str, object]] = [("Asked for by", asked_by(run))]
     if run.reason:
@@ -100,6 +96,17 @@ def facts(run: RunRow, retries: Sequence[RunLine]) -> None:
         rows.append(("Repeated by", join(*(tag("div", _retry(item)) for item in retries))))
     if run.stop_by is not None:
         rows.append(("Stopped by", run.stop_by))
+    others = {
+        "the last success": near.success,
+        "the run before it": near.before if near.before != near.success else None,
+    }
+    compared = [
+        link(f"{name}, run {other}", url("compare", id=run.id, **{"with": other}), class_="nx-link nx-inline")
+        for name, other in others.items()
+        if other is not None
+    ]
+    if compared and run.started_at is not None:
+        rows.append(("Compare with", join(*(tag("div", one) for one in compared))))
     show(tag("dl", *(join(tag("dt", name), tag("dd", value)) for name, value in rows), class_="nx-facts"))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -11,15 +10,17 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import queries
 from dashboard import queries_jobs as reads
+from dashboard import queries_runs as figured
 from dashboard.access import guarded_fragment, may, require
 from dashboard.components.instants import instant
 from dashboard.components.job_actions import ask_pause, ask_resume, run_dialog
+from dashboard.components.job_figures import figures
 from dashboard.components.job_words import OPEN, Said, busy_of, paused_now, standing_of
 from dashboard.components.layout import empty, page_head, problems
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.states import chip
 from dashboard.components.strips import Bar, strip
-from dashboard.components.times import age, lasted, now
+from dashboard.components.times import age, clock, lasted, now
 from jobs.core.jobs import load_jobs
 from jobs.core.permissions import Right
 from jobs.core.settings import Settings, variables
@@ -39,19 +40,28 @@ def living(head: DeltaGenerator, places: Mapping[str, DeltaGenerator]) -> None:
     standing = queries.standing()
     schedules = {schedule.name: schedule for schedule in reads.schedules()}
     strips = queries.job_strips(NAMES)
+    counted = figured.figures(NAMES)
     said = {name: _standing(name, standing.facts, strips[name]) for name in NAMES}
     with head.container():
         page_head(*_headline(said))
         problems(_elsewhere(standing.problems))
     for name, place in places.items():
         with place:
-            show(_row(name, schedules.get(name), said[name], strips[name]))
+            show(
+                _row(
+                    name,
+                    schedules.get(name),
+                    said[name],
+                    strips[name],
+                    figures(counted.jobs.get(name), counted.read_at),
+                )
+            )
 
 
 def _elsewhere(found: Sequence[Problem]) -> list[Problem]:
     """What concerns the jobs and stands in none of their rows: workers, and flags that are no single job's."""
     flags = tuple(f"{job.flag.value} " for job in JOBS.values() if job.flag is not None)
-    here = [item for item in found if item.link == "/jobs" and item.severity is not Severity.NOTE]
+    here = [item for item in found if item.link in ("/jobs", "/workers") and item.severity is not Severity.NOTE]
     return [item for item in here if not item.sentence.startswith(flags)]
 
 
@@ -80,7 +90,7 @@ def _headline(said: Mapping[str, Said]) -> tuple[str, str]:
     return f"{ill[0]} {verb}{alone.words}", f"The other {len(said) - 1} run as they should."
 
 
-def _row(name: str, schedule: Schedule | None, said: Said, bars: Sequence[Bar]) -> Html:
+def _row(name: str, schedule: Schedule | None, said: Said, bars: Sequence[Bar], numbers: Html) -> Html:
     job = JOBS.get(name)
     return tag(
         "div",
@@ -91,7 +101,7 @@ def _row(name: str, schedule: Schedule | None, said: Said, bars: Sequence[Bar]) 
         ),
         tag("div", said.markup, busy_of(bars)),
         tag("div", *_when(schedule, asked=job is not None and job.schedule is None)),
-        tag("div", strip(bars, f"Last runs of {name}"), tag("div", _last(bars), class_="nx-note nx-last")),
+        tag("div", strip(bars, f"Last runs of {name}"), tag("div", _last(bars), class_="nx-note nx-last"), numbers),
         class_="nx-jobrow",
     )
 
@@ -99,11 +109,12 @@ def _row(name: str, schedule: Schedule | None, said: Said, bars: Sequence[Bar]) 
 def _when(schedule: Schedule | None, *, asked: bool) -> tuple[object, ...]:
     if schedule is None:
         return (tag("div", "whenever somebody runs it" if asked else "no schedule yet"),)
-    due = next(iter(next_fires(schedule, now(), 1)), None)
-    if due is None:
-        coming: object = "no next run until it is resumed" if schedule.enabled else "no next run while it is off"
+    coming: object
+    if due := next_fires(schedule, now(), 3):
+        then = [join(", then " if place == 0 else ", ", clock(at)) for place, at in enumerate(due[1:])]
+        coming = join("next ", instant(due[0]), *then)
     else:
-        coming = join("next ", instant(due))
+        coming = "no next run until it is resumed" if schedule.enabled else "no next run while it is off"
     words = link(in_words(schedule), url("schedule", name=schedule.name), title=f"The schedule of {schedule.name}")
     return tag("div", words), tag("div", coming, class_="nx-note")
 
@@ -113,11 +124,9 @@ def _last(bars: Sequence[Bar]) -> Html:
     if not ended:
         return tag("span", "no run has ended yet")
     last = ended[-1]
-    times = sorted(bar.seconds for bar in ended if bar.seconds is not None)
-    p95 = times[math.ceil(0.95 * len(times)) - 1] if times else None
     return join(
         tag("span", link(chip(last.state), url("run", id=last.run_id)), " ", age(last.at)),
-        tag("span", "" if last.seconds is None else f"took {lasted(last.seconds)}, ", "p95 ", tag("b", lasted(p95))),
+        tag("span", "" if last.seconds is None else f"took {lasted(last.seconds)}"),
     )
 
 

@@ -101,7 +101,11 @@ def error() -> None:
     show(tag("p", run.error, class_="nx-why"))
     if run.state in ("failed", "timed_out", "lost"):
         others = url("runs", job=run.job, state=run.state.replace("_", " "))
-        show(tag("p", link(f"Other runs of {run.job} that ended like this", others, class_="nx-link nx-inline")))
+        kinds = url("runs", view="failures", job=run.job)
+        show(
+            tag("p", link(f"Other runs of {run.job} that ended like this", others, class_="nx-link nx-inline")),
+            tag("p", link(f"Failures of {run.job} by kind", kinds, class_="nx-link nx-inline")),
+        )
     if run.trace and may(person, Right.RUN_JOBS):
         with st.expander("Trace"):
             st.code(run.trace, language=None, wrap_lines=True)
@@ -111,17 +115,23 @@ def error() -> None:
 def log() -> None:
     section("Log", "follows the run, times in UTC" if LIVE else "times in UTC")
     level, find = _narrowing() if LIVE or reads.log_tail(run.id, EVERYTHING, "", 1).lines else (EVERYTHING, "")
-    most = int(st.session_state.get(f"lines-{run.id}", STEP))
-    tail = reads.log_tail(run.id, level, find, most)
+    upto = st.session_state.get(f"log-before-{run.id}")
+    tail = reads.log_tail(run.id, level, find, STEP, upto)
     if not tail.lines:
         nothing = "It has not logged anything." if run.finished else "Its lines will stand here as they come."
-        empty("No line matches." if find or level != EVERYTHING else nothing)
+        empty("No line matches." if find or level != EVERYTHING or upto is not None else nothing)
+    if tail.more or upto is not None:
+        with st.container(key="nx-logsteps", horizontal=True, gap="small"):
+            if tail.more:
+                label = f"Show earlier lines: these are {len(tail.lines):,}"
+                st.button(label, key="earlier", type="tertiary", on_click=_upto, args=(tail.lines[0].id,))
+            if upto is not None:
+                st.button("Show the newest lines", key="newest", type="tertiary", on_click=_upto, args=(None,))
+    if not tail.lines:
         return
-    if tail.more:
-        label = f"Show earlier lines: these are the newest {len(tail.lines):,}"
-        st.button(label, key="earlier", type="tertiary", on_click=_earlier, args=(most,))
-    with st.container(key="nx-log", height=LOG_HEIGHT if LIVE or len(tail.lines) > 16 else "content", autoscroll=LIVE,
-                      border=False, gap=None):  # fmt: skip
+    follows = LIVE and upto is None
+    with st.container(key="nx-log", height=LOG_HEIGHT if LIVE or len(tail.lines) > 16 else "content",
+                      autoscroll=follows, border=False, gap=None):  # fmt: skip
         draw_lines(tail.lines)
 
 
@@ -137,8 +147,9 @@ def _narrowing() -> tuple[str, str]:
     return level or EVERYTHING, (find or "").strip()
 
 
-def _earlier(most: int) -> None:
-    st.session_state[f"lines-{run.id}"] = most + STEP
+def _upto(line: int | None) -> None:
+    """Shows the lines before this one, or follows the newest again."""
+    st.session_state[f"log-before-{run.id}"] = line
 
 
 def decided() -> None:
@@ -167,5 +178,5 @@ figures()
 error()
 log()
 section("About this run")
-run_parts.facts(run, reads.retries_of(run.id, run.job) if run.finished else ())
+run_parts.facts(run, reads.retries_of(run.id, run.job) if run.finished else (), reads.neighbours(run.id, run.job))
 decided()

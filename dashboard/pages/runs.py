@@ -1,32 +1,41 @@
-"""What ran, and how did it end?"""
+"""What ran, and how did it end? As a list, by what went wrong, and over time."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import streamlit as st
 
+from dashboard import charts
+from dashboard import lanes as drawing
 from dashboard import queries_jobs as reads
-from dashboard.access import guarded_fragment, require
+from dashboard import queries_runs as over_time
+from dashboard.access import guarded_fragment, may, require
+from dashboard.components.failure_groups import draw_groups
 from dashboard.components.filters import choice
 from dashboard.components.job_words import asked_by, counted, first_line
-from dashboard.components.layout import empty, page_head, table
-from dashboard.components.markup import Html, link, tag, url
-from dashboard.components.pager import before_id, pager
+from dashboard.components.layout import empty, page_head, section, table
+from dashboard.components.markup import Html, join, link, tag, url
+from dashboard.components.pager import before_id, first_page, pager
 from dashboard.components.states import chip, word
-from dashboard.components.times import age, lasted
+from dashboard.components.times import age, city, lasted, local_zone
 from dashboard.queries_jobs import Filters, RunLine
 from jobs.core.jobs import load_jobs
 from jobs.core.permissions import Right
 
-require(Right.VIEW)
+person = require(Right.VIEW)
 MOST_COUNTERS = 4
+NAMES = tuple(sorted({*load_jobs(), *(schedule.name for schedule in reads.schedules())}))
+LIST, MISSED, FAILURES, TIMELINE = "list", "missed", "failures", "timeline"
 _KINDS = {"real runs": False, "dry runs": True}
 
 
-def chosen() -> Filters:
+def chosen(view: str) -> Filters:
     """The filters, which stand in the address."""
-    names = sorted({*load_jobs(), *(schedule.name for schedule in reads.schedules())})
     with st.container(key="nx-filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
-        job = choice("Job", names, key="job")
+        job = choice("Job", NAMES, key="job")
+        if view == MISSED:
+            return Filters(job, "missed")
         state = choice("State", [word(name) for name in reads.STATES], key="state")
         trigger = choice("Asked for by", reads.TRIGGERS, key="trigger")
         kind = choice("Dry run", _KINDS, key="kind")
@@ -60,7 +69,8 @@ def listed(filters: Filters, before: int | None, newest: int) -> None:
         numeric=(5,),
         label="Runs, newest first",
     )
-    pager("runs", older=rows[-1].id if len(rows) == reads.PAGE else None, shown=f"{len(rows)} runs, newest first")
+    shown = "1 run" if len(rows) == 1 else f"{len(rows)} runs"
+    pager("runs", older=rows[-1].id if len(rows) == reads.PAGE else None, shown=f"{shown}, newest first")
 
 
 def did(run: RunLine) -> Html:
@@ -84,7 +94,11 @@ def _newer(filters: Filters, newest: int) -> None:
 
 
 def _nothing(filters: Filters, before: int | None) -> None:
-    if filters != Filters() or before is not None:
+    if filters == Filters(state="missed") and before is None:
+        empty(
+            "No slot was missed.", "Slots that no worker claimed in time will stand here, with how many and since when."
+        )
+    elif filters != Filters() or before is not None:
         empty("No run matches.", "Take a filter away to see more.", action=link("Show every run", url("runs")))
     else:
         empty("Every run with its state, its counters and its error will stand here.",
@@ -92,6 +106,73 @@ def _nothing(filters: Filters, before: int | None) -> None:
               action=link("Jobs", url("jobs")))  # fmt: skip
 
 
-page_head("Runs", "What ran, who asked for it and how it ended; newest first.")
-wanted = chosen()
-listed(wanted, before_id(), reads.newest_run())
+def window(default: str) -> tuple[str, timedelta]:
+    """How far back, which stands in the address, too."""
+    said = st.segmented_control(
+        "Time shown", list(over_time.WINDOWS), default=default, required=True, key="range", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    said = said or default
+    return said, over_time.WINDOWS[said]
+
+
+def narrowed() -> tuple[str | None, str, timedelta]:
+    """The job and the time that the failures and the timeline are narrowed to."""
+    with st.container(key="nx-filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
+        job = choice("Job", NAMES, key="job")
+        return job, *window("24 h")
+
+
+def failures() -> None:
+    # Not drawn anew by itself: a list that one reads and presses buttons in must hold still.
+    job, said, length = narrowed()
+    draw_groups(over_time.failures(length, job), length, said=said, may_run=may(person, Right.RUN_JOBS))
+
+
+@guarded_fragment(run_every=30)
+def timeline(job: str | None, said: str, length: timedelta) -> None:
+    found = over_time.lanes(NAMES if job is None else (job,), length)
+    names = [name for name in NAMES if any(bar.job == name for bar in found.bars)]
+    section("Timeline", join(f"the last {said}, times in {city(local_zone())}, as of ", age(found.until)))
+    if not names:
+        empty("No run ended in this time.", "Choose a longer one, or run a job on the page Jobs.")
+        return
+    runs, failed = sum(bar.runs for bar in found.bars), sum(bar.failed for bar in found.bars)
+    alt = f"{runs:,} runs of {len(names)} jobs in the last {said}, {failed:,} of them failed"
+    charts.draw(drawing.timeline(found, names), key="lanes", alt=alt)
+    worst = [bar for bar in found.bars if bar.failed]
+    table(
+        ("Job", "Runs", "Failed", "Newest failure"),
+        [_lane(name, [bar for bar in found.bars if bar.job == name], [bar for bar in worst if bar.job == name])
+         for name in names],
+        numeric=(1, 2), label="Runs of the timeline by job",
+    )  # fmt: skip
+
+
+def _lane(name: str, bars: list[over_time.Bar], worst: list[over_time.Bar]) -> tuple[object, ...]:
+    newest = worst[-1] if worst else None
+    return (
+        link(name, url("runs", job=name)),
+        f"{sum(bar.runs for bar in bars):,}",
+        f"{sum(bar.failed for bar in bars):,}",
+        tag(
+            "div",
+            link(f"run {newest.run_id}", url("run", id=newest.run_id)),
+            tag("div", age(newest.last), class_="nx-note"),
+        )
+        if newest
+        else "–",
+    )
+
+
+page_head("Runs", "What ran, who asked for it and how it ended.")
+view = st.segmented_control(
+    "View", [LIST, MISSED, FAILURES, TIMELINE], default=LIST, required=True, key="view", bind="query-params",
+    label_visibility="collapsed", on_change=first_page,
+)  # fmt: skip
+if view == FAILURES:
+    failures()
+elif view == TIMELINE:
+    timeline(*narrowed())
+else:
+    listed(chosen(view or LIST), before_id(), reads.newest_run())

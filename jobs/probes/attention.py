@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from jobs.core.flags import DEFAULTS, FlagState
 from jobs.horizon.breaker import CLOSED, Breaker, State, state_of
+from jobs.run.skew import in_words, is_skewed
 
 BEAT_LOST_S = 30
 """A worker beats every 10 s; after this long it counts as lost."""
@@ -74,6 +75,8 @@ class WorkerFacts:
     host: str
     beat_at: datetime
     scheduler_at: datetime | None
+    skew_ms: float | None = None
+    """Of its host's clock against the database's; above zero: ahead. None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,13 +291,13 @@ def _workers(facts: Facts) -> list[Problem]:
         last = max((worker.beat_at for worker in facts.workers), default=facts.last_worker_at)
         since = f" since {moment(last, facts.now)}" if last is not None else ""
         return [
-            Problem(Severity.CRITICAL, f"No worker runs{since}: nothing is settled until one starts", last, "/jobs")
+            Problem(Severity.CRITICAL, f"No worker runs{since}: nothing is settled until one starts", last, "/workers")
         ]
     found = []
     for worker in facts.workers:
         if worker not in beating:
             sentence = f"The worker on {worker.host} has been silent since {moment(worker.beat_at, facts.now)}"
-            found.append(Problem(Severity.WARN, sentence, worker.beat_at, "/jobs"))
+            found.append(Problem(Severity.WARN, sentence, worker.beat_at, "/workers"))
     silent = [worker for worker in beating if not schedules(worker, facts.now)]
     everywhere = len(silent) == len(beating)
     for worker in silent:
@@ -302,8 +305,24 @@ def _workers(facts: Facts) -> list[Problem]:
         effect = ", so no job starts by itself" if everywhere else ""
         sentence = f"The scheduler of the worker on {worker.host} has been silent{since}{effect}"
         severity = Severity.CRITICAL if everywhere else Severity.WARN
-        found.append(Problem(severity, sentence, worker.scheduler_at, "/jobs"))
-    return found
+        found.append(Problem(severity, sentence, worker.scheduler_at, "/workers"))
+    return [*found, *_clocks(beating)]
+
+
+def _clocks(beating: Sequence[WorkerFacts]) -> list[Problem]:
+    """One problem a host, however many workers it has."""
+    skews = {worker.host: worker.skew_ms for worker in beating if worker.skew_ms is not None}
+    return [
+        Problem(
+            Severity.WARN,
+            f"The clock of {host} is {in_words(skew)}{' of' if skew > 0 else ''} the database's, so its slots"
+            f" start {'early' if skew > 0 else 'late'}: let it follow a time server (chrony, systemd-timesyncd)",
+            None,
+            "/workers",
+        )
+        for host, skew in skews.items()
+        if is_skewed(skew)
+    ]
 
 
 def _servers(facts: Facts) -> list[Problem]:

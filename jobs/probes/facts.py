@@ -203,11 +203,11 @@ def _workers(conn: Connection) -> list[WorkerFacts]:
     # A worker that died without a word is named for an hour.
     rows = conn.execute(
         text(
-            "SELECT host, beat_at, scheduler_at FROM ops.workers"
+            "SELECT host, beat_at, scheduler_at, skew_ms FROM ops.workers"
             " WHERE stopped_at IS NULL AND beat_at > now() - interval '1 hour' ORDER BY host, started_at"
         )
     )
-    return [WorkerFacts(row.host, row.beat_at, row.scheduler_at) for row in rows]
+    return [WorkerFacts(**row._mapping) for row in rows]
 
 
 def _servers(conn: Connection, settings: Settings) -> list[ServerFacts]:

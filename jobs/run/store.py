@@ -119,11 +119,13 @@ def request_run(
     reason: str | None = None,
     origin: str = "dashboard",
     queued: bool = True,
+    retry_of: int | None = None,
 ) -> int:
     """Asks for a run, with its audit row, in the caller's transaction, and returns its id.
 
-    With `queued=False` no worker is told: the caller executes it here. Raises NotFound for an unknown job, UsageError
-    for parameters that it does not accept, Conflict where too many runs of the job wait already.
+    `retry_of` is the run that it repeats. With `queued=False` no worker is told: the caller executes it here. Raises
+    NotFound for an unknown job, UsageError for parameters that it does not accept, Conflict where too many runs of the
+    job wait already.
     """
     known = find_job(job)
     accepted = check_params(known, params or {})
@@ -139,6 +141,7 @@ def request_run(
             "params": jsonb(accepted),
             "dry_run": dry_run,
             "state": "queued",
+            "retry_of": retry_of,
         },
     )
     if run_id is None:
@@ -146,6 +149,8 @@ def request_run(
     if queued:
         defer(conn, run_id)
     asked = {"run": run_id, "params": accepted, "dry_run": dry_run}
+    if retry_of is not None:
+        asked["retry_of"] = retry_of
     audit.record(
         conn, audit.AuditRow(actor, "job.run", "run", str(run_id), origin, new={"job": job, **asked}, reason=reason)
     )

@@ -24,6 +24,7 @@ FROM = {
     "transaction": "transactions",
     "run": "runs",
     "schedule": "jobs",
+    "compare": "run",
     "checklist": "checklists",
     "signing": "checklist",
 }

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from dashboard import queries
+from dashboard import queries_runs as figured
 from jobs.core.db import Database
 from jobs.core.flags import Flag, set_flag
 from jobs.core.jobs import load_jobs
@@ -50,6 +52,42 @@ def test_each_job_says_what_it_does_when_and_how_it_went(db: Database, settings:
     )
     assert "p95 " in said
     assert said.count("nx-bar ") == 4 * 50
+
+
+def test_how_fast_and_how_well_a_job_runs_is_told_against_the_week_before(db: Database, settings: Settings) -> None:
+    seed.living(db)
+    with db.begin() as conn:
+        conn.execute(text("DELETE FROM ops.runs WHERE job = 'retry-failed'"))
+        # A hundred this week, of 1 to 100 s, two of them today and one of these failed; the week before up to 25 s.
+        conn.execute(
+            text(
+                "INSERT INTO ops.runs (job, trigger, triggered_by, state, attempt, queued_at, started_at, finished_at)"
+                " SELECT 'retry-failed', 'manual', 'system',"
+                " CASE WHEN n = 1 AND week = 0 THEN 'failed' ELSE 'succeeded' END, 1, at, at, at + make_interval(secs => CASE week WHEN 0 THEN n ELSE n / 4.0 END)"
+                " FROM generate_series(0, 1) week, generate_series(1, 100) n, LATERAL (SELECT now() - interval '1 hour'"
+                " - make_interval(days => 7 * week, hours => CASE WHEN n <= 2 THEN 0 ELSE 48 END) AS at) AS placed"
+            )
+        )
+    queries.forget()
+    run_page(db, settings, "jobs", seed.person(db, Role.VIEWER))
+    found = figured.figures(("retry-failed", "backup")).jobs
+    assert found["retry-failed"] == figured.JobFigures(
+        job="retry-failed", well_day=1, ill_day=1, well_week=99, ill_week=1, missed_day=0,
+        p50=51.0, p95=96.0, p99=100.0, timed=99, before=23.75, timed_before=100,
+    )  # fmt: skip
+    assert found["backup"].p50 is None
+    said = seen(run_page(db, settings, "jobs", seed.person(db, Role.ADMINISTRATOR)))
+    assert "24 h <b>50%</b>" in said
+    assert "7 d <b>99%</b>" in said
+    assert "p95 <b>96 s</b>" in said
+    assert '<span class="nx-warn">p95 4.0 times the week before</span>' in said
+
+
+def test_slots_that_were_missed_today_lead_to_them(db: Database, settings: Settings) -> None:
+    seed.living(db)
+    a_run(db, "missed")
+    said = seen(run_page(db, settings, "jobs", seed.person(db, Role.VIEWER)))
+    assert 'href="/runs?view=missed&amp;job=reconcile-pending" class="nx-link">1 missed</a> in 24 h' in said
 
 
 def test_what_is_wrong_with_a_job_is_said_in_words_and_leads_to_its_run(db: Database, settings: Settings) -> None:

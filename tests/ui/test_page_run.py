@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from sqlalchemy import text
 
 from dashboard import queries_jobs as reads
-from dashboard.components.run_parts import time_left
 from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
@@ -68,13 +65,6 @@ def test_a_run_under_way_says_how_far_it_is(db: Database, settings: Settings) ->
     page = run_page(db, settings, "run", seed.person(db, Role.VIEWER), id=str(run_id))
     assert "reconcile-pending is running" in seen(page)
     assert page.get("progress")[0].proto.text.startswith("250 of 1,000, about 3 min left")
-
-
-def test_the_time_left_is_told_by_the_speed_so_far() -> None:
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    assert time_left(250, 1000, started=start, now=start + timedelta(seconds=10)) == 30
-    assert time_left(0, 1000, started=start, now=start) is None
-    assert time_left(1000, 1000, started=start, now=start + timedelta(seconds=10)) == 0
 
 
 def test_who_stopped_a_run_is_said_once(db: Database, settings: Settings) -> None:
@@ -140,6 +130,15 @@ def test_attempts_lead_to_each_other(db: Database, settings: Settings) -> None:
     assert f'href="/run?id={lost}"' in second
 
 
+def test_a_run_leads_to_the_runs_that_it_can_be_compared_with(db: Database, settings: Settings) -> None:
+    good, bad = a_run(db), a_run(db, "failed")
+    a_run(db, job="retry-failed")
+    here = a_run(db, "failed")
+    said = seen(run_page(db, settings, "run", seed.person(db, Role.VIEWER), id=str(here)))
+    assert f'href="/compare?id={here}&amp;with={good}"' in said
+    assert f'href="/compare?id={here}&amp;with={bad}"' in said
+
+
 def test_the_log_is_narrowed_by_level_and_by_words(db: Database, settings: Settings) -> None:
     run_id = a_run(db)
     log_lines(db, run_id, ("info", "settled 100%"), ("warning", "answered LATE"), ("error", "a row is <b>odd</b>"))
@@ -169,6 +168,10 @@ def test_a_long_log_shows_its_newest_lines_and_leads_to_the_earlier_ones(db: Dat
     assert "line 199." not in seen(page)
     page.button(key="earlier").click().run()
     assert "line 0." in seen(page)
+    assert "line 699." not in seen(page)
+    assert "earlier" not in [button.key for button in page.button]
+    page.button(key="newest").click().run()
+    assert "line 699." in seen(page)
 
 
 def test_a_run_without_lines_says_so(db: Database, settings: Settings) -> None:

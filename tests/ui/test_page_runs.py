@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from dashboard import queries
 from dashboard import queries_jobs as reads
+from dashboard import queries_runs as over_time
 from dashboard.queries_jobs import Filters
 from jobs.core.db import Database
 from jobs.core.permissions import Role
@@ -97,6 +99,118 @@ def test_an_empty_list_says_what_will_stand_here(db: Database, settings: Setting
     assert "will stand here" in seen(run_page(db, settings, "runs", person))
     a_run(db)
     assert "No run matches." in seen(run_page(db, settings, "runs", person, state="lost"))
+
+
+def test_missed_slots_are_a_list_of_their_own(db: Database, settings: Settings) -> None:
+    person = seed.person(db, Role.VIEWER)
+    a_run(db)
+    assert "No slot was missed." in seen(run_page(db, settings, "runs", person, view="missed"))
+    missed = a_run(db, "missed", error="3 slots were missed.")
+    a_run(db, "missed", job="retry-failed")
+    page = run_page(db, settings, "runs", person, view="missed", job="reconcile-pending")
+    assert shown(seen(page)) == [missed]
+    assert "3 slots were missed." in seen(page)
+
+
+def failed(db: Database, row: int, **values: object) -> int:
+    return a_run(db, "failed", error=f"Row {row} is odd.", error_class="ValueError", params={"limit": row}, **values)
+
+
+def test_failures_stand_by_kind_with_how_often_since_when_and_where(db: Database, settings: Settings) -> None:
+    ids = [failed(db, 1), failed(db, 22), failed(db, 333, job="retry-failed")]
+    other = a_run(db, "lost", error="<b>gone</b>")
+    a_run(db)
+    person = seed.person(db, Role.VIEWER)
+    page = run_page(db, settings, "runs", person, view="failures")
+    said = seen(page)
+    assert "4 failed in 2 kinds" in said
+    assert said.index("&lt;b&gt;gone&lt;/b&gt;") < said.index("Row # is odd.")
+    assert "3 times" in said
+    assert "Row 333 is odd." in said
+    assert f'href="/run?id={ids[-1]}"' in said
+    assert f'href="/run?id={other}"' in said
+    assert 'href="/runs?job=retry-failed"' in said
+    assert "ValueError" in said
+    assert not page.button
+    narrowed = seen(run_page(db, settings, "runs", person, view="failures", job="retry-failed"))
+    assert "1 failed in 1 kind" in narrowed
+    assert "Row 22" not in narrowed
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.runs SET finished_at = now() - interval '2 hours'"))
+    assert "Nothing failed" in seen(run_page(db, settings, "runs", person, view="failures", range="1 h"))
+
+
+def test_a_group_is_run_again_after_its_consequence_was_read_and_a_reason_given(
+    db: Database, settings: Settings
+) -> None:
+    ids = [failed(db, 1), failed(db, 22)]
+    page = run_page(db, settings, "runs", seed.person(db, Role.DEVELOPER), view="failures")
+    (button,) = page.button
+    assert button.label == "Retry all (2)"
+    group = str(button.key).removeprefix("repeat-")
+    button.click().run()
+    assert not page.exception
+    said = seen(page)
+    assert "Queues 2 runs now:" in said
+    assert "reconcile-pending, 2 times on PENDING transactions; money may move" in said
+    page.button(key=f"repeat-form-{group}-confirm").click().run()
+    assert "Say why" in page.session_state[f"repeat-form-{group}-problem"]
+    page.button(key=f"repeat-{group}").click().run()
+    page.text_area(key=f"repeat-form-{group}-why").set_value("the rows are mended")
+    page.button(key=f"repeat-form-{group}-confirm").click().run()
+    with db.read() as conn:
+        rows = conn.execute(
+            text("SELECT retry_of, triggered_by, reason FROM ops.runs WHERE state = 'queued' ORDER BY id")
+        )
+        assert [tuple(row) for row in rows] == [(id_, "developer@nexafx.test", "the rows are mended") for id_ in ids]
+    again = run_page(db, settings, "runs", seed.person(db, Role.ADMINISTRATOR), view="failures")
+    assert not again.button
+    assert "later runs have taken their place" in seen(again)
+
+
+def test_who_lost_the_right_meanwhile_repeats_nothing(db: Database, settings: Settings) -> None:
+    failed(db, 1)
+    page = run_page(db, settings, "runs", seed.person(db, Role.DEVELOPER), view="failures")
+    group = str(page.button[0].key).removeprefix("repeat-")
+    page.button[0].click().run()
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.people SET roles = '{viewer}'"))
+    page.text_area(key=f"repeat-form-{group}-why").set_value("the rows are mended")
+    page.button(key=f"repeat-form-{group}-confirm").click().run()
+    assert "You may not run jobs" in page.session_state[f"repeat-form-{group}-problem"]
+    with db.read() as conn:
+        assert conn.execute(text("SELECT count(*) FROM ops.runs WHERE state = 'queued'")).scalar_one() == 0
+
+
+def test_the_timeline_has_a_lane_a_job_and_says_in_words_what_it_shows(db: Database, settings: Settings) -> None:
+    person = seed.person(db, Role.VIEWER)
+    assert "No run ended in this time." in seen(run_page(db, settings, "runs", person, view="timeline"))
+    for _ in range(3):
+        a_run(db)
+    bad = a_run(db, "failed")
+    a_run(db, "running", job="retry-failed")
+    a_run(db, "queued", job="verify-ledger")
+    page = run_page(db, settings, "runs", person, view="timeline", range="1 h")
+    assert not page.exception
+    (chart,) = page.get("plotly_chart")
+    assert "5 runs of 2 jobs in the last 1 h, 1 of them failed" in str(chart.proto)
+    assert f'href="/run?id={bad}"' in seen(page)
+
+
+def test_runs_close_together_are_one_bar_of_the_worst_state(db: Database, settings: Settings) -> None:
+    run_page(db, settings, "runs", seed.person(db, Role.VIEWER))
+    for _ in range(3):
+        a_run(db)
+    first, _good = a_run(db, "failed"), a_run(db)
+    newest = a_run(db, "timed_out")
+    running = a_run(db, "running", job="retry-failed")
+    found = over_time.lanes(("reconcile-pending", "retry-failed", "backup"), timedelta(days=7))
+    assert [(bar.job, bar.state, bar.run_id, bar.runs, bar.failed) for bar in found.bars] == [
+        ("reconcile-pending", "failed", newest, 6, 2),
+        ("retry-failed", "running", running, 1, 0),
+    ]
+    assert first < newest
+    assert found.until - found.since == timedelta(days=7)
 
 
 def test_newer_runs_are_counted_within_the_filters(db: Database, settings: Settings) -> None:

@@ -145,6 +145,22 @@ def test_a_pause_says_until_when_by_whom_and_why() -> None:
     )
 
 
+def test_a_clock_that_is_off_by_more_than_a_second_is_named_once_a_host() -> None:
+    def beating(host: str, skew_ms: float | None) -> WorkerFacts:
+        return WorkerFacts(host, ago(seconds=4), ago(seconds=4), skew_ms)
+
+    fine = [beating("ops-1", 900.0), beating("ops-2", None)]
+    assert find_problems(well(workers=fine)) == []
+    found = only(well(workers=[*fine, beating("ops-3", -2310.0), beating("ops-3", -2312.0)]))
+    assert (found.severity, found.link) == (Severity.WARN, "/workers")
+    assert found.sentence == (
+        "The clock of ops-3 is 2.3 s behind the database's, so its slots start late:"
+        " let it follow a time server (chrony, systemd-timesyncd)"
+    )
+    gone = WorkerFacts("ops-4", ago(minutes=5), ago(minutes=5), 9000.0)
+    assert "silent" in only(well(workers=[*fine, gone])).sentence
+
+
 def test_without_a_worker_nothing_runs() -> None:
     assert only(well(workers=[])).sentence == "No worker runs: nothing is settled until one starts"
     gone = only(well(workers=[WorkerFacts("ops-1", ago(minutes=46), ago(minutes=46))]))
