@@ -98,10 +98,12 @@ def _held(release: Release) -> Html:
 def _to_sign(release: Release) -> Html:
     """Those who come later: whose turn it is stands among what holds it up."""
     lines = []
-    for one in (one for one in release.to_sign if one.waits_for):
-        more = f" and {len(one.waits_for) - 1} more" if len(one.waits_for) > 1 else ""
-        after = tag("span", " after ", code_line(one.waits_for[0]), more, class_="nx-note")
-        lines.append(join(link(one.title, url("signing", id=release.run.id)), after))
+    for one in release.to_sign:
+        count = len(one.waits_for)
+        first = join(" after ", code_line(one.waits_for[0])) if count == 1 else f" {count} things come first"
+        if count:
+            signer = link(one.title, url("signing", id=release.run.id))
+            lines.append(join(signer, tag("span", first, class_="nx-note")))
     return _part("Who signs later", lines)
 
 

@@ -10,8 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from jobs.alerts.bundle import INCIDENT_BUNDLE
 from jobs.alerts.notices import TEST, list_notices, put
 from jobs.core.cli import acting_user, command_context, console
+from jobs.core.settings import load_settings
 from jobs.run.cli import run as run_job
 
 notices = typer.Typer(
@@ -71,4 +73,6 @@ def bundle(
 ) -> None:
     """Gather what an incident is studied from into one file: the same as `jobs run incident-bundle --wait`."""
     given = [f"{name}={value}" for name, value in (("since", since), ("until", until)) if value is not None]
-    run_job("incident-bundle", wait=True, param=given, reason="nexaops bundle")
+    run_job(INCIDENT_BUNDLE, wait=True, param=given, reason="nexaops bundle")
+    made = load_settings().home.glob("bundles/incident-*.zip")
+    console.print(f"  {max(made, key=lambda file: file.stat().st_mtime)}", soft_wrap=True)
