@@ -19,12 +19,15 @@ def press(conn: Connection, run_id: int, item_id: str, actor: Person, reason: st
     Raises Refused on a closed run or without a button, and as `actions.perform` does.
     """
     require(actor, Right.TICK)
-    line = line_of(open_run(conn, run_id), item_id)
+    run = open_run(conn, run_id)
+    line = line_of(run, item_id)
     action = line.definition.action
     if action is None:
         raise Refused(f"“{line.label}” has no button.")
-    done = perform(conn, action, actor, reason, origin=origin)
+    done = perform(
+        conn, action, actor, reason, fields=run.fields, place=f"checklist-{run_id}-{item_id}", origin=origin
+    )  # fmt: skip
     keep(conn, run_id, actor, "action", origin, item_id=item_id, note=f"{done.sentence} {reason.strip()}")
     if done.run_id is not None:
-        add_run(conn, run_id, item_id, f"run of {action.job}", done.run_id, actor, origin=origin)
+        add_run(conn, run_id, item_id, f"run of {action.job or 'the notice'}", done.run_id, actor, origin=origin)
     return done

@@ -1,4 +1,4 @@
-"""What an item's button does: it runs a job, switches a flag, or pauses or resumes schedules.
+"""What an item's button does: it runs a job, switches a flag, pauses or resumes schedules, or tells the team.
 
 `describe` says beforehand, in words, what will happen (pure); `perform` does it through the same commands as the pages
 Jobs and Overview, with their rights and audit rows, in the caller's transaction.
@@ -6,12 +6,14 @@ Jobs and Overview, with their rights and audit rows, in the caller's transaction
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
 from checklists.grammar import Action
+from jobs.alerts.notices import SEND_NOTICE
 from jobs.core.errors import NotFound, UsageError
 from jobs.core.flags import MEANINGS, Flag, set_flag
 from jobs.core.jobs import Job
@@ -45,12 +47,17 @@ def right_of(action: Action) -> Right:
     """What somebody must be allowed to press it."""
     if action.job is not None:
         return Right.RUN_JOBS
+    if action.notice is not None:
+        return Right.SEND_NOTICES
     return Right.SET_FLAGS if action.flag is not None else Right.PAUSE_JOBS
 
 
-def describe(action: Action, jobs: Mapping[str, Job]) -> Described:
-    """What it will do; NotFound or UsageError for a job, a flag or parameters that there are not."""
+def describe(action: Action, jobs: Mapping[str, Job], fields: Mapping[str, str]) -> Described:
+    """What it will do in a run with this summary; NotFound or UsageError for what there is not."""
     right = right_of(action)
+    if action.notice is not None:
+        notice = action.notice.filled(fields)
+        return Described("Tell the team", f"Sends to all channels of the team: “{notice.title}” {notice.body}", right)
     if action.job is not None:
         job = _job(action.job, jobs)
         given = check_params(job, action.params)
@@ -79,9 +86,12 @@ def describe(action: Action, jobs: Mapping[str, Job]) -> Described:
     )
 
 
-def perform(conn: Connection, action: Action, actor: Person, reason: str, *, origin: str) -> Done:
+def perform(
+    conn: Connection, action: Action, actor: Person, reason: str, *, fields: Mapping[str, str], place: str, origin: str
+) -> Done:
     """Does it, in the caller's transaction, with the audit rows of what it does.
 
+    `fields` is the summary of the run and `place` names the item in it: the same notice from one place goes out once.
     Raises Forbidden, UsageError without a reason, NotFound, and Conflict where nothing is left to do.
     """
     require(actor, right_of(action))
@@ -93,6 +103,15 @@ def perform(conn: Connection, action: Action, actor: Person, reason: str, *, ori
             origin=origin,
         )  # fmt: skip
         return Done(f"Run {run_id} of {action.job} is queued.", run_id)
+    if action.notice is not None:
+        notice = action.notice.filled(fields)
+        told = {"title": notice.title, "body": f"{notice.body}\n\n{actor.name}"}
+        digest = hashlib.sha256(f"{notice.title}\n{notice.body}".encode()).hexdigest()
+        run_id = request_run(
+            conn, job=SEND_NOTICE, params={**told, "key": f"{place}-{digest[:12]}"}, trigger="checklist",
+            actor=actor.email, reason=reason, origin=origin,
+        )  # fmt: skip
+        return Done(f"Run {run_id} tells the team: “{notice.title}”.", run_id)
     if action.flag is not None:
         flag, value = _flag(action.flag), bool(action.to)
         changed = set_flag(conn, flag, value, actor=actor.email, reason=reason, origin=origin)

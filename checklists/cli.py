@@ -18,7 +18,7 @@ from checklists import cli_convert
 from checklists.editor import editor_schema
 from checklists.lines import Kind, Progress, State, TrackedItem, TrackedPhase
 from checklists.lint import lint
-from checklists.load import DEFINITIONS, BrokenTemplate, Fault, find_template, load_templates
+from checklists.load import BrokenTemplate, Fault, definition_folders, find_template, load_templates
 from checklists.reads import ChecklistRun, RunState, list_runs, load_run
 from checklists.signatures import SignatureKind
 from checklists.signoff import unsigned
@@ -36,10 +36,12 @@ _COLOUR = {State.OPEN: "default", State.DONE: "green", State.NA: "dim"}
 
 @app.command("lint")
 def lint_command(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; the shipped ones if none.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders; the shipped one and NEXAOPS_CHECKLISTS_PATH if none.")
+    ] = None,
 ) -> None:
     """Say what is wrong with definitions, a line each; exit code 1 if one of them cannot be used."""
-    report = lint(paths or [DEFINITIONS])
+    report = lint(paths or definition_folders())
     for fault in report.errors:
         _print_fault("error", "red", fault)
     for fault in report.warnings:

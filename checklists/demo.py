@@ -1,15 +1,18 @@
-"""The demo's checklists: a release half way to production, and the week's maintenance, with the people who do them.
+"""The demo's checklists: a release half way to production, one that was signed, and the week's maintenance, with the
+people who do them and whom to call.
 
 Everything goes through the same commands as a person's own clicks, so history, audit and versions are genuine.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from checklists.contacts import save_contact, verify_contact
 from checklists.demo_list import REHEARSAL
 from checklists.evidence import add_link, add_text, withdraw
 from checklists.lines import leaves
@@ -17,10 +20,12 @@ from checklists.load import find_template
 from checklists.proofs import prove_all
 from checklists.proving import to_prove
 from checklists.reads import RunState, list_runs, load_run
-from checklists.store import assign, close_run, comment, hand_over, mark_na, start_run, tick, untick
+from checklists.record import digest_of
+from checklists.signing import Proof, sign, to_sign
+from checklists.store import assign, close_run, comment, hand_over, mark_na, start_run, tick, untick, verify
 from checklists.tracker import Command, Hand, wants_reason, why_not
 from jobs.core.db import Database
-from jobs.core.people import Person, add_person, list_people
+from jobs.core.people import Person, add_person, change_password, list_people
 from jobs.core.permissions import Role
 from jobs.core.settings import load_settings
 
@@ -48,6 +53,12 @@ _TICKED = (
     ("daniel@nexafx.com", "pre-deployment-checks", ("pushed", "review")),
 )
 _PROVEN = ("code-review", "database", "configuration")
+_CONTACTS = (
+    ("On-Call Engineer", "Tomas Lindqvist", "+1 555 0100", "tomas@nexafx.com"),
+    ("Database Team", "Database Team", "+1 555 0101", "database@nexafx.com"),
+    ("DevOps Lead", "Grace Okafor", "+1 555 0102", "grace@nexafx.com"),
+    ("Product Owner", "Priya Raman", "+1 555 0103", "priya@nexafx.com"),
+)
 
 
 def seed(db: Database) -> None:
@@ -55,11 +66,15 @@ def seed(db: Database) -> None:
     with db.begin() as conn:
         if list_runs(conn, limit=1):
             return
-        for email, name, roles in _PEOPLE:
-            add_person(conn, email, roles, actor="system", origin=ORIGIN, name=name)  # nobody signs in as them
+        once = {
+            email: add_person(conn, email, roles, actor="system", origin=ORIGIN, name=name)
+            for email, name, roles in _PEOPLE
+        }
         people = {person.email: person for person in list_people(conn)}
         _maintenance(conn, people["tomas@nexafx.com"])
+        _contacts(conn, people["grace@nexafx.com"])
     # Transactions of their own: the database's clock stands still within one, and the runs differ in age.
+    _signed(db, people, once)
     _rehearsal(db, people)
     _deployment(db, people)
 
@@ -104,6 +119,42 @@ def _discuss(conn: Connection, run_id: int, grace: Person, mei: Person, tomas: P
     untick(conn, run_id, "monitoring/test-alerts", 2, tomas, note=reason, **here)
     comment(conn, run_id, None, "The window is 14:00 to 15:00 UTC. Support knows.", grace, **here)
     hand_over(conn, run_id, tomas.email, grace, "The tests are nearly through; watch Horizon's budget.", **here)
+
+
+def _signed(db: Database, people: dict[str, Person], once: dict[str, str]) -> None:
+    """The rehearsal of the version before: done to the last line, signed by two people, closed."""
+    grace, mei, tomas = (people[f"{name}@nexafx.com"] for name in ("grace", "mei", "tomas"))
+    here = {"origin": ORIGIN}
+    with db.begin() as conn:
+        run_id = start_run(conn, REHEARSAL, {"version": "2.3.0", "network": "TESTNET"}, tomas, origin=ORIGIN)
+    _prove(db, run_id, tomas, ("before",))
+    with db.begin() as conn:
+        ticked = tick(conn, run_id, "before/keys", 1, mei, origin=ORIGIN)
+        verify(conn, run_id, "before/keys", ticked, tomas, origin=ORIGIN)
+        mark_na(conn, run_id, "before/screenshot", 1, mei, "The figures stand in the comment below.", **here)
+        comment(conn, run_id, "before/screenshot", "12 balances, 48,210.50 XLM in all.", mei, **here)
+        for line in leaves(load_run(conn, run_id).phases):
+            if not line.id.startswith("before/"):
+                choice = "continue" if line.definition.decide else None
+                if line.definition.wait is None:
+                    tick(conn, run_id, line.id, line.mark.version, tomas, choice=choice, origin=ORIGIN)
+    for person, role in ((tomas, Role.DEVOPS), (grace, Role.RELEASE_MANAGER)):
+        # A password of their own is needed to sign; it is thrown away, and nobody signs in as them.
+        password = secrets.token_urlsafe()
+        change_password(db, person.id, once[person.email], password, origin=ORIGIN)
+        with db.read() as conn:
+            digest = digest_of(to_sign(load_run(conn, run_id), role))
+        sign(db, run_id, role, person, Proof(password, person.email), digest, origin=ORIGIN)
+    with db.begin() as conn:
+        close_run(conn, run_id, grace, outcome=RunState.DONE, origin=ORIGIN)
+
+
+def _contacts(conn: Connection, grace: Person) -> None:
+    """Whom to call; nobody has made sure of the last one yet."""
+    for role, name, phone, email in _CONTACTS:
+        save_contact(conn, role, 0, grace, name=name, phone=phone, email=email, notes="", origin=ORIGIN)
+    for role, *_ in _CONTACTS[:-1]:
+        verify_contact(conn, role, 1, grace, origin=ORIGIN)
 
 
 def _rehearsal(db: Database, people: dict[str, Person]) -> None:

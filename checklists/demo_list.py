@@ -74,5 +74,16 @@ REHEARSAL = Template.model_validate(
                 ],
             },
         ],
+        "signoff": [
+            {"role": "devops", "title": "DevOps", "meaning": "executed", "says": "I took it through staging."},
+            {
+                "role": "release_manager",
+                "title": "Release Manager",
+                "meaning": "approved",
+                "not": ["devops"],
+                "after": ["devops"],
+                "says": "It may go to production.",
+            },
+        ],
     }
 )

@@ -38,6 +38,7 @@ _UNITS = {
 }
 _T = TypeVar("_T")
 _LONGEST_DERIVED_ID = 60
+_PLACE = re.compile(r"\{([a-z0-9][a-z0-9_-]*)\}")
 _SPELLED = {"qa_lead": "QA Lead", "devops": "DevOps", "project_manager": "Project Manager"}
 # Direction marks can make a line read differently from what it says.
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -142,8 +143,29 @@ class Check(Strict):
         return {"use": value} if isinstance(value, str) else value
 
 
+class Notice(Strict):
+    """What the team is told; `{version}` stands for the line `version` of the summary."""
+
+    title: Line
+    body: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+
+    def filled(self, fields: Mapping[str, str]) -> Notice:
+        """With the values of a summary; what it does not say is a dash."""
+
+        def said(text: str) -> str:
+            return _PLACE.sub(lambda place: fields.get(place[1]) or "–", text)
+
+        return self.model_copy(update={"title": said(self.title), "body": said(self.body)})
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The lines of the summary that it names."""
+        return tuple(_PLACE.findall(f"{self.title} {self.body}"))
+
+
 class Action(Strict):
-    """A button on the item: it runs a job, switches a flag, or pauses or resumes schedules (`all`, or a job's name).
+    """A button on the item: it runs a job, switches a flag, pauses or resumes schedules (`all`, or a job's name), or
+    tells the team.
 
     It is always confirmed, asks why, and takes the right of what it does.
     """
@@ -154,13 +176,14 @@ class Action(Strict):
     to: Truth | None = None
     pause: Id | None = None
     resume: Id | None = None
+    notice: Notice | None = None
     confirm: Truth = True
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:
-        named = [name for name in ("job", "flag", "pause", "resume") if getattr(self, name) is not None]
+        named = [name for name in ("job", "flag", "pause", "resume", "notice") if getattr(self, name) is not None]
         if len(named) != 1:
-            raise ValueError("an action does one thing — keep one of `job`, `flag`, `pause` and `resume`")
+            raise ValueError("an action does one thing — keep one of `job`, `flag`, `pause`, `resume` and `notice`")
         if (self.flag is not None) != (self.to is not None):
             raise ValueError("`to` goes with `flag` — write for example `{flag: enableReconciliation, to: false}`")
         if self.params and self.job is None:

@@ -62,7 +62,7 @@ def _unknown(source: Source) -> Iterator[Fault]:
                 yield Fault(source.file, source.line((*place, "check")), _what(error), "correct the check")
             try:
                 if item.action is not None:
-                    describe(item.action, jobs)
+                    describe(item.action, jobs, {})
             except NexaError as error:
                 yield Fault(source.file, source.line((*place, "action")), _what(error), "correct the action")
 

@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,6 +25,7 @@ from ruamel.yaml.reader import ReaderError
 from checklists.grammar import odd_character
 from checklists.schema import Item, Template
 from jobs.core.errors import NexaError, NotFound
+from jobs.core.settings import load_settings
 
 DEFINITIONS = Path(__file__).parent / "definitions"
 LARGEST_FILE = 256 * 1024
@@ -96,18 +98,33 @@ def read_all(paths: Iterable[Path]) -> list[Source | BrokenTemplate]:
     return found
 
 
-def definition_files(folder: Path = DEFINITIONS) -> list[Path]:
-    """The files of a folder that are taken for definitions, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix in {".yaml", ".yml"})
+@cache
+def definition_folders() -> tuple[Path, ...]:
+    """Where definitions are: the shipped ones, and behind them those that the settings of this process name."""
+    return (DEFINITIONS, *load_settings().checklists_path)
 
 
-def load_templates(folder: Path = DEFINITIONS) -> list[Template | BrokenTemplate]:
-    """Every definition of a folder by file name, the broken ones among them."""
+def definition_files(folder: Path | None = None) -> list[Path]:
+    """The files that are taken for definitions, of a folder or of all, by name.
+
+    A folder that cannot be read stands for itself: read as a file it is broken, and says why.
+    """
+    found: list[Path] = []
+    for place in definition_folders() if folder is None else (folder,):
+        try:
+            found += sorted(path for path in place.iterdir() if path.suffix in {".yaml", ".yml"})
+        except OSError:
+            found.append(place)
+    return found
+
+
+def load_templates(folder: Path | None = None) -> list[Template | BrokenTemplate]:
+    """Every definition of a folder, or of all, by file name; the broken ones among them."""
     found = read_all(definition_files(folder))
     return [source.template if isinstance(source, Source) else source for source in found]
 
 
-def find_template(template_id: str, folder: Path = DEFINITIONS) -> Template:
+def find_template(template_id: str, folder: Path | None = None) -> Template:
     """The definition with this id; NotFound names those there are, or says why the one that was meant is broken."""
     templates = load_templates(folder)
     for template in templates:
@@ -294,6 +311,10 @@ def _contradictions(template: Template) -> Iterator[tuple[Place, str, str]]:
             field = item.when.field if item.when is not None else None
             if field is not None and field not in names:
                 yield (*at, "when"), f"there is no field {field!r} to look at", _meant(field, names)
+            notice = item.action.notice if item.action is not None else None
+            for named in notice.places if notice is not None else ():
+                if named not in names:
+                    yield (*at, "action"), f"there is no field {named!r} for the notice to name", _meant(named, names)
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield ("fields",), f"two fields have the id {name!r}", "choose another"
 

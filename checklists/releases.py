@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from checklists.lines import State, TrackedItem, leaves
 from checklists.reads import ChecklistRun, RunState, list_runs, load_run
+from checklists.signoff import missing, unsigned
 
 DEPLOYMENT = "deployment"
 LOOKED_BACK = 50
@@ -23,6 +24,14 @@ class Held:
     phase_id: str
     phase: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToSign:
+    """A signature that is still missing: whose, and what must come first; while that is nothing, it is what holds."""
+
+    title: str
+    waits_for: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +49,19 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release that is under way: what holds it, what is next and who is on what."""
+    """A release that is under way: what holds it, who has still to sign, what is next and who is on what."""
 
     run: ChecklistRun
     held: tuple[Held, ...]
+    to_sign: tuple[ToSign, ...]
     on_it: tuple[tuple[str, int], ...]
     """Names with how many open lines are theirs."""
     follow_ups: tuple[FollowUp, ...]
+
+    @property
+    def held_up(self) -> bool:
+        """Whether something stands in the way now, a signature that could be given included."""
+        return bool(self.held) or any(not one.waits_for for one in self.to_sign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +106,8 @@ def standing(run: ChecklistRun) -> Release:
     for line in leaves(run.phases):
         if line.mark.assigned and line.state is State.OPEN:
             owners[line.mark.assigned] = owners.get(line.mark.assigned, 0) + 1
-    return Release(run, tuple(_held(run)), tuple(sorted(owners.items())), tuple(_follow_ups(run)))
+    to_sign = tuple(ToSign(line.title, missing(run, line)) for line in unsigned(run))
+    return Release(run, tuple(_held(run)), to_sign, tuple(sorted(owners.items())), tuple(_follow_ups(run)))
 
 
 def item_times(conn: Connection, template_id: str, limit: int = 10) -> tuple[ItemTime, ...]:

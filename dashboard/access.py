@@ -16,6 +16,7 @@ import streamlit as st
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from dashboard import doors
 from dashboard.components.markup import plain
 from dashboard.desk import desk
 from jobs.core import permissions
@@ -28,6 +29,7 @@ P = ParamSpec("P")
 log = get_logger(__name__)
 USER_KEY = "person"
 SESSION_KEY = "session"
+ADDRESS_KEY = "address"
 """Under which names `server.trustedUserHeaders` puts the gate's headers into `st.user`."""
 
 
@@ -57,6 +59,15 @@ def session() -> str | None:
     """The name of the session in which this page is looked at; None outside of a browser."""
     found = st.user.to_dict().get(SESSION_KEY)
     return str(found) if found else None
+
+
+def origin() -> str:
+    """What the audit rows of a command from this page say about where it came from.
+
+    Ask for it where the page's script runs: a thread of its own has no page.
+    """
+    address = st.user.to_dict().get(ADDRESS_KEY)
+    return doors.origin("dashboard", str(address) if address else None)
 
 
 def require(right: Right) -> Person:

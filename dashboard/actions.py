@@ -27,8 +27,6 @@ from jobs.core.permissions import Right
 
 T = TypeVar("T")
 log = get_logger(__name__)
-ORIGIN = "dashboard"
-"""What the audit rows of commands from a page say about where they came from."""
 WHERE_WHY_STANDS = "stands in the audit trail, for whoever comes after you"
 _DONE = "nx-done"
 Command = Callable[[Connection, Person], str]

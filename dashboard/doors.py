@@ -7,7 +7,7 @@ hyphen or underscore.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 Headers = list[tuple[bytes, bytes]]
@@ -15,6 +15,7 @@ Headers = list[tuple[bytes, bytes]]
 COOKIE = "nexaops_session"
 PERSON_HEADER = b"x-nexaops-person"
 SESSION_HEADER = b"x-nexaops-session"
+ADDRESS_HEADER = b"x-nexaops-address"
 HEALTH = frozenset({"/health", "/health/scheduled-jobs"})
 METRICS = "/metrics"
 API = "/api"
@@ -59,8 +60,21 @@ def is_api(path: str) -> bool:
 
 def without_identity(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """The headers without any that could be taken for the gate's own."""
-    ours = {PERSON_HEADER, SESSION_HEADER}
+    ours = {PERSON_HEADER, SESSION_HEADER, ADDRESS_HEADER}
     return [(name, value) for name, value in headers if name.lower().replace(b"_", b"-") not in ours]
+
+
+def address_of(client: Sequence[object] | None) -> str | None:
+    """A client's address as the server knows it, behind a proxy as that says; None if it is none."""
+    try:
+        return str(ipaddress.ip_address(str(client[0]))) if client else None
+    except ValueError:
+        return None
+
+
+def origin(door: str, address: str | None) -> str:
+    """From where something was done, for the audit trail: through which door, and from which address if that is known."""
+    return f"{door} {address}" if address else door
 
 
 def find(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:

@@ -1,8 +1,8 @@
 """The gate in front of everything: no page, file, upload or WebSocket without a session; the API asks for tokens itself.
 
 Streamlit takes whoever connects, so the session is checked before a request reaches it, on HTTP and on WebSockets, and
-again while a WebSocket lives: signing out or disabling an account cuts it within seconds. The person's id and the
-session's name go on in headers that the gate alone sets. Through the gate comes also whatever a person does on a page, and
+again while a WebSocket lives: signing out or disabling an account cuts it within seconds. The person's id, the
+session's name and the client's address go on in headers that the gate alone sets. Through the gate comes also whatever a person does on a page, and
 so it is here that a session learns whether somebody is still there.
 """
 
@@ -160,6 +160,8 @@ class Gate:
             return
         headers.append((doors.PERSON_HEADER, str(person.id).encode()))
         headers.append((doors.SESSION_HEADER, session_name(token or "").encode()))
+        if (address := doors.address_of(scope.get("client"))) is not None:
+            headers.append((doors.ADDRESS_HEADER, address.encode()))
         watch = _Watch(self._book, token, receive, send)
         try:
             await self._app(scope, watch.receive, send)

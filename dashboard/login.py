@@ -30,7 +30,6 @@ from jobs.core.people import SHORTEST_PASSWORD, Person, authenticate, change_pas
 from jobs.core.sessions import close_session, find_session, open_session
 from jobs.core.settings import Settings
 
-ORIGIN = "dashboard"
 _TRIES, _WINDOW_S = 20, 60.0
 _LONGEST_FORM, _SLOWEST_FORM_S = 16_384, 10.0
 _REFUSAL_S = 0.5
@@ -213,12 +212,11 @@ async def _form(request: Request) -> Form:
 
 
 def _origin(request: Request) -> str:
-    """Where it came from, for the audit trail: the address as the server sees it, behind a proxy as that says."""
-    return f"{ORIGIN} {_address(request)}"
+    return doors.origin("dashboard", doors.address_of(request.client))
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client is not None else "unknown"
+    return doors.address_of(request.client) or "unknown"
 
 
 def _input(name: str, label: str, kind: str, complete: str, *, value: str = "", focus: bool = False) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from checklists.lines import TrackedItem
 from checklists.proofs import PARALLEL, prove, prove_all
 from dashboard import queries
-from dashboard.actions import ORIGIN
+from dashboard.access import origin
 from dashboard.desk import desk
 from jobs.core.errors import NexaError
 from jobs.core.logs import get_logger
@@ -63,11 +63,11 @@ def check_line(run_id: int, line: TrackedItem, person: Person) -> None:
             return
         entry.items[line.id] = person.name
         entry.refused.pop(line.id, None)
-    here = desk()
+    here, came = desk(), origin()
 
     def work() -> None:
         try:
-            prove(here.db, here.settings, run_id, line.id, person, origin=ORIGIN)
+            prove(here.db, here.settings, run_id, line.id, person, origin=came)
         except NexaError as error:
             entry.refused[line.id] = str(error)
         finally:
@@ -86,13 +86,13 @@ def check_lines(run_id: int, phase_id: str, lines: Sequence[TrackedItem], person
         for line in lines:
             entry.items.setdefault(line.id, person.name)
             entry.refused.pop(line.id, None)
-    here = desk()
+    here, came = desk(), origin()
     ids = [line.id for line in lines]
 
     def work() -> None:
         try:
             wanted = [(run_id, line) for line in lines]
-            for proof in prove_all(here.db, here.settings, wanted, person, origin=ORIGIN):
+            for proof in prove_all(here.db, here.settings, wanted, person, origin=came):
                 if proof.refused:
                     entry.refused[proof.item_id] = proof.summary
                 done, total = entry.phases[phase_id]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import streamlit as st
 from sqlalchemy import Connection, text
@@ -140,7 +141,15 @@ def delegations(conn: Connection, run_id: int) -> tuple[Delegation, ...]:
 
 def templates() -> tuple[Template | BrokenTemplate, ...]:
     """Every definition as the files are now; they are read again when one of them changes."""
-    return _templates(tuple((str(path), path.stat().st_mtime_ns) for path in definition_files()))
+    return _templates(tuple((str(path), _changed_at(path)) for path in definition_files()))
+
+
+def _changed_at(path: Path) -> int:
+    """When a file was changed last, in ns; 0 of one that is not there: it then shows as broken."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -13,6 +13,7 @@ from typing import NoReturn
 import uvicorn
 from starlette.types import ASGIApp
 
+from checklists.load import definition_folders
 from jobs.core.db import open_database, require_migrated
 from jobs.core.errors import NexaError
 from jobs.core.logs import get_logger
@@ -29,6 +30,7 @@ def serve(settings: Settings, port: int | None = None) -> None:
         settings, pool_size=10
     ) as db:  # fmt: skip
         require_migrated(db)
+        definition_folders()  # remembered while the .env that names them is in reach
         # Streamlit looks for .streamlit/config.toml in the working directory, wherever we were started from.
         os.chdir(ROOT)
         from dashboard.asgi import build_app  # noqa: PLC0415 - other commands must not pay for Streamlit

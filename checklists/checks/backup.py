@@ -1,5 +1,5 @@
-"""Backups and archives as files: `NAME.dump` or, encrypted, `NAME.dump.age` in NEXAOPS_HOME/backups, `NAME` in
-NEXAOPS_HOME/archives.
+"""Backups, archives and incident bundles as files: `NAME.dump` or, encrypted, `NAME.dump.age` in NEXAOPS_HOME/backups,
+`NAME` in its archives or bundles.
 
 Beside each stands `NAME.sha256` with the checksum, as `sha256sum` writes it. A file without one, or with another, proves
 nothing.
@@ -11,6 +11,7 @@ import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from sqlalchemy import text
@@ -70,18 +71,21 @@ class ArchiveParams(CheckParams):
     """Which archive."""
 
     pattern: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._*-]*$", max_length=100, description="its name, with *")
+    folder: Literal["archives", "bundles"] = Field("archives", description="in which folder of NEXAOPS_HOME")
     within: Duration | None = Field(None, description="made within; empty: since this checklist's run began")
 
 
 @check("backup.archive", title="The archive exists and is whole", params=ArchiveParams, timeout_s=900)
 def archive(context: CheckContext, params: ArchiveParams) -> CheckResult:
     """The newest file of that name, and its checksum counted again."""
-    folder = context.settings.home / "archives"
+    folder = context.settings.home / params.folder
     newest = _newest(folder, params.pattern)
     if newest is None:
         return failed(
             f"There is no {params.pattern} in {folder}.",
-            "Put it there with its checksum: sha256sum FILE > FILE.sha256.",
+            "Run the job incident-bundle."
+            if params.folder == "bundles"
+            else "Put it there with its checksum: sha256sum FILE > FILE.sha256.",
         )
     since = context.started_at if params.within is None else context.now - params.within
     return _judge(newest, context, 1, since, f"since {since:%Y-%m-%d %H:%M} UTC")

@@ -9,7 +9,6 @@ that the pages need.
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from contextlib import nullcontext
 from itertools import groupby
@@ -165,11 +164,7 @@ def _live(token: Token | None) -> Token:
 
 
 def _origin(request: Request) -> str:
-    """From where, for the audit trail: the address as the server knows it, left out if it is none."""
-    try:
-        return f"api {ipaddress.ip_address(request.client.host)}" if request.client is not None else "api"
-    except ValueError:
-        return "api"
+    return doors.origin("api", doors.address_of(request.client))
 
 
 def _json(status: int, content: bytes, headers: dict[str, Any] | None = None) -> Response:

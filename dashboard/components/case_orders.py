@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import queries
-from dashboard.actions import ORIGIN, attempt
+from dashboard.access import origin
+from dashboard.actions import attempt
 from dashboard.components.layout import section, table
 from dashboard.components.markup import link, plain, url
 from dashboard.components.money_words import brief
@@ -108,7 +109,7 @@ def _decide(order: _Order, one: Seen, answer: Answered | str) -> None:
     def command(conn: Connection, by: Person) -> str:
         if isinstance(answer, str):
             raise NexaError(answer)
-        return conclude(conn, desk().settings, by, answer, origin=ORIGIN)
+        return conclude(conn, desk().settings, by, answer, origin=origin())
 
     order.todo.remove(one)
     sentence = attempt(RIGHTS[order.ruling.choice], command, refused)

@@ -15,8 +15,8 @@ from checklists.schema import Template
 from checklists.signoff import unsigned
 from checklists.store import close_run, set_field
 from dashboard import queries_releases as reads
-from dashboard.access import may
-from dashboard.actions import ORIGIN, Command, ReasonedCommand, act, ask
+from dashboard.access import may, origin
+from dashboard.actions import Command, ReasonedCommand, act, ask
 from dashboard.components.checklist_commands import attempt, place_of, refusal
 from dashboard.components.checklist_fields import summary_field, written
 from dashboard.components.checklist_forms import turn_form, turn_of
@@ -74,7 +74,7 @@ def _correct(run: ChecklistRun, names: Mapping[str, str], key: str) -> None:
                 place,
                 lambda conn, person: set_field(
                     conn, run.id, field.id, written(value(f"-{field.id}")), run.fields_version, person,
-                    value("-why") or "", origin=ORIGIN,
+                    value("-why") or "", origin=origin(),
                 ),
                 right=Right.START_CHECKLIST,
             )
@@ -152,7 +152,7 @@ def _ends(progress: Progress) -> Iterator[str]:
 
 def _done(run_id: int) -> Command:
     def command(conn: Connection, person: Person) -> str:
-        close_run(conn, run_id, person, outcome=RunState.DONE, origin=ORIGIN)
+        close_run(conn, run_id, person, outcome=RunState.DONE, origin=origin())
         return f"Run {run_id} is done."
 
     return command
@@ -160,7 +160,7 @@ def _done(run_id: int) -> Command:
 
 def _abandon(run_id: int) -> ReasonedCommand:
     def command(conn: Connection, person: Person, reason: str) -> str:
-        close_run(conn, run_id, person, outcome=RunState.ABANDONED, reason=reason, origin=ORIGIN)
+        close_run(conn, run_id, person, outcome=RunState.ABANDONED, reason=reason, origin=origin())
         return f"Run {run_id} is abandoned."
 
     return command

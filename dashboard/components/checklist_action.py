@@ -7,8 +7,7 @@ import streamlit as st
 from checklists.acting import press
 from checklists.actions import describe
 from checklists.lines import TrackedItem
-from dashboard.access import may
-from dashboard.actions import ORIGIN
+from dashboard.access import may, origin
 from dashboard.components.checklist_commands import attempt, place_of
 from dashboard.components.checklist_forms import turn_of, words_form
 from dashboard.components.checklist_view import View
@@ -23,7 +22,7 @@ def action_button(view: View, item: TrackedItem) -> None:
     if action is None:
         return
     try:
-        words = describe(action, load_jobs())
+        words = describe(action, load_jobs(), view.run.fields)
     except NexaError as error:
         show(tag("p", str(error), class_="nx-cl-refused"))
         return
@@ -35,7 +34,7 @@ def action_button(view: View, item: TrackedItem) -> None:
     def command(reason: str) -> bool:
         done = attempt(
             place_of(view.run.id, item.id),
-            lambda conn, person: press(conn, view.run.id, item.id, person, reason, origin=ORIGIN),
+            lambda conn, person: press(conn, view.run.id, item.id, person, reason, origin=origin()),
             right=words.right,
         )
         return done is not None

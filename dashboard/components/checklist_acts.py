@@ -9,8 +9,7 @@ from checklists.lines import State, TrackedItem
 from checklists.proving import why_not_proven
 from checklists.store import tick, verify
 from checklists.tracker import Command
-from dashboard.access import signed_in
-from dashboard.actions import ORIGIN
+from dashboard.access import origin, signed_in
 from dashboard.components.checklist_commands import (
     asked_why,
     attempt,
@@ -86,7 +85,7 @@ def why_prompt(view: View, item: TrackedItem) -> None:
 
     def command(words: str) -> bool:
         done = attempt(
-            place, lambda conn, person: tick(conn, view.run.id, item.id, version, person, origin=ORIGIN, note=words)
+            place, lambda conn, person: tick(conn, view.run.id, item.id, version, person, origin=origin(), note=words)
         )
         if done is not None:
             stop_asking()
@@ -106,7 +105,7 @@ def _verify(run_id: int, item_id: str, version: int) -> None:
     with one_at_a_time():
         attempt(
             place_of(run_id, item_id),
-            lambda conn, person: verify(conn, run_id, item_id, version, person, origin=ORIGIN),
+            lambda conn, person: verify(conn, run_id, item_id, version, person, origin=origin()),
         )
 
 
@@ -114,5 +113,5 @@ def _decide(run_id: int, item_id: str, version: int, choice: str) -> None:
     with one_at_a_time():
         attempt(
             place_of(run_id, item_id),
-            lambda conn, person: tick(conn, run_id, item_id, version, person, origin=ORIGIN, choice=choice),
+            lambda conn, person: tick(conn, run_id, item_id, version, person, origin=origin(), choice=choice),
         )

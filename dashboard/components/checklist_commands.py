@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from checklists.lines import State, TrackedItem
 from checklists.store import tick, untick
 from dashboard import actions
-from dashboard.actions import ORIGIN
+from dashboard.access import origin
 from dashboard.components.markup import Html, tag
 from jobs.core.people import Person
 from jobs.core.permissions import Right
@@ -154,7 +154,9 @@ def _toggled(run_id: int, item_id: str, key: str, asks: str | None) -> None:
             st.session_state[_BOXES][place] = replace(box, turn=box.turn + 1, version=0)
             return
         change = tick if wanted else untick
-        version = attempt(place, lambda conn, person: change(conn, run_id, item_id, box.version, person, origin=ORIGIN))
+        version = attempt(
+            place, lambda conn, person: change(conn, run_id, item_id, box.version, person, origin=origin())
+        )
         # A refused click leaves the browser's box in a state that the line does not have: another takes its place.
         st.session_state[_BOXES][place] = (
             replace(box, turn=box.turn + 1, version=0)

@@ -13,7 +13,7 @@ from checklists.grammar import EvidenceKind, EvidenceSpec
 from checklists.lines import TrackedItem
 from checklists.tracker import LONGEST_NOTE
 from dashboard import queries_checklists as reads
-from dashboard.actions import ORIGIN
+from dashboard.access import origin
 from dashboard.components.checklist_commands import attempt, place_of
 from dashboard.components.checklist_forms import turn_form, turn_of, words_form
 from dashboard.components.checklist_view import View
@@ -127,14 +127,14 @@ def _leave(
     if kind is EvidenceKind.FILE:
         uploaded = value("-file")
         name, content = (uploaded.name, uploaded.getvalue()) if uploaded is not None else ("The file", b"")
-        return add_file(conn, run_id, item_id, label or name, name, content, person, origin=ORIGIN)
+        return add_file(conn, run_id, item_id, label or name, name, content, person, origin=origin())
     add = add_link if kind is EvidenceKind.LINK else add_text
-    return add(conn, run_id, item_id, label, str(value("-body") or ""), person, origin=ORIGIN)
+    return add(conn, run_id, item_id, label, str(value("-body") or ""), person, origin=origin())
 
 
 def _withdraw(run_id: int, piece: Evidence, words: str) -> bool:
     def command(conn: Connection, person: Person) -> bool:
-        withdraw(conn, run_id, piece.id, person, words, origin=ORIGIN)
+        withdraw(conn, run_id, piece.id, person, words, origin=origin())
         return True
 
     return bool(attempt(place_of(run_id, piece.item_id), command))

@@ -14,7 +14,7 @@ from checklists.lines import State, TrackedItem
 from checklists.store import assign, comment, mark_na, tick, untick
 from checklists.tracker import LONGEST_NOTE, Command, may_change
 from dashboard import queries_checklists as reads
-from dashboard.actions import ORIGIN
+from dashboard.access import origin
 from dashboard.components.checklist_action import action_button
 from dashboard.components.checklist_acts import acts, has_acts
 from dashboard.components.checklist_commands import attempt, place_of
@@ -77,7 +77,7 @@ def _forms(view: View, item: TrackedItem) -> None:
             words_form(
                 key, label="Why it does not apply", verb="Does not apply",
                 command=_on(run_id, item, lambda conn, person, words: mark_na(
-                    conn, run_id, item.id, version, person, words, origin=ORIGIN)),
+                    conn, run_id, item.id, version, person, words, origin=origin())),
             )  # fmt: skip
     if view.may(Command.UNTICK, item):
         was = "done" if item.mark.state is State.DONE else "not applying"
@@ -85,7 +85,7 @@ def _forms(view: View, item: TrackedItem) -> None:
             words_form(
                 key, label=f"Why it is open again (it stays in its history as {was})", verb="Reopen",
                 command=_on(run_id, item, lambda conn, person, words: untick(
-                    conn, run_id, item.id, version, person, origin=ORIGIN, note=words or None)),
+                    conn, run_id, item.id, version, person, origin=origin(), note=words or None)),
             )  # fmt: skip
     if view.may(Command.TICK, item):
         with _popover("Done earlier…", "late", view, item) as key:
@@ -119,7 +119,7 @@ def _late(view: View, item: TrackedItem, key: str) -> None:
             attempt(
                 place_of(view.run.id, item.id),
                 lambda conn, person: tick(
-                    conn, view.run.id, item.id, item.mark.version, person, origin=ORIGIN, note=value("-why"),
+                    conn, view.run.id, item.id, item.mark.version, person, origin=origin(), note=value("-why"),
                     choice=value("-choice"), performed_at=done,
                 ),
             )
@@ -147,7 +147,7 @@ def _assign(view: View, item: TrackedItem, key: str) -> None:
 
         def give(conn: Connection, person: Person) -> bool:
             assign(
-                conn, view.run.id, item.id, person, origin=ORIGIN, assignee=value("-who"),
+                conn, view.run.id, item.id, person, origin=origin(), assignee=value("-who"),
                 due_at=None if due is None else due.replace(tzinfo=UTC),
             )  # fmt: skip
             return True
@@ -184,7 +184,7 @@ def comment_on(run_id: int, item_id: str | None, words: str) -> bool:
     """Keeps a comment on a line or on the run; False if it was refused."""
 
     def command(conn: Connection, person: Person) -> bool:
-        comment(conn, run_id, item_id, words, person, origin=ORIGIN)
+        comment(conn, run_id, item_id, words, person, origin=origin())
         return True
 
     return bool(attempt(place_of(run_id, item_id), command))

@@ -13,7 +13,7 @@ from checklists.reads import ChecklistRun, RunState
 from checklists.store import hand_over
 from checklists.tracker import LONGEST_NOTE
 from dashboard import queries_checklists as reads
-from dashboard.actions import ORIGIN
+from dashboard.access import origin
 from dashboard.components.checklist_commands import attempt, place_of, refusal
 from dashboard.components.checklist_forms import turn_form, turn_of
 from dashboard.components.instants import instant
@@ -77,7 +77,7 @@ def _hand_over(run: ChecklistRun, key: str) -> None:
 
     def command(value: Callable[[str], Any]) -> bool:
         def give(conn: Connection, person: Person) -> bool:
-            hand_over(conn, run.id, value("-to") or "Nobody", person, value("-note") or "", origin=ORIGIN)
+            hand_over(conn, run.id, value("-to") or "Nobody", person, value("-note") or "", origin=origin())
             return True
 
         return bool(attempt(_place(run), give))

@@ -11,7 +11,7 @@ from checklists.schema import Template
 from checklists.store import start_run
 from checklists.tracker import LONGEST_NOTE
 from dashboard import queries_checklists as reads
-from dashboard.actions import ORIGIN
+from dashboard.access import origin
 from dashboard.components.checklist_commands import attempt, one_at_a_time, refusal
 from dashboard.components.checklist_fields import summary_field, written
 from dashboard.components.checklist_words import rich, role_word
@@ -38,7 +38,7 @@ def start_form(template: Template, person: Person) -> None:
     def command(conn: Connection, actor: Person) -> int:
         values = {field.id: written(st.session_state.get(_key(template, field))) for field in template.fields}
         urgent = str(st.session_state.get(_urgent(template), ""))
-        return start_run(conn, template, values, actor, origin=ORIGIN, urgent=urgent)
+        return start_run(conn, template, values, actor, origin=origin(), urgent=urgent)
 
     def sent() -> None:
         with one_at_a_time():

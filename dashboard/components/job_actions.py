@@ -15,7 +15,8 @@ import streamlit as st
 from sqlalchemy import Connection
 
 from dashboard import queries
-from dashboard.actions import ORIGIN, WHERE_WHY_STANDS, ask, attempt, confirm, refusal_to
+from dashboard.access import origin
+from dashboard.actions import WHERE_WHY_STANDS, ask, attempt, confirm, refusal_to
 from dashboard.components.instants import written
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.param_form import draw_fields, read_fields
@@ -62,7 +63,7 @@ def run_dialog(job: Job, *, key: str, given: Mapping[str, Any] | None = None, dr
         def command(conn: Connection, person: Person) -> int:
             return request_run(
                 conn, job=job.name, params=params, dry_run=bool(state.get(f"{key}-dry")), actor=person.email,
-                reason=reason or None, origin=ORIGIN,
+                reason=reason or None, origin=origin(),
             )  # fmt: skip
 
         if (run_id := attempt(Right.RUN_JOBS, command, refusal_to(problem))) is not None:
@@ -110,7 +111,7 @@ def ask_pause(name: str, *, key: str) -> None:
     def command(conn: Connection, person: Person, reason: str) -> str:
         length = _chosen(key)
         until = None if length is None else now() + length
-        pause(conn, name, actor=person.email, reason=reason, until=until, origin=ORIGIN)
+        pause(conn, name, actor=person.email, reason=reason, until=until, origin=origin())
         return f"{name} is paused."
 
     def consequence() -> Html:
@@ -135,7 +136,7 @@ def ask_resume(name: str, *, key: str) -> None:
     """Opens the dialog that lets a paused schedule go on."""
 
     def command(conn: Connection, person: Person, reason: str) -> str:
-        resume(conn, name, actor=person.email, reason=reason, origin=ORIGIN)
+        resume(conn, name, actor=person.email, reason=reason, origin=origin())
         return f"{name} runs on its schedule again."
 
     what = f"{name} starts by its schedule again from now on; what lay within the pause is not made good."
@@ -146,7 +147,7 @@ def ask_stop(run: RunRow, *, key: str) -> None:
     """Opens the dialog that stops a queued or running run."""
 
     def command(conn: Connection, person: Person, reason: str) -> str:
-        stop_run(conn, run.id, person.email, reason, origin=ORIGIN)
+        stop_run(conn, run.id, person.email, reason, origin=origin())
         return f"Run {run.id} is asked to stop." if run.state == "running" else f"Run {run.id} will not start."
 
     what = (

@@ -15,8 +15,8 @@ from checklists.record import scope_of
 from checklists.signing import Proof, reject, sign
 from checklists.tracker import LONGEST_NOTE
 from dashboard import queries_checklists as reads
-from dashboard.access import session
-from dashboard.actions import ORIGIN, attempt, attempt_apart, refusal_to
+from dashboard.access import origin, session
+from dashboard.actions import attempt, attempt_apart, refusal_to
 from dashboard.components.checklist_commands import one_at_a_time
 from dashboard.components.instants import instant
 from dashboard.components.layout import section
@@ -48,7 +48,7 @@ def sign_form(
             st.form_submit_button(
                 f"Sign: {line.meaning}", type="primary", icon=":material/signature:", on_click=_send,
                 args=(place, lambda db, who, proof: sign(
-                    db, run.id, line.role, who, proof, digest, origin=ORIGIN, on_behalf_of=whom())),
+                    db, run.id, line.role, who, proof, digest, origin=origin(), on_behalf_of=whom())),
             )  # fmt: skip
     with st.expander("Reject it instead", icon=":material/block:"):
         _reject_form(run, line, digest, person, behalf)
@@ -89,7 +89,7 @@ def _reject_form(run: ChecklistRun, line: SignOff, digest: str, person: Person, 
         def command(db: Database, who: Person, proof: Proof) -> int:
             why, phase = st.session_state.get(f"{place}-why"), st.session_state.get(f"{place}-phase")
             return reject(
-                db, run.id, line.role, who, proof, digest, str(why or ""), origin=ORIGIN, phase_id=phase,
+                db, run.id, line.role, who, proof, digest, str(why or ""), origin=origin(), phase_id=phase,
                 on_behalf_of=whom(),
             )  # fmt: skip
 
@@ -142,7 +142,7 @@ def _delegate(run_id: int, line: SignOff, place: str) -> None:
 
     def command(conn: Connection, person: Person) -> int:
         ends: datetime = now() + _DAYS[str(until)]
-        return delegate(conn, run_id, line.role, str(to or ""), ends, person, str(why or ""), origin=ORIGIN)
+        return delegate(conn, run_id, line.role, str(to or ""), ends, person, str(why or ""), origin=origin())
 
     attempt(Right.VIEW, command, refusal_to(f"nx-sg-{place}"))
 
@@ -150,7 +150,7 @@ def _delegate(run_id: int, line: SignOff, place: str) -> None:
 def _revoke(run_id: int, delegation_id: int) -> None:
     attempt(
         Right.VIEW,
-        lambda conn, person: revoke(conn, run_id, delegation_id, person, origin=ORIGIN),
+        lambda conn, person: revoke(conn, run_id, delegation_id, person, origin=origin()),
         refusal_to(f"nx-sg-delegate-{run_id}"),
     )
 

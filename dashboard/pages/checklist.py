@@ -82,7 +82,8 @@ def work(run_id: int, phase_id: str, item_id: str | None) -> None:
     head(run)
     people_bar(run, looking, titles)
     mentions_of(run.id, looking)
-    show(steps(run.id, run.phases, phase) if len(run.phases) > 1 else "")
+    if len(run.phases) > 1:
+        show(steps(run.id, run.phases, phase))
     sieve = find_bar()
     view = View(run, phase, item_id, looking, sieve, under_way(run.id), titles)
     if sieve.active:
@@ -93,7 +94,8 @@ def work(run_id: int, phase_id: str, item_id: str | None) -> None:
     checks_bar(view)
     with st.container(key="nx-cl-lines", gap=None):
         draw_lines(view, phase.items)
-    show(onward(run.id, run.phases, phase) if len(run.phases) > 1 else "")
+    if len(run.phases) > 1:
+        show(onward(run.id, run.phases, phase))
 
 
 def found(view: View) -> None:

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from checklists.contacts import Contact, save_contact, verify_contact
 from dashboard import queries_releases as reads
-from dashboard.access import guarded_fragment, may, require
-from dashboard.actions import ORIGIN, Command, act, attempt, confirm, refusal_to
+from dashboard.access import guarded_fragment, may, origin, require
+from dashboard.actions import Command, act, attempt, confirm, refusal_to
 from dashboard.components.contacts import contact_line, contact_state
 from dashboard.components.layout import empty, page_head
 from dashboard.components.markup import show, tag
@@ -58,7 +58,7 @@ def _buttons(number: int, contact: Contact) -> None:
 
 def _verified(contact: Contact) -> Command:
     def command(conn: Connection, actor: Person) -> str:
-        verify_contact(conn, contact.role, contact.version, actor, origin=ORIGIN)
+        verify_contact(conn, contact.role, contact.version, actor, origin=origin())
         return f"“{contact.role}” was made sure of."
 
     return command
@@ -79,7 +79,7 @@ def _form(contact: Contact) -> None:
 
     def save(conn: Connection, actor: Person) -> bool:
         given = {field: str(st.session_state.get(key, "")) for field, key in keys.items()}
-        save_contact(conn, contact.role, contact.version, actor, **given, origin=ORIGIN)
+        save_contact(conn, contact.role, contact.version, actor, **given, origin=origin())
         return True
 
     def sent() -> None:

@@ -11,8 +11,7 @@ from checklists.reads import ChecklistRun, RunState
 from checklists.schema import Template
 from checklists.tracker import LONGEST_NOTE
 from dashboard import queries_checklists as reads
-from dashboard.access import may, require
-from dashboard.actions import ORIGIN
+from dashboard.access import may, origin, require
 from dashboard.components.checklist_choice import chosen_run
 from dashboard.components.checklist_commands import attempt, one_at_a_time, place_of, refusal
 from dashboard.components.checklist_words import rich, standing
@@ -63,7 +62,7 @@ def form(run: ChecklistRun, move: Move) -> None:
         why = str(st.session_state.get("nx-move-why", ""))
 
         def command(conn: Connection, actor: Person) -> bool:
-            move_run(conn, run.id, move.to.version, actor, why, origin=ORIGIN, fields=fields)
+            move_run(conn, run.id, move.to.version, actor, why, origin=origin(), fields=fields)
             return True
 
         with one_at_a_time():

@@ -39,7 +39,7 @@ def under_way() -> None:
 def _headline(found: tuple[Release, ...]) -> tuple[str, str]:
     if not found:
         return "No release is under way", ""
-    held = sum(bool(release.held) for release in found)
+    held = sum(release.held_up for release in found)
     count = "One release is" if len(found) == 1 else f"{len(found)} releases are"
     if not held:
         return f"{count} under way", "Nothing holds it up." if len(found) == 1 else "Nothing holds them up."
@@ -61,7 +61,8 @@ def _release(release: Release) -> Html:
             tag("p", counted(run.progress), class_="nx-note"), class_="nx-cl-progress"),
         tag("p", join(chip("running", "in hand"), f" {run.leader} has it · started ", age(run.started_at),
                       f" · planned for {planned}" if planned else ""), class_="nx-note"),
-        tag("div", _held(release), _next(release), _on_it(release), _follows(release), class_="nx-release-parts"),
+        tag("div", _held(release), _to_sign(release), _next(release), _on_it(release), _follows(release),
+            class_="nx-release-parts"),
         class_="nx-release",
     )  # fmt: skip
 
@@ -75,18 +76,35 @@ def _part(title: str, lines: list[Html]) -> Html:
 
 
 def _held(release: Release) -> Html:
+    signing = url("signing", id=release.run.id)
     lines = [
+        join(shape("warn"), " ", link(f"{one.title} has not signed", signing), ": nothing else must come first")
+        for one in release.to_sign
+        if not one.waits_for
+    ]
+    lines += [
         join(
             shape("warn"),
             " ",
             link(held.phase, url("checklist", id=release.run.id, phase=held.phase_id)),
             f": {held.why}",
         )
-        for held in release.held[:MOST_HELD]
+        for held in release.held
     ]
-    if len(release.held) > MOST_HELD:
-        lines.append(esc(f"and {len(release.held) - MOST_HELD} more"))
-    return _part("What holds it up", lines)
+    more = [esc(f"and {len(lines) - MOST_HELD} more")] if len(lines) > MOST_HELD else []
+    return _part("What holds it up", lines[:MOST_HELD] + more)
+
+
+def _to_sign(release: Release) -> Html:
+    """Those who come later: whose turn it is stands among what holds it up."""
+    lines = []
+    for one in release.to_sign:
+        count = len(one.waits_for)
+        first = join(" after ", code_line(one.waits_for[0])) if count == 1 else f" {count} things come first"
+        if count:
+            signer = link(one.title, url("signing", id=release.run.id))
+            lines.append(join(signer, tag("span", first, class_="nx-note")))
+    return _part("Who signs later", lines)
 
 
 def _next(release: Release) -> Html:

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from dashboard import queries
 from dashboard import queries_story as reads
-from dashboard.access import guarded_fragment, may, require
-from dashboard.actions import ORIGIN, Command, act
+from dashboard.access import guarded_fragment, may, origin, require
+from dashboard.actions import Command, act
 from dashboard.components.compare import comparison, pairs
 from dashboard.components.explorer import explorer
 from dashboard.components.layout import empty, page_head, section, table, tiles
@@ -71,7 +71,7 @@ def _look(transaction_id: UUID) -> Command:
     def look(conn: Connection, by: Person) -> str:
         run = request_run(
             conn, job="reconcile-pending", params={"transaction_id": str(transaction_id)}, actor=by.email,
-            reason="asked for on the transaction's page", origin=ORIGIN,
+            reason="asked for on the transaction's page", origin=origin(),
         )  # fmt: skip
         return f"Run {run} looks at it as soon as a worker is free."
 
@@ -91,7 +91,7 @@ def _send(transaction_id: UUID) -> Command:
     def send(conn: Connection, by: Person) -> str:
         run = request_run(
             conn, job="deliver-events", params={"transaction_id": str(transaction_id), "again": True}, actor=by.email,
-            reason="asked for on the transaction's page", origin=ORIGIN,
+            reason="asked for on the transaction's page", origin=origin(),
         )  # fmt: skip
         return f"Run {run} sends it again as soon as a worker is free."
 

@@ -40,6 +40,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 _SHORTEST_SECRET = 8  # what is shorter is a word of the language, and guessed at once anyway
+_LONGEST_WORD = 24  # of letters alone
 _known: tuple[str, ...] = ()
 
 
@@ -56,13 +57,22 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     """What the settings hold that nobody may read, the longest first: passwords, and what an address may carry."""
     held = (settings.db_password, settings.webhook_secret, settings.forge_token, settings.backup_key)
     found = {secret.get_secret_value() for secret in held}
-    for url in (*settings.horizon_urls, *filter(None, (settings.webhook_url, settings.app_url, settings.staging_url))):
+    channels = [url.get_secret_value() for url in settings.notice_urls]
+    optional = (settings.webhook_url, settings.app_url, settings.staging_url)
+    for url in (*settings.horizon_urls, *channels, *filter(None, optional)):
         parts = urlsplit(url)
         found |= {parts.password or "", parts.username or "", *(value for _, value in parse_qsl(parts.query))}
         # Some providers put the key into the path; a part without a digit is a word.
-        found |= {part for part in parts.path.split("/") if any(character.isdigit() for character in part)}
+        found |= {part for part in parts.path.split("/") if _is_no_word(part)}
+    # A service without a server of its own has the first of its keys where others have a host.
+    hosts = (urlsplit(url).netloc.rpartition("@")[2].partition(":")[0] for url in channels)
+    found |= {*channels, *(host for host in hosts if "." not in host and _is_no_word(host))}
     found -= {settings.db_username, settings.db_name}  # a password that is the user's name hides nothing
     return tuple(sorted((secret for secret in found if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True))
+
+
+def _is_no_word(part: str) -> bool:
+    return len(part) >= _LONGEST_WORD or any(character.isdigit() for character in part)
 
 
 def redact_value(key: str, value: Any) -> Any:

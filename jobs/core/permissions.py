@@ -36,6 +36,7 @@ class Right(StrEnum):
     START_CHECKLIST = "start a checklist"
     TICK = "tick checklist items"
     KEEP_CONTACTS = "keep the emergency contacts"
+    SEND_NOTICES = "send notices to the team"
     EVIDENCE = "leave evidence on checklist items"
     WAIT_CASES = "let cases wait"
     LINK_CASES = "link a transaction to another hash"
@@ -63,14 +64,15 @@ _OPERATE = {Right.RUN_JOBS, Right.PAUSE_JOBS, Right.STOP_RUNS, Right.SET_FLAGS, 
 # What moves money, or what is looked for on the chain, by a person's word takes more than being on call.
 _DECIDE = {Right.LINK_CASES, Right.ACCEPT_CASES, Right.FAIL_CASES, Right.CANCEL_CASES}
 _CHECK = {Right.TICK, Right.EVIDENCE}
-_RELEASE = {Right.START_CHECKLIST, Right.KEEP_CONTACTS, *_CHECK}
+_TELL = {Right.KEEP_CONTACTS, Right.SEND_NOTICES}
+_RELEASE = {Right.START_CHECKLIST, *_TELL, *_CHECK}
 GRANTS: Mapping[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.VIEW}),
     Role.ON_CALL: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_OPERATE, *_RELEASE}),
     Role.DEVELOPER: frozenset({Right.VIEW, Right.RUN_JOBS, *_CHECK}),
     Role.QA_LEAD: frozenset({Right.VIEW, *_CHECK}),
     Role.DEVOPS: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_OPERATE, *_DECIDE, *_RELEASE}),
-    Role.PROJECT_MANAGER: frozenset({Right.VIEW, Right.VIEW_AUDIT, Right.KEEP_CONTACTS, *_CHECK}),
+    Role.PROJECT_MANAGER: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_TELL, *_CHECK}),
     Role.RELEASE_MANAGER: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_RELEASE}),
     Role.ADMINISTRATOR: frozenset(Right),
 }

@@ -158,6 +158,9 @@ class Settings(BaseSettings):
         "what backups are encrypted with, an age identity: AGE-SECRET-KEY-1…; none: they are not",
     )
     run_log_days: int = _setting("NEXAOPS_RUN_LOG_DAYS", 90, "days that the lines of runs' logs are kept", ge=1)
+    bundle_days: int = _setting(
+        "NEXAOPS_BUNDLE_DAYS", 30, "days that incident bundles are kept; the newest always is", ge=1
+    )
     delivered_events_days: int = _setting(
         "NEXAOPS_DELIVERED_EVENTS_DAYS", 90, "days that delivered events are kept", ge=1
     )
@@ -181,6 +184,14 @@ class Settings(BaseSettings):
     )
     webhook_secret: SecretStr = _setting(
         "NEXAOPS_WEBHOOK_SECRET", SecretStr(""), "what events are signed with: whsec_ and the base64 of 24 to 64 bytes"
+    )
+    notice_urls: Annotated[tuple[SecretStr, ...], NoDecode] = _setting(
+        "NEXAOPS_NOTICE_URLS", (), "the team's channels as Apprise writes them, such as slack://…, separated by commas"
+    )
+    checklists_path: Annotated[tuple[Path, ...], NoDecode] = _setting(
+        "NEXAOPS_CHECKLISTS_PATH",
+        (),
+        f"folders of further checklists, beside the shipped ones, separated by {os.pathsep}",
     )
     app_url: str | None = _setting("NEXAOPS_APP_URL", None, "the deployed application, for the checks of checklists")
     staging_url: str | None = _setting("NEXAOPS_STAGING_URL", None, "its staging environment, for the same")
@@ -252,6 +263,25 @@ class Settings(BaseSettings):
     @classmethod
     def _split_hosts(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("notice_urls", mode="before")
+    @classmethod
+    def _split_channels(cls, value: Any) -> Any:
+        # An address may hold commas of its own: the next one begins where a scheme does.
+        urls = re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", value.strip()) if isinstance(value, str) else value
+        for url in urls:
+            if isinstance(url, str) and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url):
+                raise ValueError(
+                    "accepted are addresses as Apprise writes them, such as slack://…, separated by commas"
+                )
+        return urls
+
+    @field_validator("checklists_path", mode="before")
+    @classmethod
+    def _split_folders(cls, value: Any) -> Any:
+        # Whole, because the dashboard changes its working directory.
+        parts = value.split(os.pathsep) if isinstance(value, str) else value
+        return tuple(Path(part).expanduser().absolute() for part in parts if part)
 
     @field_validator("commands", mode="before")
     @classmethod
@@ -391,6 +421,7 @@ def load_settings() -> Settings:
             "db_host": None,
             "db_name": DEMO_DATABASE,
             "webhook_url": None,  # no receiver may take play money for real
+            "notice_urls": (),  # nor may a team be told of it
         }
     )
 

@@ -128,6 +128,17 @@ class EventFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeFacts:
+    """Notices of the last day that were given up on some channel, and one of them."""
+
+    dead: int
+    since: datetime
+    title: str
+    channel: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckFacts:
     """A check of integrity: when its last whole pass began, and what it found that is still so."""
 
@@ -196,6 +207,8 @@ class Facts:
     flags: Sequence[FlagState] = field(default_factory=tuple)
     events: EventFacts | None = None
     """None: no receiver is configured."""
+    notices: NoticeFacts | None = None
+    """None: none were given up."""
     audit: AuditFacts = AuditFacts()
     overdue: Sequence[OverdueFacts] = ()
     unreleased: VersionFacts | None = None
@@ -212,6 +225,7 @@ def find_problems(facts: Facts) -> list[Problem]:
         *_money(facts),
         *_books(facts),
         *_events(facts),
+        *_notices(facts),
         *_audit(facts),
         *_backup(facts),
         *_lists(facts),
@@ -415,6 +429,18 @@ def _events(facts: Facts) -> list[Problem]:
         sentence = f"{have} waited for the other system for more than {span(EVENTS_LATE.total_seconds())}{why}"
         found.append(Problem(Severity.WARN, sentence, events.oldest, _transaction(events.oldest_of)))
     return found
+
+
+def _notices(facts: Facts) -> list[Problem]:
+    lost = facts.notices
+    if lost is None:
+        return []
+    more = f", and {lost.dead - 1} more" if lost.dead > 1 else ""
+    since = moment(lost.since, facts.now)
+    what = (
+        f"the notice “{_short(lost.title, 80)}” was given up on {lost.channel} at {since}: {_short(lost.error)}{more}"
+    )
+    return [Problem(Severity.CRITICAL, f"The team was not told: {what}", lost.since, _runs_of("send-notice"))]
 
 
 def _audit(facts: Facts) -> list[Problem]:

@@ -7,6 +7,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, text
 
+from jobs.alerts.notices import TEST
 from jobs.core.audit_seal import read_unsealed
 from jobs.core.audit_verify import last_verification
 from jobs.core.flags import list_flags
@@ -23,6 +24,7 @@ from jobs.probes.attention import (
     EventFacts,
     Facts,
     JobFacts,
+    NoticeFacts,
     OverdueFacts,
     PendingFacts,
     ServerFacts,
@@ -124,6 +126,12 @@ _EVENTS = text("""
            (SELECT transaction_id::text FROM ops.outbox WHERE dead_at IS NOT NULL ORDER BY dead_at LIMIT 1) AS dead_of
 """)
 _MOST_EVENTS = 10_000
+# Of tests nobody has to know; and after a day it is no news any more.
+_NOTICES = text("""
+    SELECT count(*) OVER () AS dead, min(ended_at) OVER () AS since, title, channel, coalesce(error, '') AS error
+    FROM ops.notices WHERE state = 'dead' AND ended_at > now() - interval '1 day' AND key NOT LIKE :tests
+    ORDER BY ended_at DESC LIMIT 1
+""")
 
 
 def read_facts(conn: Connection, settings: Settings) -> Facts:
@@ -151,6 +159,7 @@ def read_facts(conn: Connection, settings: Settings) -> Facts:
         checks=[CheckFacts(one.check.value, one.as_of, one.findings, one.oldest) for one in read_checks(conn)],
         flags=list_flags(conn),
         events=_events(conn, schedules),
+        notices=_notices(conn),
         audit=_audit(conn),
         overdue=[OverdueFacts(**row._mapping) for row in conn.execute(_OVERDUE)],
         unreleased=_unreleased(conn),
@@ -251,6 +260,11 @@ def _unreleased(conn: Connection) -> VersionFacts | None:
 def _backup(conn: Connection) -> BackupFacts | None:
     row = conn.execute(_VERIFIED).one_or_none()
     return None if row is None else BackupFacts(**row._mapping)
+
+
+def _notices(conn: Connection) -> NoticeFacts | None:
+    row = conn.execute(_NOTICES, {"tests": f"{TEST}%"}).one_or_none()
+    return None if row is None else NoticeFacts(**row._mapping)
 
 
 def _probe_interval(schedules: list[Schedule]) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from checklists.contacts import list_contacts
 from checklists.demo import seed
 from checklists.reads import RunState, list_events, list_runs, load_run
 from jobs.core.db import Database
+from jobs.core.permissions import Role
 
 
 def test_the_demo_begins_with_a_release_half_way_and_maintenance_under_way(db: Database) -> None:
@@ -19,5 +21,14 @@ def test_the_demo_begins_with_a_release_half_way_and_maintenance_under_way(db: D
     assert kinds == {
         "started", "ticked", "unticked", "na", "comment", "check", "assigned", "evidence", "handed over"
     }  # fmt: skip
+    signed = runs["demo-rehearsal", RunState.DONE]
+    with db.read() as conn:
+        finished = load_run(conn, signed.id)
+        contacts = list_contacts(conn, [finished.template])
+    assert [(one.name, one.role) for one in finished.signatures if one.holds] == [
+        ("Tomas Lindqvist", Role.DEVOPS),
+        ("Grace Okafor", Role.RELEASE_MANAGER),
+    ]
+    assert [one.verified_at is not None for one in contacts] == [True, True, True, False]
     assert phases["code-review"].complete
     assert not phases["testing"].complete

@@ -172,7 +172,15 @@ def somebody(*roles: Role) -> Person:
 
 def act(db: Database, who: Person, **action: object) -> tuple[str, int | None]:
     with db.begin() as conn:
-        done = perform(conn, Action.model_validate(action), who, "the balances moved twice", origin="dashboard")
+        done = perform(
+            conn,
+            Action.model_validate(action),
+            who,
+            "the balances moved twice",
+            fields={},
+            place="x",
+            origin="dashboard",
+        )
     return done.sentence, done.run_id
 
 

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from sqlalchemy import text
 
+from checklists.store import start_run
 from dashboard.doors import COOKIE
 from dashboard.navigation import PAGES
 from jobs.core.permissions import Role
 from tests.db.conftest import Site, free_port, start_dashboard
 from tests.e2e.conftest import browser_path, settle
 from tests.ui import seed
+from tests.ui.checklist_runs import SMALL, who
 
 # One process: its dashboard takes seconds to start.
 pytestmark = pytest.mark.xdist_group("site-browser")
@@ -139,6 +142,40 @@ def test_signing_out_in_one_tab_leads_the_other_to_the_login(site: Site, chromiu
     leaving.get_by_role("button", name="Sign out").click()
     leaving.wait_for_url("**/login")
     reading.wait_for_url("**/login?next=%2Fhorizon", timeout=20_000)
+    context.close()
+
+
+def test_a_checklist_is_worked_off_by_keys_alone(site: Site, chromium: Browser) -> None:
+    with site.db.begin() as conn:
+        run_id = start_run(conn, SMALL, {}, who(site.db, site.people[Role.RELEASE_MANAGER]), origin="test")
+    context = signed_in(site, chromium, Role.ADMINISTRATOR, viewport=DESK)
+    page = context.new_page()
+    visit(page, f"{site.base}/checklist?id={run_id}")
+    focused = "document.activeElement.closest('[class*=st-key-nx-cl-line]')?.innerText ?? ''"
+    page.keyboard.press("j")
+    assert "Back up with" in page.evaluate(focused)
+    page.keyboard.press("x")
+    box = page.get_by_role("checkbox", name="Back up with")
+    expect(box).to_be_checked()
+    settle(page)
+    page.keyboard.press("j")
+    assert "Look **hard**" in page.evaluate(focused), "the next open line"
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    assert "Look **hard**" in page.evaluate(focused)
+    page.keyboard.press("c")
+    draft = page.get_by_label("Comment", exact=True)
+    expect(draft).to_be_focused()
+    page.keyboard.type("xj?/")  # in a field, keys are letters
+    expect(draft).to_have_value("xj?/")
+    page.get_by_role("checkbox", name="Back up with").focus()
+    page.keyboard.press("?")
+    expect(page.get_by_text("the next open line", exact=True)).to_be_visible()
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.closest('.st-key-nx-cl-find') !== null")
+    with site.db.read() as conn:
+        rows = conn.execute(text("SELECT origin FROM ops.audit WHERE entity = 'checklist_run' AND actor LIKE 'admin%'"))
+        assert set(rows.scalars()) == {"dashboard 127.0.0.1"}
     context.close()
 
 

@@ -1,6 +1,6 @@
-"""One release, two people, two browsers: from the start to the last tick, with what goes wrong between people.
+"""One release, two people, two browsers: from the start to the last signature, with what goes wrong between people.
 
-The list is the demo's rehearsal, in which every kind of line stands once. The last signature comes after the last tick.
+The list is the demo's rehearsal, in which every kind of line stands once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from checklists.demo_list import REHEARSAL
 from checklists.lines import leaves
-from checklists.reads import load_run
+from checklists.reads import RunState, load_run
 from checklists.store import start_run, tick, untick
 from dashboard.doors import COOKIE
 from jobs.core.db import Database, open_database
@@ -23,6 +23,7 @@ from jobs.core.people import Person, person_from
 from jobs.core.sessions import open_session
 from jobs.core.settings import Settings
 from tests.e2e.conftest import Desk
+from tests.ui import seed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("desk")]
 PATIENCE_MS = 30_000  # for a machine that does much besides; how fast it is stands in the README, not here
@@ -39,11 +40,11 @@ def demo(desk: Desk) -> Iterator[Database]:
 
 
 def person(db: Database, name: str) -> Person:
-    """One of the demo's people."""
+    """One of the demo's people, with seed.PASSWORD."""
     with db.begin() as conn:
         row = conn.execute(
-            text("UPDATE ops.people SET must_change = false WHERE email = :email RETURNING *"),
-            {"email": f"{name}@nexafx.com"},
+            text("UPDATE ops.people SET must_change = false, password_hash = :hash WHERE email = :email RETURNING *"),
+            {"email": f"{name}@nexafx.com", "hash": seed.password_hash()},
         ).one()
     return person_from(row)
 
@@ -75,7 +76,7 @@ def click(page: Page, name: str) -> None:
     page.locator("label").filter(has=box(page, name)).first.click(position={"x": 8, "y": 8})
 
 
-def test_two_people_bring_a_release_to_its_last_tick(browser: Browser, desk: Desk, demo: Database) -> None:
+def test_two_people_bring_a_release_to_its_last_signature(browser: Browser, desk: Desk, demo: Database) -> None:
     grace, tomas = person(demo, "grace"), person(demo, "tomas")
     with demo.begin() as conn:
         run_id = start_run(conn, REHEARSAL, {"version": "2.5.0", "network": "TESTNET"}, grace, origin="test")
@@ -112,8 +113,8 @@ def test_two_people_bring_a_release_to_its_last_tick(browser: Browser, desk: Des
         # A file that is none is refused, an honest one is kept and opens the line.
         look(hers, f"{address}&phase=before&item=before/screenshot")
         expect(box(hers, "Photograph the balances before the release")).to_be_disabled()
-        leave(hers, "balances.png", b"MZ this is no picture")
-        expect(hers.get_by_text("balances.png is not what its ending says")).to_be_visible()
+        leave(hers, "photo.png", b"MZ this is no picture")
+        expect(hers.get_by_text("photo.png is not what its ending says")).to_be_visible()
         leave(hers, "balances.png", PNG)
         expect(box(hers, "Photograph the balances before the release")).to_be_enabled()
         with hers.expect_download() as kept:
@@ -135,6 +136,20 @@ def test_two_people_bring_a_release_to_its_last_tick(browser: Browser, desk: Des
         for page in (hers, his):
             look(page, address)
             expect(page.get_by_text("required still open")).to_have_count(0)
+        sign_off(hers, his, desk, demo, run_id)
+    says_who_and_from_where(demo, run_id)
+
+
+def says_who_and_from_where(demo: Database, run_id: int) -> None:
+    with demo.read() as conn:
+        done = load_run(conn, run_id)
+        origins = conn.execute(
+            text("SELECT DISTINCT origin FROM ops.audit WHERE entity = 'checklist_run' AND entity_id = :id"),
+            {"id": str(run_id)},
+        )
+        assert set(origins.scalars()) == {"test", "dashboard 127.0.0.1"}
+    assert done.state is RunState.DONE
+    assert [one.name for one in done.signatures if one.holds] == ["Tomas Lindqvist", "Grace Okafor"]
 
 
 def leave(page: Page, name: str, content: bytes) -> None:
@@ -169,3 +184,33 @@ def finish(demo: Database, run_id: int, grace: Person) -> None:
         for line in leaves(load_run(conn, run_id).phases):
             if line.id.startswith("after/"):
                 tick(conn, run_id, line.id, line.mark.version, grace, origin="test")
+
+
+def sign_off(hers: Page, his: Page, desk: Desk, demo: Database, run_id: int) -> None:
+    """The first signature, the one that waits for it, and the end: each with a password, and seen by the other."""
+    page_of_signing = f"{desk.url}/signing?id={run_id}"
+    hers.goto(f"{page_of_signing}&role=release_manager", wait_until="commit")
+    expect(hers.get_by_text("the signature of DevOps").first).to_be_visible()
+    expect(hers.get_by_role("button", name="Sign: approved")).to_have_count(0)
+    his.goto(f"{page_of_signing}&role=devops", wait_until="commit")
+    sign(his, "tomas", "Sign: executed")
+    expect(his.get_by_text("It is signed.").first).to_be_visible()
+    with demo.read() as conn:
+        assert [one.name for one in load_run(conn, run_id).signatures] == ["Tomas Lindqvist"]
+    hers.reload(wait_until="commit")
+    sign(hers, "grace", "Sign: approved")
+    expect(hers.get_by_text("It is signed.").first).to_be_visible()
+    look(hers, f"{desk.url}/checklist?id={run_id}")
+    hers.get_by_role("button", name="Close as done").click()
+    hers.get_by_role("button", name="Close it as done").click()
+    expect(hers.get_by_text("done by Grace Okafor").first).to_be_visible()
+
+
+def sign(page: Page, name: str, verb: str) -> None:
+    button = page.get_by_role("button", name=verb)
+    expect(button).to_be_visible()
+    email = page.get_by_label("Your e-mail address").first
+    if email.count():
+        email.fill(f"{name}@nexafx.com")
+    page.get_by_label("Your password").first.fill(seed.PASSWORD)
+    button.click()

@@ -26,7 +26,8 @@ JOBS = (
 
 
 @cache
-def _hash() -> str:
+def password_hash() -> str:
+    """Of PASSWORD."""
     # The cheapest argon2 there is: what the tests prove is not its cost.
     return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
@@ -43,7 +44,7 @@ def person(db: Database, role: Role, *, must_change: bool = False, name: str | N
                 "email": f"{(name or role.value).lower()}@nexafx.test",
                 "name": name or f"{role.value.replace('_', ' ').title()} Person",
                 "roles": [role.value],
-                "hash": _hash(),
+                "hash": password_hash(),
                 "must": must_change,
             },
         ).scalar_one()

@@ -9,15 +9,29 @@ from checklists.contacts import save_contact
 from checklists.load import find_template
 from checklists.reads import RunState
 from checklists.releases import saw_version, versions
+from checklists.schema import Template
 from checklists.store import assign, close_run, start_run, tick
 from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
 from jobs.probes.facts import read_facts
 from tests.ui import seed
-from tests.ui.checklist_runs import who
+from tests.ui.checklist_runs import started, who
 from tests.ui.desk import run_page, seen
 
+SIGNED = Template.model_validate(
+    {
+        "schema": 1,
+        "id": "signed",
+        "title": "Signed",
+        "kind": "deployment",
+        "phases": [{"id": "all", "title": "All", "items": ["Build it"]}],
+        "signoff": [
+            {"role": "qa_lead", "title": "QA Lead", "meaning": "verified"},
+            {"role": "project_manager", "title": "Project Manager", "meaning": "approved", "after": ["qa_lead"]},
+        ],
+    }
+)
 FIELDS = {"date": "2026-11-30", "version": "2.4.0", "deployed_by": "oda@nexafx.test"}
 
 
@@ -35,6 +49,24 @@ def test_a_release_says_what_is_open_who_is_on_it_and_what_is_overdue(db: Databa
     assert "is overdue" in words
     assert f"{actor.name}: 1 open" in words
     assert "1 of 142 lines done" in words
+
+
+def test_a_signature_that_could_be_given_holds_the_release_and_the_later_ones_say_after_what(
+    db: Database, settings: Settings
+) -> None:
+    grace = seed.person(db, Role.ADMINISTRATOR)
+    run_id = started(db, SIGNED)
+    words = seen(run_page(db, settings, "releases", grace))
+    assert "Nothing holds it up." in words
+    assert "QA Lead</a><span" in words.replace("\n", "")
+    assert "after “Build it”" in words
+    with db.begin() as conn:
+        tick(conn, run_id, "all/build-it", 1, who(db, grace), origin="test")
+    words = seen(run_page(db, settings, "releases", grace))
+    assert "It is held up." in words
+    assert ">QA Lead has not signed</a>: nothing else must come first" in words
+    assert f"/signing?id={run_id}" in words
+    assert "after the signature of QA Lead" in words
 
 
 def test_a_version_that_nobody_released_is_named(db: Database, settings: Settings) -> None:
@@ -88,8 +120,8 @@ def test_a_release_that_has_ended_stands_below_with_who_ended_it(db: Database, s
     with db.begin() as conn:
         run_id = start_run(conn, find_template("deployment"), FIELDS, actor, origin="test")
         close_run(conn, run_id, actor, outcome=RunState.ABANDONED, reason="Not today.", origin="test")
-        started = start_run(conn, find_template("maintenance-weekly"), {}, actor, origin="test")
-        close_run(conn, started, actor, outcome=RunState.ABANDONED, reason="Not today.", origin="test")
+        weekly = start_run(conn, find_template("maintenance-weekly"), {}, actor, origin="test")
+        close_run(conn, weekly, actor, outcome=RunState.ABANDONED, reason="Not today.", origin="test")
     page = run_page(db, settings, "releases", grace)
     assert not page.exception
     assert not page.error

@@ -18,6 +18,7 @@ from jobs.probes.attention import (
     EventFacts,
     Facts,
     JobFacts,
+    NoticeFacts,
     OverdueFacts,
     PendingFacts,
     Problem,
@@ -314,6 +315,14 @@ def test_events_that_another_system_does_not_take_are_named() -> None:
     assert dead.severity is Severity.CRITICAL
     assert dead.sentence == "1 event was given up since 02:14 UTC: the other system does not know what was settled"
     assert dead.link == "/transaction?id=c-d"
+
+
+def test_a_notice_that_was_given_up_is_an_alarm() -> None:
+    lost = NoticeFacts(2, ago(minutes=46), "Deployment of 2.4.0", "slack://", "it answers 403")
+    problem = only(well(notices=lost))
+    assert problem.severity is Severity.CRITICAL
+    assert "“Deployment of 2.4.0” was given up on slack://" in problem.sentence
+    assert problem.sentence.endswith("it answers 403, and 1 more")
 
 
 def test_findings_in_the_books_are_one_problem_and_drift_is_a_lesser_one() -> None:

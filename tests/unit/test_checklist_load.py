@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 
 from checklists.lint import lint
 from checklists.load import (
+    DEFINITIONS,
     LARGEST_FILE,
     BrokenDefinition,
     BrokenTemplate,
     Fault,
+    definition_files,
+    definition_folders,
     find_template,
     load_templates,
     read_definition,
@@ -83,7 +86,7 @@ def test_a_plain_sentence_is_an_item_and_its_words_are_its_id(tmp_path: Path) ->
         ("do: Look at it", "note: Look, need: optional", 14, "a note is not ticked", "take out `need`"),
         ("do: Look at it", "do: Look, repeat: {every: hourly, times: 3}", 14, "'hourly' is not a duration", "write a number and m, h, d, w or y, such as 15m, 1h or 90d"),
         ("do: Look at it", "do: Look, check: heartbeat", 14, "'heartbeat' is not the name of a check", "write family.name, such as database.indexes"),
-        ("do: Look at it", "do: Look, action: {job: backup, flag: x, to: true}", 14, "an action does one thing", "keep one of `job`, `flag`, `pause` and `resume`"),
+        ("do: Look at it", "do: Look, action: {job: backup, flag: x, to: true}", 14, "an action does one thing", "keep one of `job`, `flag`, `pause`, `resume` and `notice`"),
         ("do: Look at it", "do: Look, decide: {go: next}", 14, "a decision has two ways to go", "add one"),
         ("do: Look at it", "do: Look, wait: soon", 14, "'soon' is not a duration", "write a number and m, h, d, w or y, such as 15m, 1h or 90d"),
         ("do: Look at it", "do: Look, when: {field: net, is: PUBLIC}", 14, "there is no field 'net' to look at", "known here: version"),
@@ -320,3 +323,32 @@ def test_a_definition_that_says_everything_is_read_and_its_canonical_form_reads_
         ("continue", None),
         ("rollback", "rollback-critical"),
     ]
+
+
+def test_a_companys_own_folders_stand_behind_the_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each broken thing takes itself away and nothing else: a file, an id that is shipped, a folder that is not there."""
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    write(ours, GOOD)
+    write(ours, GOOD.replace("mode:", "mod:"), "worse.yaml")
+    write(ours, GOOD.replace("id: release", "id: deployment"), "taken.yaml")
+    monkeypatch.setenv("NEXAOPS_CHECKLISTS_PATH", f"{ours}:{tmp_path / 'gone'}")
+    definition_folders.cache_clear()
+    try:
+        found = load_templates()
+        assert find_template("release").title == "A release"
+        assert find_template("deployment").title == "Scheduled Jobs Module - Deployment"
+    finally:
+        definition_folders.cache_clear()
+    broken = {each.id: str(each.faults[0]) for each in found if isinstance(each, BrokenTemplate)}
+    assert set(broken) == {"worse", "taken", "gone"}
+    assert "the id 'deployment' is already that of" in broken["taken"]
+    assert "it cannot be read (No such file or directory)" in broken["gone"]
+    assert len([each for each in found if isinstance(each, Template)]) == len(definition_files(DEFINITIONS)) + 1
+
+
+def test_a_notice_names_lines_of_the_summary_that_there_are(tmp_path: Path) -> None:
+    button = "action: {notice: {title: 'Version {verson}', body: 'It comes.'}}"
+    path = write(tmp_path, GOOD.replace("- Build it", f"- {{id: build-it, do: Build it, {button}}}"))
+    with pytest.raises(BrokenDefinition, match="there is no field 'verson' for the notice to name"):
+        read_definition(path)

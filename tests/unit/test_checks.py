@@ -214,6 +214,6 @@ def test_terminal_codes_and_overwritten_lines_are_taken_out_of_what_a_program_sa
 def test_an_action_says_beforehand_what_it_will_do(
     action: dict[str, object], label: str, right: Right, says: str
 ) -> None:
-    described = describe(Action.model_validate(action), load_jobs())
+    described = describe(Action.model_validate(action), load_jobs(), {})
     assert (described.label, described.right) == (label, right)
     assert says in described.consequence

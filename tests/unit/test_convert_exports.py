@@ -18,6 +18,7 @@ import pytest
 from checklists.convert.formats import EXPORTS, Format, file_name
 from checklists.convert.markdown_out import run_markdown
 from checklists.convert.pack import MANIFEST, build_pack, member_name
+from checklists.convert.pdf import drawable
 from checklists.convert.record import CommentRecord, EvidenceRecord, RunRecord, SignatureRecord
 from checklists.convert.tables import record_csv, record_digest, record_json
 from checklists.convert.verify import DoesNotFit, verify_audit, verify_file, verify_record
@@ -128,6 +129,18 @@ def test_in_a_pdf_what_people_wrote_is_text(record: RunRecord) -> None:
     assert made.startswith(b"%PDF-")
     assert len(made) > 20_000
     assert file_name(record.template.id, record.run.id, "pdf") == "deployment-run-12.pdf"
+
+
+@pytest.mark.parametrize(
+    ("said", "drawn"),
+    [
+        ("Mei 田中 verified", "Mei [U+7530 U+4E2D] verified"),
+        ("한국, ไทย, 😀", "[U+D55C U+AD6D], [U+0E44 U+0E17 U+0E22], [U+1F600]"),
+        ("Ñandú Žižkov Ωμέγα Привет → ✓ “x” – … € ≤ e\u0301", "Ñandú Žižkov Ωμέγα Привет → ✓ “x” – … € ≤ e\u0301"),
+    ],
+)
+def test_what_the_fonts_of_a_pdf_lack_stands_as_code_points_and_never_as_boxes(said: str, drawn: str) -> None:
+    assert drawable(said) == drawn
 
 
 # The pack ------------------------------------------------------------------------------------------------------------

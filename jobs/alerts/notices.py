@@ -1,0 +1,137 @@
+"""The outbox of notices: what is to be told on which channel, who may send it now, and what became of it.
+
+At least once on every channel, and each channel by itself: one that is down is tried again and the others are left
+alone. A try is counted before it is made and claimed for some seconds by the database's clock, so a sender that is
+killed holds a notice up no longer than that. What was given up stays as a row, and the same notice asked for again tries
+exactly those channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from jobs.core import audit
+from jobs.run.backoff import retry_after_s
+
+SEND_NOTICE = "send-notice"
+TEST = "test-"
+"""How the key of a test begins, of which nobody has to know that it was given up."""
+RETRIES = 12
+"""After 15 s, doubling up to ten minutes: an hour and a quarter in all; what is told later tells nobody."""
+CLAIM_S = 90
+"""Longer than a channel may take for one notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notice on one channel; `attempts` counts the try that is being made."""
+
+    id: int
+    key: str
+    channel: str
+    title: str
+    body: str
+    state: str
+    """waiting, delivered or dead"""
+    attempts: int
+    created_at: datetime
+    ended_at: datetime | None
+    error: str | None
+
+
+def put(conn: Connection, key: str, title: str, body: str, channels: Sequence[str], *, actor: str, origin: str) -> int:
+    """Puts a notice in for these channels, with its audit row; returns on how many of them it is to be sent now.
+
+    Where it waits or was delivered under this key, nothing changes; where it was given up, it is tried anew.
+    """
+    waiting = conn.execute(
+        text(
+            "INSERT INTO ops.notices AS n (key, channel, title, body, created_by)"
+            " SELECT :key, channel, :title, :body, :actor FROM unnest(CAST(:channels AS text[])) AS channel"
+            " ON CONFLICT (key, channel) DO UPDATE SET title = excluded.title, body = excluded.body, state = 'waiting',"
+            "   attempts = 0, created_at = now(), created_by = excluded.created_by, next_at = now(), ended_at = NULL,"
+            "   claimed_by = NULL, claimed_until = NULL, error = NULL WHERE n.state = 'dead'"
+            " RETURNING n.channel"
+        ),
+        {"key": key, "title": title, "body": body, "actor": actor, "channels": list(channels)},
+    ).scalars()
+    names = sorted(waiting)
+    if names:
+        new = {"title": title, "channels": names}
+        audit.record(conn, audit.AuditRow(actor, "notice.added", "notice", key, origin, new=new))
+    return len(names)
+
+
+def claim(conn: Connection, claimant: UUID, *, key: str | None) -> Notice | None:
+    """Takes the next notice that is due, of this key or of any; None if nothing is."""
+    row = conn.execute(text(_CLAIM), {"claimant": claimant, "key": key, "claim_s": CLAIM_S}).one_or_none()
+    return None if row is None else Notice(**row._mapping)
+
+
+def conclude(
+    conn: Connection, claimant: UUID, notice: Notice, error: str | None, *, retries: int, actor: str, origin: str
+) -> str:
+    """Writes what became of a try and returns the state: delivered, waiting for the next one, or dead after the last.
+
+    Returns `lost` where the claim had run out and another sender has taken the notice over: then it is theirs.
+    """
+    wait_s = None if error is None else retry_after_s(attempt=notice.attempts, retries=retries)
+    state = "delivered" if error is None else "waiting" if wait_s is not None else "dead"
+    ours = conn.execute(
+        text(
+            "UPDATE ops.notices SET state = :state, error = :error, claimed_by = NULL, claimed_until = NULL,"
+            " next_at = clock_timestamp() + make_interval(secs => :wait_s),"
+            " ended_at = CASE WHEN :state <> 'waiting' THEN clock_timestamp() END"
+            " WHERE id = :id AND claimed_by = :claimant AND state = 'waiting'"
+        ),
+        {"id": notice.id, "claimant": claimant, "state": state, "error": error, "wait_s": float(wait_s or 0)},
+    ).rowcount
+    if not ours:
+        return "lost"
+    if state != "waiting":
+        action = "notice.delivered" if state == "delivered" else "notice.given_up"
+        new = {"channel": notice.channel, "title": notice.title, "attempts": notice.attempts}
+        audit.record(conn, audit.AuditRow(actor, action, "notice", notice.key, origin, new=new, reason=error))
+    return state
+
+
+def count_due(conn: Connection) -> int:
+    """How many notices could be sent now."""
+    due = text("SELECT count(*) FROM ops.notices WHERE state = 'waiting' AND next_at <= now()")
+    return int(conn.execute(due).scalar_one())
+
+
+def list_notices(conn: Connection, *, since: datetime | None = None, limit: int = 50) -> list[Notice]:
+    """The newest first, those from `since` on."""
+    rows = conn.execute(
+        text(
+            f"SELECT {_COLUMNS} FROM ops.notices n WHERE n.created_at >= coalesce(CAST(:since AS timestamptz), '-infinity')"  # noqa: S608
+            " ORDER BY n.created_at DESC, n.id DESC LIMIT :limit"
+        ),
+        {"since": since, "limit": limit},
+    )
+    return [Notice(**row._mapping) for row in rows]
+
+
+_COLUMNS = "n.id, n.key, n.channel, n.title, n.body, n.state, n.attempts, n.created_at, n.ended_at, n.error"
+
+_CLAIM = f"""
+WITH due AS MATERIALIZED (
+    SELECT id FROM ops.notices
+     WHERE state = 'waiting' AND next_at <= clock_timestamp()
+       AND (claimed_until IS NULL OR claimed_until <= clock_timestamp())
+       AND (CAST(:key AS text) IS NULL OR key = :key)
+     ORDER BY next_at, id LIMIT 1
+       FOR UPDATE SKIP LOCKED
+)
+UPDATE ops.notices n
+   SET claimed_by = :claimant, claimed_until = clock_timestamp() + make_interval(secs => :claim_s),
+       attempts = n.attempts + 1
+  FROM due WHERE n.id = due.id
+RETURNING {_COLUMNS}
+"""  # noqa: S608 - a part of this file
