@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: up test check bench lock pictures clean
+.PHONY: up test check bench chaos lock pictures clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=… to one."; exit 2; }
@@ -28,6 +28,9 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/nexaops bench reconcile $(ARGS)
+
+chaos: $(STAMP)
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} CHAOS_SEED=$${CHAOS_SEED:-$$(date +%s)} $(BIN)/pytest -s tests/db/test_chaos.py $(ARGS)
 
 pictures: $(STAMP)
 	$(BIN)/python -m tests.e2e.pictures $(ARGS)

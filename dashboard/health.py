@@ -6,7 +6,7 @@ seconds, so that asking often costs nothing, and a database that hangs is given 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from typing import TypeVar
@@ -21,6 +21,7 @@ from starlette.routing import Route
 from dashboard import doors, queries
 from dashboard.metrics import CONTENT_TYPE, Figures
 from jobs.core.db import Database, first_line
+from jobs.core.jobs import Broken
 from jobs.core.logs import get_logger
 from jobs.core.settings import Settings
 from jobs.probes.attention import (
@@ -34,6 +35,7 @@ from jobs.probes.attention import (
     is_stale,
     schedules,
 )
+from jobs.schedule.broken import broken_jobs
 
 log = get_logger(__name__)
 PATIENCE_S = 3.0
@@ -53,7 +55,7 @@ def routes(settings: Settings, db: Database) -> list[Route]:
         if facts is None:
             body: Json = {"status": "failing", "database": {"ok": False, "why": "the database does not answer"}}
             return JSONResponse(body, 503, headers=_FRESH)
-        body = report(facts)
+        body = report(facts, broken_jobs())
         return JSONResponse(body, 200 if body["status"] == "ok" else 503, headers=_FRESH)
 
     async def metrics(_request: Request) -> Response:
@@ -81,9 +83,11 @@ async def _within_patience(read: Callable[[], T]) -> T | None:
     return None
 
 
-def report(facts: Facts) -> Json:
+def report(facts: Facts, broken: Sequence[Broken]) -> Json:
     """The facts as JSON: `status` is "ok" or "failing", and each part says for itself."""
-    jobs = {job.name: _job(job, facts.now) for job in facts.jobs}
+    jobs: dict[str, Json] = {job.name: _job(job, facts.now) for job in facts.jobs}
+    # The reason, which may be anything that a stranger's code says, stands on the page Jobs.
+    jobs |= {it.name: {"ok": False, "state": "broken", "module": it.module} for it in broken}
     beating = alive(facts)
     scheduling = sum(schedules(worker, facts.now) for worker in beating)
     workers: Json = {"ok": scheduling > 0, "alive": len(beating), "scheduling": scheduling}

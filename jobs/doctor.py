@@ -20,6 +20,7 @@ from sqlalchemy import Connection, text
 from jobs.core.cli import console, print_json
 from jobs.core.db import Database, open_database
 from jobs.core.errors import NexaError, SettingsError
+from jobs.core.jobs import load_jobs
 from jobs.core.logs import configure_logging
 from jobs.core.schema import head, revision, revisions
 from jobs.core.settings import Settings, load_settings, unknown_settings
@@ -31,6 +32,7 @@ from jobs.probes.diagnosis import (
     Line,
     judge_disk,
     judge_indexes,
+    judge_jobs,
     judge_migrations,
     judge_privileges,
     judge_server,
@@ -40,6 +42,7 @@ from jobs.probes.diagnosis import (
 from jobs.probes.facts import read_facts
 from jobs.probes.horizon import look_at
 from jobs.probes.samples import Sample, read_before
+from jobs.schedule.broken import broken_jobs
 
 _COLOURS = {Finding.OK: "green", Finding.WARN: "yellow", Finding.FAIL: "red"}
 
@@ -100,6 +103,7 @@ def examine() -> Iterator[Line]:
         return
     configure_logging(settings, component="doctor")
     yield from _settings(settings)
+    yield from judge_jobs(len(load_jobs()), broken_jobs())
     try:
         with open_database(settings) as db:
             yield from _database(settings, db)

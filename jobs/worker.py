@@ -32,6 +32,7 @@ from jobs.run.hosts import beat
 from jobs.run.loop import DATABASE_ERRORS, Loop
 from jobs.run.nursery import NurseryGone, young_nursery
 from jobs.run.rescue import rescue, rescue_lease
+from jobs.schedule.broken import broken_jobs
 from jobs.schedule.scheduler import Scheduler
 from jobs.schedule.slots import MissedSlots
 from jobs.schedule.store import follow_settings, seed_schedules
@@ -54,6 +55,10 @@ def run_worker(settings: Settings, concurrency: int) -> None:
         with db.begin() as conn:
             seed_schedules(conn, load_jobs())
             follow_settings(conn, load_jobs(), settings)
+        for broken in broken_jobs():
+            log.error(
+                "a package's job is broken and left out", job=broken.name, module=broken.module, reason=broken.reason
+            )
         with children_of(db, settings) as children:
             worker = _Worker(settings, db, children, concurrency)
             asyncio.run(worker.work())

@@ -12,6 +12,7 @@ from dashboard import queries
 from dashboard import queries_jobs as reads
 from dashboard import queries_runs as figured
 from dashboard.access import guarded_fragment, may, require
+from dashboard.components.broken_jobs import show_broken_jobs
 from dashboard.components.instants import instant
 from dashboard.components.job_actions import ask_pause, ask_resume, run_dialog
 from dashboard.components.job_figures import figures
@@ -154,6 +155,7 @@ if not NAMES:
           "They come with the installed packages and the first worker: `nexaops worker`.")  # fmt: skip
     st.stop()
 top = st.empty()
+show_broken_jobs()
 rows: dict[str, DeltaGenerator] = {}
 acting = may(person, Right.RUN_JOBS) or may(person, Right.PAUSE_JOBS)
 for each in NAMES:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import signal
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import psutil
 import typer
@@ -15,11 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from jobs.bench import jobs as engine
 from jobs.bench.profile import PARTS
 from jobs.bench.reconcile import Result, measure
 from jobs.bench.scenario import (
     USUAL,
-    Scenario,
     budget_words,
     full_scenarios,
     read_budget,
@@ -30,6 +31,7 @@ from jobs.core.errors import UsageError
 
 app = typer.Typer(help="The benchmarks of the README: each on throw-away data of its own.", no_args_is_help=True)
 errors = Console(stderr=True, highlight=False)
+T = TypeVar("T")
 
 Rows = Annotated[int | None, typer.Option(metavar="N", min=0, max=20_000_000, help="Settled rows in the table.")]
 Pending = Annotated[int | None, typer.Option(metavar="N", min=1, max=200_000, help="Rows to settle.")]
@@ -79,7 +81,7 @@ def reconcile(
     scenarios = full_scenarios() if full else [replace(USUAL, **chosen)] if chosen else usual_scenarios()
     results: list[Result] = []
     with suppress(KeyboardInterrupt):
-        _measure(scenarios, results, shown=errors.is_terminal)
+        _gather(lambda tell: measure(scenarios, tell), len(scenarios), results)
     if as_json:
         print_json({"machine": _machine(), "scenarios": [result.document() for result in results]})
     else:
@@ -88,13 +90,55 @@ def reconcile(
         raise typer.Exit(1)
 
 
-def _measure(scenarios: list[Scenario], results: list[Result], *, shown: bool) -> None:
-    """Adds a result for each scenario as soon as it is there."""
+@app.command()
+def jobs(
+    minutes: Annotated[
+        float, typer.Option(metavar="M", min=0.05, max=600, help="How long the schedules are followed.")
+    ] = 5.0,
+    runs: Annotated[
+        int,
+        typer.Option(metavar="N", min=20, max=100_000, help="Runs of the backlog; at most 200 are asked for singly."),
+    ] = 3000,
+    workers: Annotated[
+        list[int] | None, typer.Option(metavar="N", min=1, max=32, help="Only by so many; several are possible.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure the engine with jobs that do nothing: runs a second, time to start, punctuality, memory; about eight minutes.
+
+    By 1, 2 and 4 workers, then 200 schedules by two. Exit code 1 if a slot is left out; a missed target is shown, for it is
+    the machine's too. Ctrl-C ends it and prints what was measured until then.
+    """
+    usual = engine.Plan()
+    counts = tuple(workers) if workers else usual.workers
+    plan = engine.Plan(counts, runs=runs, asked=min(runs, usual.asked), minutes=minutes)
+    results: list[engine.Capacity | engine.Slots] = []
+    with suppress(KeyboardInterrupt):
+        _gather(lambda tell: engine.measure(plan, tell), len(plan.workers) + 1, results)
+    capacities = [result for result in results if isinstance(result, engine.Capacity)]
+    slots = next((result for result in results if isinstance(result, engine.Slots)), None)
+    if as_json:
+        print_json(
+            {
+                "machine": _machine(),
+                "targets": engine.TARGETS,
+                "workers": [result.document() for result in capacities],
+                "slots": None if slots is None else slots.document(),
+            }
+        )
+    else:
+        _print_engine(capacities, slots)
+    if slots is None or slots.missing:
+        raise typer.Exit(1)
+
+
+def _gather(measured: Callable[[Callable[[str], None]], Iterator[T]], total: int, results: list[T]) -> None:
+    """Adds each result as soon as it is there, and shows on a terminal what goes on."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left running, nor on the disk
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=errors, transient=True, disable=not shown) as progress:
-        task = progress.add_task("starting PostgreSQL", total=len(scenarios))
-        for result in measure(scenarios, lambda words: progress.update(task, description=words)):
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        task = progress.add_task("starting PostgreSQL", total=total)
+        for result in measured(lambda words: progress.update(task, description=words)):
             results.append(result)
             progress.advance(task)
 
@@ -128,12 +172,39 @@ def _print(results: list[Result]) -> None:
             _state(result),
         )
     console.print(table)
-    machine = _machine()
     console.print(
-        f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}, Python {machine['python']}; load"
-        f" {machine['load']}. Horizon is a sandbox on the same machine. CPU is a row's, of the run, PostgreSQL and the"
+        f"{_machine_words()} Horizon is a sandbox on the same machine. CPU is a row's, of the run, PostgreSQL and the"
         " sandbox; the shares are the run's own."
     )
+
+
+def _print_engine(capacities: Sequence[engine.Capacity], slots: engine.Slots | None) -> None:
+    table = Table(box=None, header_style="bold")
+    for name in ("", "runs/s", "CPU a run", "start p50", "p95", "p99", "most", "idle worker"):
+        table.add_column(name, justify="right")
+    for it in capacities:
+        label = f"{it.workers} worker{'' if it.workers == 1 else 's'}"
+        cpu = f"{it.worker_ms:.1f} + {it.postgres_ms:.1f} ms"
+        table.add_row(label, f"{it.runs_per_s:,.0f}", cpu, *_ms(it.start), f"{it.idle_mb:.0f} MB")
+    wanted = engine.TARGETS
+    table.add_row("wanted", f"{wanted['runs_per_s']:.0f}", "", "", f"{wanted['start_p95_ms']:.0f} ms", "", "",
+                  f"{wanted['idle_mb']:.0f} MB", style="dim")  # fmt: skip
+    console.print(table)
+    if slots is not None:
+        table = Table(box=None, header_style="bold")
+        for name in (f"{slots.slots:,} slots", "p50", "p95", "p99", "most"):
+            table.add_column(name, justify="right")
+        table.add_row("claimed", *_ms(slots.claimed))
+        table.add_row("started", *_ms(slots.started))
+        table.add_row("wanted", "", "", "", f"{wanted['slot_most_ms']:.0f} ms", style="dim")
+        console.print(table)
+        left = f" {slots.missing:,} slots have no run that succeeded." if slots.missing else ""
+        console.print(f"{slots.schedules} schedules for {slots.minutes:g} minutes, {slots.workers} workers.{left}")
+    console.print(f"{_machine_words()} CPU a run: of the workers and of PostgreSQL, on the same machine.")
+
+
+def _ms(spread: engine.Spread) -> tuple[str, ...]:
+    return tuple(f"{it:,.0f} ms" for it in (spread.p50, spread.p95, spread.p99, spread.most))
 
 
 def _state(result: Result) -> str:
@@ -141,6 +212,14 @@ def _state(result: Result) -> str:
         return f"{result.state}: {result.error}"
     left = result.scenario.pending - result.settled
     return f"{left:,} left" if left else result.state
+
+
+def _machine_words() -> str:
+    machine = _machine()
+    return (
+        f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}, Python {machine['python']}; load"
+        f" {machine['load']}."
+    )
 
 
 def _machine() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The throw-away databases that are measured: migrated like any other, and filled by sets.
+"""The throw-away databases that are measured: migrated like any other, and for reconciliation filled by sets.
 
 What is filled is the table that reconciliation works on, with as many settled rows as asked for, of users that exist. The
 books of these rows are left out: no statement of a run reads them. Scenarios that share a database find it as it was
@@ -49,12 +49,19 @@ def filled_database(
     settings: Settings, rows: int, accounts: int, progress: Callable[[int], None]
 ) -> Iterator[Database]:
     """A migrated database with that many settled rows and users, dropped afterwards; `progress` is told rows."""
-    with open_database(settings) as db:
-        upgrade(db)
+    with throwaway_database(settings) as db:
         with db.begin() as conn:
             conn.execute(text("CREATE UNLOGGED TABLE bench_users (n bigint PRIMARY KEY, id uuid NOT NULL)"))
             conn.execute(text(_USERS), {"accounts": accounts})
         _fill(db, rows, accounts, progress)
+        yield db
+
+
+@contextmanager
+def throwaway_database(settings: Settings) -> Iterator[Database]:
+    """A migrated database, dropped afterwards."""
+    with open_database(settings) as db:
+        upgrade(db)
         yield db
     with open_database(settings.model_copy(update={"db_name": "postgres"})) as admin:
         _alone(admin, f'DROP DATABASE "{settings.db_name}" WITH (FORCE)')

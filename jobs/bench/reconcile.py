@@ -6,7 +6,6 @@ Nothing of this machine's settings is used: the database is embedded in a tempor
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,18 +20,17 @@ import orjson
 import psutil
 
 from jobs.bench.database import add_pending, filled_database
+from jobs.bench.processes import cpu_of, environment, postmaster
 from jobs.bench.scenario import Scenario, budget_words, by_database
 from jobs.core.db import Database
 from jobs.core.embedded import embedded_server
 from jobs.core.errors import NexaError
 from jobs.core.settings import Settings
-from jobs.horizon.sandbox.network import SANDBOX_PASSPHRASE
 
 RUN_S = 1200
 """The most that one run may take: a hundred thousand rows at 3,600 requests an hour take half of it."""
 HORIZON_S = 300.0
 """The most that Horizon may take to write its past."""
-_OURS = ("STELLAR_", "DB_", "NEXAOPS_", "NODE_ENV", "APP_ENV")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def measure(scenarios: list[Scenario], tell: Tell) -> Iterator[Result]:
     """Measures one scenario after the other; `tell` is told what goes on. Raises NexaError if a part does not start."""
     # In short names, because the server's socket lies there.
     with tempfile.TemporaryDirectory(prefix="nexaops-bench-") as folder, embedded_server(home := Path(folder)):
-        server = _postmaster(home)
+        server = postmaster(home)
         for number, together in enumerate(by_database(scenarios)):
             rows, accounts = together[0].rows, together[0].accounts
             settings = Settings.model_validate({"NEXAOPS_HOME": home, "DB_NAME": f"bench_{number}"})
@@ -118,9 +116,9 @@ def _measure(scenario: Scenario, settings: Settings, db: Database, server: psuti
     with _horizon(scenario) as (url, payments, sandbox):
         add_pending(db, payments, scenario.accounts, timeout_s=RUN_S)
         tell(f"settling {scenario.pending:,} rows")
-        before = _cpu_of(server), _cpu_of(sandbox)
+        before = cpu_of(server), cpu_of(sandbox)
         run = _run(scenario, settings, url)
-        postgres, horizon = _cpu_of(server) - before[0], _cpu_of(sandbox) - before[1]
+        postgres, horizon = cpu_of(server) - before[0], cpu_of(sandbox) - before[1]
     counters = run["counters"]
     return Result(
         scenario=scenario,
@@ -139,19 +137,10 @@ def _measure(scenario: Scenario, settings: Settings, db: Database, server: psuti
 def _run(scenario: Scenario, settings: Settings, url: str) -> dict[str, Any]:
     """The measured process; raises NexaError with what it says if it does not end well."""
     params = {"limit": scenario.pending} if scenario.by_hash else {}  # a run with a limit asks by hash
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)} | {
-        "STELLAR_HORIZON_URL": url,
-        "STELLAR_NETWORK": "CUSTOM",
-        "STELLAR_NETWORK_PASSPHRASE": SANDBOX_PASSPHRASE,
-        "STELLAR_RATE_LIMIT_PER_HOUR": str(scenario.per_hour),
-        "NEXAOPS_HOME": str(settings.home),
-        "DB_NAME": settings.db_name,
-        "NEXAOPS_LOG_LEVEL": "error",
-    }
     try:
         done = subprocess.run(
             [sys.executable, "-m", "jobs.bench.measured", orjson.dumps(params).decode()],
-            env=environment,
+            env=environment(settings, horizon=url, per_hour=scenario.per_hour),
             cwd=settings.home,  # where no .env lies
             capture_output=True,
             timeout=RUN_S + 60,
@@ -190,17 +179,6 @@ def _horizon(scenario: Scenario) -> Iterator[tuple[str, Path, psutil.Process]]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _postmaster(home: Path) -> psutil.Process:
-    return psutil.Process(int((home / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0]))
-
-
-def _cpu_of(process: psutil.Process) -> float:
-    """CPU seconds of a process and its children, those that have ended included."""
-    times = process.cpu_times()
-    ended = float(times.children_user + times.children_system)
-    return float(times.user + times.system) + ended + sum(_cpu_of(child) for child in process.children())
 
 
 def _last_line(text: bytes) -> str:

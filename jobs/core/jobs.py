@@ -1,7 +1,8 @@
 """What a job is: a plain function with a name, a schedule, parameters and limits.
 
 Rooms and other packages bring jobs by the entry point group `nexaops.jobs`; each entry names a module whose import
-registers them. Nothing here runs anything.
+registers them. Nothing here runs anything. A module that cannot be imported, or declares what no job can be, is left out
+whole and kept with its reason: see `broken_modules`, and `own-jobs.md` for whoever writes one.
 
     @job(name="cleanup-notifications", title="…", does="…", schedule=Cron("0 2 * * *"), timeout_s=600, params=Cleanup)
     def cleanup(run: Run, params: Cleanup) -> None: ...
@@ -10,9 +11,10 @@ registers them. Nothing here runs anything.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -21,11 +23,11 @@ from pydantic import BaseModel, ConfigDict
 from jobs.core.db import Database
 from jobs.core.errors import NotFound
 from jobs.core.flags import Flag
-from jobs.core.logs import get_logger
+from jobs.core.logs import redact
 from jobs.core.settings import Settings
 
-log = get_logger(__name__)
 P = TypeVar("P", bound="Params")
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 class Params(BaseModel):
@@ -104,6 +106,15 @@ class Job:
     """So many of its runs at the same time, on all workers together; None: as many as are asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What an installed package was to bring and cannot: the name of its entry point or job, its module, and why."""
+
+    name: str
+    module: str
+    reason: str
+
+
 _REGISTRY: dict[str, Job] = {}
 
 
@@ -130,6 +141,12 @@ def job(
         known = _REGISTRY.get(name)
         if known is not None and known.function is not function:
             raise ValueError(f"two jobs are called {name}: rename one of them")
+        if _NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is no name of a job: use small letters and digits, with hyphens between words")
+        if timeout_s < 1 or retries < 0:
+            raise ValueError(f"{name} needs a timeout_s of at least 1, and retries of at least 0")
+        if needs is not None and (schedule is None or needs not in Settings.model_fields):
+            raise ValueError(f"{name} needs {needs}: that has to be a field of Settings, which switches its schedule")
         _REGISTRY[name] = Job(name, title, does, schedule, timeout_s, retries, flag, params, function, needs, at_most)
         return function
 
@@ -137,24 +154,42 @@ def job(
 
 
 def load_jobs() -> dict[str, Job]:
-    """All jobs by name; a package whose module does not import is logged and takes nothing else down."""
+    """All jobs by name; a package whose module is broken takes nothing else down."""
     _import_modules()
     return dict(sorted(_REGISTRY.items()))
 
 
+def broken_modules() -> tuple[Broken, ...]:
+    """The entry points whose module could not be imported here, in their order."""
+    return _import_modules()
+
+
 @functools.cache
-def _import_modules() -> None:
+def _import_modules() -> tuple[Broken, ...]:
     """The modules come with the installed packages: once a process is enough."""
-    for entry in entry_points(group="nexaops.jobs"):
+    broken = []
+    # Ours first: a stranger's job that takes a name of ours is the broken one.
+    for entry in sorted(entry_points(group="nexaops.jobs"), key=_foreign):
         try:
             entry.load()
-        except Exception:  # a stranger's module may raise anything
-            log.exception("a job's module cannot be imported", module=entry.value)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything, or want to leave
+            module = entry.value.partition(":")[0].strip()
+            # What it had registered before it failed is half of it, and nobody knows which half.
+            for name in [name for name, job in _REGISTRY.items() if job.function.__module__ == module]:
+                del _REGISTRY[name]
+            said = redact(str(error).strip().partition("\n")[0]) or "no reason was given"
+            broken.append(Broken(entry.name, module, f"{type(error).__name__}: {said}"))
+    return tuple(broken)
+
+
+def _foreign(entry: EntryPoint) -> bool:
+    return entry.dist is None or entry.dist.name != "nexaops"
 
 
 def find_job(name: str) -> Job:
-    """The job of that name; NotFound names those that exist."""
+    """The job of that name; NotFound names those that exist, and what is broken."""
     jobs = load_jobs()
     if name not in jobs:
-        raise NotFound(f"There is no job {name}: the jobs are {', '.join(jobs)}.")
+        broken = "".join(f" {it.name} ({it.module}) is broken: {it.reason}." for it in broken_modules())
+        raise NotFound(f"There is no job {name}: the jobs are {', '.join(jobs)}.{broken}")
     return jobs[name]

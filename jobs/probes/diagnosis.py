@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from jobs.core.jobs import Broken
 from jobs.horizon.health import Judgement, Verdict
 from jobs.probes.attention import Facts, alive, moment, schedules
 
@@ -106,6 +107,21 @@ def judge_privileges(lacking: Sequence[tuple[str, str]], user: str) -> list[Line
     return [
         Line(Finding.FAIL, "privileges", f"{user} lacks {what} on {table}", f'Run GRANT {what} ON {table} TO "{user}";')
         for table, what in lacking
+    ]
+
+
+def judge_jobs(working: int, broken: Sequence[Broken]) -> list[Line]:
+    """Whether every job that the installed packages bring can be run here; `working` of them can."""
+    if not broken:
+        return [Line(Finding.OK, "jobs", f"all {working} of the installed packages can be run")]
+    return [
+        Line(
+            Finding.FAIL,
+            "jobs",
+            f"{it.name} ({it.module}) is broken: {it.reason}",
+            f"Mend or uninstall its package; `python -c 'import {it.module}'` shows the trace.",
+        )
+        for it in broken
     ]
 
 

@@ -24,12 +24,18 @@ from jobs.run.execute import execute
 from jobs.run.nursery import young_nursery
 from jobs.run.store import RunRow
 from jobs.schedule import store as schedules
+from jobs.schedule.broken import broken_jobs
 from jobs.schedule.edits import moment_of
 from jobs.schedule.words import in_words, next_fires
 from jobs.worker import run_worker
 
 app = typer.Typer(help="Jobs: what there is, run it, pause it, see what it did.", no_args_is_help=True)
 errors = Console(stderr=True, highlight=False)
+
+_UNPLANNED: dict[str, Any] = {
+    "job": None, "does": None, "schedule": None, "enabled": False, "paused": False, "paused_reason": None, "next": None,
+    "last": None,
+}  # fmt: skip
 
 Name = Annotated[str, typer.Argument(help="The job, as `jobs list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -51,9 +57,10 @@ def backup(as_json: AsJson = False) -> None:
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """Show every job: when it runs, and how it last ended."""
+    """Show every job: when it runs, how it last ended, and what is broken."""
     now = datetime.now(UTC)
     jobs = load_jobs()
+    broken = {it.name: it for it in broken_jobs()}
     with command_context("cli") as (_, db), db.read() as conn:
         plans = schedules.list_schedules(conn)
         newest = store.latest_runs(conn, [plan.name for plan in plans])
@@ -70,9 +77,11 @@ def list_(as_json: AsJson = False) -> None:
                     "paused_reason": plan.paused_reason if plan.paused(now) else None,
                     "next": next(iter(next_fires(plan, now, 1)), None),
                     "last": _summary(last) if last else None,
+                    "broken": broken.pop(plan.name).reason if plan.name in broken else None,
                 }
                 for plan, last in rows
             ]
+            + [{**_UNPLANNED, "job": it.name, "broken": it.reason} for it in broken.values()]
         )
         return
     table = Table("job", "when", "next (UTC)", "last run", "ended (UTC)", box=None)
@@ -89,6 +98,8 @@ def list_(as_json: AsJson = False) -> None:
             _at(last.finished_at) if last else "",
         )
     console.print(table)
+    for it in broken.values():
+        console.print(f"{it.name} ({it.module}) is broken: {it.reason}.", soft_wrap=True)
 
 
 @app.command()

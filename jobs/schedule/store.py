@@ -18,7 +18,8 @@ from jobs.core import audit
 from jobs.core.errors import Conflict, NotFound, UsageError
 from jobs.core.jobs import Cron, Job
 from jobs.core.settings import Settings, variables
-from jobs.schedule.model import Schedule, trigger_of
+from jobs.schedule.broken import unreadable
+from jobs.schedule.model import Schedule
 
 CHANNEL = "ops_schedules"
 SCHEDULES = table("schedules", *(column(field.name) for field in fields(Schedule)), schema="ops")
@@ -49,12 +50,12 @@ def seed_schedules(conn: Connection, jobs: Mapping[str, Job]) -> list[str]:
     """
     added = []
     for job in jobs.values():
-        if job.schedule is None:
+        # A stranger's slip keeps no worker from starting: `broken_jobs` names it.
+        if job.schedule is None or unreadable(job.schedule) is not None:
             continue
         cron = isinstance(job.schedule, Cron)
         kind = "cron" if cron else "interval"
         expression = job.schedule.expression if isinstance(job.schedule, Cron) else str(job.schedule.seconds)
-        trigger_of(kind, expression, "UTC")
         done = conn.execute(
             text(
                 "INSERT INTO ops.schedules (name, kind, expression, misfire, timeout_s, retries, enabled)"
@@ -84,7 +85,7 @@ def follow_settings(conn: Connection, jobs: Mapping[str, Job], settings: Setting
     The setting is their only switch: it is read when a worker starts, and what differs is changed with its audit row.
     """
     for job in jobs.values():
-        if job.needs is None:
+        if job.needs is None or unreadable(job.schedule) is not None:
             continue
         wanted = bool(getattr(settings, job.needs))
         if find_schedule(conn, job.name).enabled is wanted:

@@ -47,7 +47,7 @@ def test_a_desk_that_works_has_nothing_to_mend(machine: pytest.MonkeyPatch, db: 
     found = list(doctor.examine())
     assert [line for line in found if line.finding is not Finding.OK] == []
     assert [line.check for line in found] == [
-        "settings", "database", "migrations", "indexes", "privileges", "horizon", "workers", "disk",
+        "settings", "jobs", "database", "migrations", "indexes", "privileges", "horizon", "workers", "disk",
     ]  # fmt: skip
 
 

@@ -17,7 +17,6 @@ from jobs.core.settings import Settings
 from tests.ui import seed
 from tests.ui.desk import run_page, seen
 
-
 PROBLEM = "nx-people-problem"
 ONCE = "nx-people-shown-once"
 
