@@ -10,9 +10,9 @@ from dashboard.components.markup import Html, esc, join, link, tag, url
 from dashboard.components.states import chip
 from dashboard.components.times import age
 from jobs.probes.attention import BEAT_LOST_S, span
-from jobs.run.execute import BEAT_S
 from jobs.run.fleet import Fleet, Held, Worker, drains_in_s
 from jobs.run.skew import in_words, is_skewed
+from jobs.run.supervise import BEAT_S
 
 _MOST_RUNS = 4
 

@@ -162,7 +162,7 @@ def ask_repeat(group: Group, left: Sequence[Repeat], *, window: timedelta, key: 
     """Opens the dialog that runs a whole group of failures again: which runs, and what they change."""
 
     def command(conn: Connection, person: Person, reason: str) -> str:
-        queued = repeat_group(conn, group.key, window, actor=person.email, reason=reason, origin=ORIGIN)
+        queued = repeat_group(conn, group.key, window, actor=person.email, reason=reason, origin=origin())
         return f"Run {queued[0]} is queued." if len(queued) == 1 else f"{len(queued)} runs are queued again."
 
     chosen = left[:MOST_AGAIN]

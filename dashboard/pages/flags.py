@@ -6,8 +6,8 @@ import streamlit as st
 from sqlalchemy import Connection
 
 from dashboard import queries_admin as reads
-from dashboard.access import guarded_fragment, may, require
-from dashboard.actions import ORIGIN, ask
+from dashboard.access import guarded_fragment, may, origin, require
+from dashboard.actions import ask
 from dashboard.components.actors import who
 from dashboard.components.layout import empty, page_head, section, table
 from dashboard.components.markup import Html, join, link, show, tag, url
@@ -84,7 +84,7 @@ def _button(state: FlagState) -> None:
         title, name = f"Switch {state.flag.value} {word}", state.flag.value
 
         def command(conn: Connection, actor: Person, reason: str) -> str:
-            if not set_flag(conn, state.flag, not state.value, actor=actor.email, reason=reason, origin=ORIGIN):
+            if not set_flag(conn, state.flag, not state.value, actor=actor.email, reason=reason, origin=origin()):
                 raise Conflict(f"{name} is {word} already: somebody was faster.")
             return f"{name} is {word}."
 

@@ -8,8 +8,8 @@ import streamlit as st
 from sqlalchemy import Connection
 
 from dashboard import queries_admin as reads
-from dashboard.access import guarded_fragment, require
-from dashboard.actions import ORIGIN, ask, attempt, confirm, refusal_to
+from dashboard.access import guarded_fragment, origin, require
+from dashboard.actions import ask, attempt, confirm, refusal_to
 from dashboard.components.layout import page_head
 from dashboard.components.markup import Html, join, show, tag
 from dashboard.components.states import chip
@@ -83,7 +83,7 @@ def _buttons(account: Account) -> None:
 
 def _closing(email: str) -> Callable[[Connection, Person, str], str]:
     def command(conn: Connection, actor: Person, reason: str) -> str:
-        disable_person(conn, email, actor=actor.email, origin=ORIGIN, reason=reason)
+        disable_person(conn, email, actor=actor.email, origin=origin(), reason=reason)
         return f"The account of {email} is closed."
 
     return command
@@ -106,7 +106,7 @@ def _add() -> None:
     def command(conn: Connection, actor: Person) -> str:
         state = st.session_state
         return add_person(
-            conn, str(state.get("person-email", "")), state.get("person-roles") or [], actor=actor.email, origin=ORIGIN,
+            conn, str(state.get("person-email", "")), state.get("person-roles") or [], actor=actor.email, origin=origin(),
             name=str(state.get("person-name", "")).strip() or None,
         )  # fmt: skip
 
@@ -123,7 +123,7 @@ def _roles(account: Account) -> None:
     _choose_roles(key, sorted(who.roles))
 
     def command(conn: Connection, actor: Person) -> str:
-        set_roles(conn, who.email, st.session_state.get(key) or [], actor=actor.email, origin=ORIGIN)
+        set_roles(conn, who.email, st.session_state.get(key) or [], actor=actor.email, origin=origin())
         return "done"
 
     confirm("Change roles", _PROBLEM, key=f"{key}-sent", on_click=_asking(command))
@@ -141,7 +141,7 @@ def _reset(account: Account) -> None:
     )  # fmt: skip
 
     def command(conn: Connection, actor: Person) -> str:
-        return reset_password(conn, who.email, actor=actor.email, origin=ORIGIN)
+        return reset_password(conn, who.email, actor=actor.email, origin=origin())
 
     confirm("Make a new one", _PROBLEM, key=f"reset-sent-{who.id}", on_click=_asking(command))
 

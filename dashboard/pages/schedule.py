@@ -6,8 +6,8 @@ import streamlit as st
 from sqlalchemy import Connection
 
 from dashboard import queries_schedules as reads
-from dashboard.access import may, require, told
-from dashboard.actions import ORIGIN, ask, attempt
+from dashboard.access import may, origin, require, told
+from dashboard.actions import ask, attempt
 from dashboard.components.job_actions import ask_pause, ask_resume
 from dashboard.components.layout import empty, page_head, section
 from dashboard.components.markup import Html, join, link, plain, show, tag, url
@@ -91,7 +91,7 @@ def offer(proposal: Proposal, changes: dict[str, object], *, key: str) -> None:
 
     def command(conn: Connection, actor: Person, reason: str) -> str:
         edit(conn, plan.name, changes, expected_version=proposal.seen.version, actor=actor.email, reason=reason,
-             origin=ORIGIN)  # fmt: skip
+             origin=origin())  # fmt: skip
         return f"{plan.name} is changed."
 
     if st.button(
@@ -114,7 +114,7 @@ def take_back(past: Past) -> None:
 
     def command(conn: Connection, actor: Person, reason: str) -> str:
         undo(conn, plan.name, past.id, expected_version=proposal.seen.version, actor=actor.email, reason=reason,
-             origin=ORIGIN)  # fmt: skip
+             origin=origin())  # fmt: skip
         return f"The edit of {plan.name} is undone."
 
     ask(f"Undo change {past.id}", lambda: meaning(proposal), verb="Undo this change", right=Right.PAUSE_JOBS,

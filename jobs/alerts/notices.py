@@ -23,6 +23,7 @@ TEST = "test-"
 """How the key of a test begins, of which nobody has to know that it was given up."""
 RETRIES = 12
 """After 15 s, doubling up to ten minutes: an hour and a quarter in all; what is told later tells nobody."""
+FIRST_S, MOST_S = 10.0, 600.0  # waits between tries
 CLAIM_S = 90
 """Longer than a channel may take for one notice."""
 
@@ -80,7 +81,11 @@ def conclude(
 
     Returns `lost` where the claim had run out and another sender has taken the notice over: then it is theirs.
     """
-    wait_s = None if error is None else retry_after_s(attempt=notice.attempts, retries=retries)
+    wait_s = (
+        None
+        if error is None
+        else retry_after_s(attempt=notice.attempts, retries=retries, first_s=FIRST_S, most_s=MOST_S)
+    )
     state = "delivered" if error is None else "waiting" if wait_s is not None else "dead"
     ours = conn.execute(
         text(
