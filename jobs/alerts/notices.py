@@ -21,9 +21,8 @@ from jobs.run.backoff import retry_after_s
 SEND_NOTICE = "send-notice"
 TEST = "test-"
 """How the key of a test begins, of which nobody has to know that it was given up."""
-RETRIES = 12
+RETRIES, FIRST_S, MOST_S = 12, 15.0, 600.0
 """After 15 s, doubling up to ten minutes: an hour and a quarter in all; what is told later tells nobody."""
-FIRST_S, MOST_S = 10.0, 600.0  # waits between tries
 CLAIM_S = 90
 """Longer than a channel may take for one notice."""
 
