@@ -74,6 +74,8 @@ _LOOKS: Mapping[str, str] = {
     "refused": "Horizon could not be reached",
     "rate_limited": "The request budget was spent",
     "garbled": "Horizon's answer was unreadable",
+    "unreadable": "Horizon lists it in a form that cannot be read",
+    "beyond_memory": "It is older than what this server keeps",
     "gone": "Horizon no longer keeps that time",
     "frozen": "This server's answers do not count now",
     "no_canary": "This server's 404 cannot be trusted",

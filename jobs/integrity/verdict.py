@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from jobs.horizon.model import Answer
 from jobs.integrity.model import Check, Found
 from jobs.reconcile.picture import CaseReason, Decision, Row, Verdict
 
@@ -43,6 +44,8 @@ def judge(status: str, decision: Decision) -> Standing:
         same = decision.verdict.value.upper() == status
         return Standing.CONFIRMED if same else Standing.CONTRADICTED
     if decision.verdict is not Verdict.CASE or decision.reason in _UNKNOWABLE:
+        return Standing.UNKNOWN
+    if decision.proof.get("answer") == Answer.GARBLED:  # it is listed, in a form that cannot be read
         return Standing.UNKNOWN
     excluded = status == "SUCCESS" or decision.reason in _PAID_OTHERWISE
     return Standing.CONTRADICTED if excluded else Standing.UNKNOWN

@@ -1,7 +1,7 @@
 """Asks one server about a batch of rows until the rules have all they want to know.
 
 The order is part of the proof: the watermark is read before the look-ups that it dates, the canary stands before any
-404 counts, and what a proof of "never" still lacks is asked in further rounds, each dated by its own watermark. After
+404 counts or a record counts as unreadable, and what a proof of "never" still lacks is asked in further rounds, each dated by its own watermark. After
 such rounds the server is asked twice in a row where it stands: a load balancer with a member that is behind shows
 itself there, and then nothing of the batch is believed.
 """
@@ -31,6 +31,7 @@ from jobs.reconcile.store import Held, claims_on, siblings_of
 ROUNDS = 5
 GIVE_UP_AFTER = 20
 """Look-ups in a row without any answer: the server is gone, and the rest of the batch can wait."""
+_DOUBTFUL = (Answer.ABSENT, Answer.GARBLED)
 _NO_ANSWER = (Answer.UNAVAILABLE, Answer.TIMEOUT, Answer.REFUSED, Answer.RATE_LIMITED)
 
 
@@ -71,8 +72,9 @@ async def ask_about(run: Asker, horizon: Provider, batch: Iterable[Held], now: d
     for _ in range(ROUNDS):
         if findings.gave_up:
             break
-        absent = any(look.lookup.answer is Answer.ABSENT for looks in findings.looks.values() for look in looks)
-        if absent and findings.canary is None:
+        # Whether it is the transaction that is absent or unreadable, or the server that says so of any.
+        doubtful = any(look.lookup.answer in _DOUBTFUL for looks in findings.looks.values() for look in looks)
+        if doubtful and findings.canary is None:
             canary = await horizon.canary()
             findings.canary, findings.lists_nothing = bool(canary), canary is None
         wanted = [ask for held in rows if (ask := _wanted(run, held, findings))]

@@ -28,7 +28,7 @@ from jobs.reconcile.store import Check, hold_free, record_checks, record_dry_dec
 _AGAIN = ("40P01", "40001")  # deadlock, serialization: nothing was written, and the next try finds another order
 _ODD = ("22", "23", "27", "44", "P0")
 """Classes of SQLSTATE in which a database refuses what a row holds: data, constraints, and an application's triggers."""
-_HOPELESS = ("absent", "gone", "final", "odd", "no_hash_yet")
+_HOPELESS = ("absent", "unreadable", "gone", "beyond_memory", "final", "odd", "no_hash_yet")
 _REFUSED = {
     Outcome.REUSED: (CaseReason.HASH_REUSED, "Another row was paid by this operation: one payment pays one row."),
     Outcome.REFUND_SPENT: (

@@ -208,7 +208,10 @@ class _Reconciliation:
         def look() -> tuple[list[Held], Findings]:
             with run.db.read() as conn:
                 batch, now = peek_listed(conn, self._task.wanted, list(entries), run_id=run.id), database_now(conn)
-            return batch, look_at(horizon, mark, batch, entries, now)
+            findings = look_at(horizon, mark, batch, entries, now)
+            # What a page shows in a form that cannot be read is asked by its hash, where a canary stands beside it.
+            readable = [held for held in batch if findings.looks[held.row.hash or ""][0].lookup.transaction is not None]
+            return readable, findings
 
         batch, findings = await asyncio.to_thread(look)
 

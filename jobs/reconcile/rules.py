@@ -97,9 +97,20 @@ def _from_answers(picture: Picture) -> Decision:
             return _case(CaseReason.INVALID_HASH, "Horizon refuses the hash as malformed.", picture)
     for look in picture.looks:
         if look.lookup.answer is not Answer.ABSENT:
-            sentence = f"No answer that proves anything: {look.lookup.detail}"
-            return _keep(look.lookup.answer.value, sentence, looks=(look,))
+            return _from_no_proof(picture, look)
     return _from_absence(picture)
+
+
+def _from_no_proof(picture: Picture, look: Look) -> Decision:
+    """What keeps a row waiting: a server in trouble, or a record that nobody here can read, today or tomorrow."""
+    sentence = f"No answer that proves anything: {look.lookup.detail}"
+    if look.lookup.answer is not Answer.GARBLED or not picture.canary:
+        return _keep(look.lookup.answer.value, sentence, looks=(look,))
+    # The server shows other transactions well: it is not the server.
+    if _age(picture) <= picture.limits.expire_unproven_after:
+        return _keep("unreadable", sentence, looks=(look,))
+    hours = picture.limits.expire_unproven_after // timedelta(hours=1)
+    return _case(CaseReason.EXPIRED_UNPROVEN, f"Unreadable for more than {hours} hours. {sentence}", picture)
 
 
 def _concerns(picture: Picture, look: Look) -> bool:
@@ -215,6 +226,7 @@ def _case(reason: CaseReason, sentence: str, picture: Picture) -> Decision:
             if look.watermark.elder_closed_at is None
             else look.watermark.elder_closed_at.isoformat(),
             "request": look.lookup.request,
+            "answer": look.lookup.answer.value,
             "found": look.lookup.detail,
         }
     return Decision(Verdict.CASE, reason, sentence, details)

@@ -221,3 +221,29 @@ def test_rows_without_a_time_are_looked_at_once_a_run_and_all_in_the_end(loose: 
         conn.execute(text("UPDATE ops.runs SET trigger = 'retry'"))
     assert [execute(loose, small, run, worker_id=None).counters["seen"] for run in runs] == [10, 10, 5]
     assert count(loose, "ops.reconciliation_cases") == 25
+
+
+@pytest.mark.parametrize("number", [1, 6])  # by hash, and enough to read a page
+def test_a_record_that_nobody_can_read_is_a_case_in_the_end_and_costs_nobody_else(
+    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID, number: int
+) -> None:
+    old = [paid_row(db, sandbox, user, age=timedelta(hours=30)) for _ in range(number)]
+    for row in old:
+        spoil_record(sandbox, str(value(db, "SELECT tx_hash FROM transactions WHERE id = :id", id=row)))
+    young = paid_row(db, sandbox, user)
+    spoil_record(sandbox, str(value(db, "SELECT tx_hash FROM transactions WHERE id = :id", id=young)))
+    fine = paid_row(db, sandbox, user)
+    run = run_job(db, horizon)
+    assert counters(run) == {"seen": number + 2, "settled": 1, "failed": 0, "pending": 1, "cases": number}
+    assert {tuple(open_reasons(db, row)) for row in old} == {("EXPIRED_UNPROVEN",)}
+    assert (status_of(db, fine), open_reasons(db, young)) == ("SUCCESS", [])
+    assert value(db, "SELECT failures FROM ops.horizon_servers") == 0
+
+
+def spoil_record(sandbox: SandboxServer, tx_hash: str) -> None:
+    """As if a later protocol had written its result."""
+    entry = sandbox.ledger.chain.find(tx_hash)
+    assert entry is not None
+    object.__setattr__(
+        entry, "body", entry.body.replace(entry.result_xdr.encode(), b"AAAAAAAAAGQAAAAAAAAAAQAAAAAAAAB/")
+    )

@@ -87,3 +87,8 @@ def test_silence_is_no_proof_and_only_proof_contradicts(
     status: str, verdict: Verdict, reason: str, expected: Standing
 ) -> None:
     assert judge(status, Decision(verdict, reason, "A sentence.")) is expected
+
+
+def test_a_record_that_cannot_be_read_contradicts_nothing() -> None:
+    unread = Decision(Verdict.CASE, CaseReason.EXPIRED_UNPROVEN, "A sentence.", {"answer": "garbled"})
+    assert judge("SUCCESS", unread) is Standing.UNKNOWN

@@ -248,6 +248,17 @@ def test_on_a_server_that_lists_no_transaction_an_absence_may_call_a_person_but_
     assert decide(replace(expired, canary=True, lists_nothing=False)).verdict is Verdict.FAILED
 
 
+def test_a_record_that_cannot_be_read_waits_a_day_and_becomes_a_case_where_the_server_shows_others_well() -> None:
+    unread = a_look(Answer.GARBLED)
+    old, young = a_row(created_at=NOW - timedelta(hours=24, seconds=1)), a_row(created_at=NOW - timedelta(hours=24))
+    assert decide(a_picture(unread, row=young)).reason == "unreadable"
+    decision = decide(a_picture(unread, row=old))
+    assert (decision.verdict, decision.reason) == (Verdict.CASE, "EXPIRED_UNPROVEN")
+    assert "said the server" in decision.sentence
+    assert decide(a_picture(unread, row=old, canary=False)).reason == "garbled"
+    assert decide(a_picture(a_look(Answer.TIMEOUT), row=old)).reason == "timeout"
+
+
 def test_every_case_says_what_was_expected_and_what_was_found() -> None:
     old = timedelta(hours=30)
     pictures = [

@@ -141,6 +141,7 @@ PROVED_BY: dict[str, tuple[str, ...]] = {
     ),
     "every error pending for ever without an alarm": (
         "test_an_old_absent_row_without_an_envelope_is_a_case_and_never_a_failure",
+        "test_a_record_that_cannot_be_read_waits_a_day_and_becomes_a_case_where_the_server_shows_others_well",
         "test_look_ups_without_an_answer_are_counted",
     ),
     "bad input stops the batch": ("test_every_odd_row_is_a_case_with_a_sentence_and_costs_nobody_else",),
