@@ -55,9 +55,10 @@ def draw_schedule(schedule: Schedule, job: Job, kind: str, *, key: str) -> None:
     numbers = list(NUMBERS.items())
     for row in (numbers[:3], numbers[3:]):
         for column, (name, bounds) in zip(st.columns(3), row, strict=True):
+            value = int(getattr(schedule, name))
             column.number_input(
                 f"{bounds.words[:1].upper()}{bounds.words[1:]}",
-                min_value=bounds.least, max_value=bounds.most, value=int(getattr(schedule, name)), step=1,
+                min_value=bounds.least, max_value=max(bounds.most, value), value=value, step=1,
                 key=f"{key}-{name}",
             )  # fmt: skip
     if job.needs is None:

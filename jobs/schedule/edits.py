@@ -59,6 +59,11 @@ FIELDS: Mapping[str, str] = {
     "params": "parameters", "enabled": "on",
 }  # fmt: skip
 """What can be edited, and what a person calls it."""
+_TEXTS = {
+    "expression": "Say when it runs: the expression is empty.",
+    "zone": "Say a time zone, such as UTC or Europe/Berlin.",
+}
+_NOTHING = object()
 _CHOICES = {"kind": KINDS, "overlap": OVERLAPS, "misfire": MISFIRES}
 
 
@@ -67,9 +72,12 @@ def edited(schedule: Schedule, changes: Mapping[str, Any], now: datetime) -> Sch
 
     Another kind begins without an anchor unless one is given.
     """
-    values = {name: _accepted(name, value) for name, value in changes.items()}
-    if values.get("kind", schedule.kind) != schedule.kind:
-        values.setdefault("anchor", None)
+    # What stands already is not judged: a job may have brought a limit of its own.
+    values = {
+        name: _accepted(name, value) for name, value in changes.items() if value != getattr(schedule, name, _NOTHING)
+    }
+    if "kind" in values and "anchor" not in changes:
+        values["anchor"] = None
     draft = replace(schedule, **values)
     if draft.kind == "interval" and "expression" in values:
         draft = replace(draft, expression=str(seconds_of(draft.expression)))
@@ -99,7 +107,9 @@ def undone(schedule: Schedule, old: Mapping[str, Any], new: Mapping[str, Any]) -
     """The changes that take an edit back; Conflict where one of its values has been changed again since."""
     again = [name for name, value in new.items() if _plain(getattr(schedule, name)) != value]
     if again:
-        raise Conflict(f"{', '.join(again)} of {schedule.name} changed again since: undo the later edits first.")
+        raise Conflict(
+            f"{', '.join(FIELDS[name] for name in again)} of {schedule.name} changed again since: undo the later edits first."
+        )
     return dict(old)
 
 
@@ -135,10 +145,11 @@ def _accepted(name: str, value: Any) -> Any:
     if name == "anchor":
         moment = moment_of(value) if isinstance(value, str) else value
         return None if moment is None else moment.astimezone(UTC).replace(microsecond=0)
-    if name in ("expression", "zone"):
-        if not str(value).strip():
-            raise UsageError(f"The {name} is empty: say when it runs." if name == "expression" else "Say a time zone.")
-        return " ".join(str(value).split())
+    if name in _TEXTS:
+        words = " ".join(str(value).split())
+        if not words:
+            raise UsageError(_TEXTS[name])
+        return words
     if name not in FIELDS:
         raise UsageError(f"{name} is nothing that can be edited: these can: {', '.join(FIELDS)}.")
     return value

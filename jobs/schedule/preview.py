@@ -50,15 +50,14 @@ def _how_often(schedule: Schedule, ahead: Sequence[datetime], now: datetime) -> 
     if not ahead:
         return f"It does not run within the next {_AHEAD.days} days."
     clock = zone_of(schedule.zone)
+    full = len(ahead) == _MOST
     a_day = Counter(due.astimezone(clock).date() for due in ahead)
-    whole = a_day.copy()
-    whole.pop(now.astimezone(clock).date(), None)
-    if len(ahead) == _MOST:
-        whole.pop(max(whole, default=ahead[-1].date()), None)
-        if not whole:
-            step = (ahead[-1] - ahead[0]) / (len(ahead) - 1)
-            return f"That is {timedelta(days=1) // step:,} times a day."
-    counts = set(whole.values()) or set(a_day.values())
+    first, last = now.astimezone(clock).date(), (ahead[-1] if full else now + _AHEAD).astimezone(clock).date()
+    whole = {count for day, count in a_day.items() if first < day < last}
+    if full and not whole:
+        step = (ahead[-1] - ahead[0]) / (len(ahead) - 1)
+        return f"That is {timedelta(days=1) // step:,} times a day."
+    counts = whole or set(a_day.values())
     most = max(counts)
     if most == 1:
         days = len(a_day)

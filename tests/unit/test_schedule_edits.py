@@ -22,8 +22,8 @@ EVERY = schedule("interval", "60")
         ({"overlap": "both"}, "'both' is not accepted for overlap: say skip, queue, allow."),
         ({"misfire": None}, "say skip, once, all"),
         ({"zone": "Mars"}, "is not a time zone"),
-        ({"zone": " "}, "Say a time zone."),
-        ({"expression": ""}, "The expression is empty"),
+        ({"zone": " "}, "Say a time zone, such as UTC"),
+        ({"expression": ""}, "the expression is empty"),
         ({"expression": "0 2 * * 1"}, "name it, as in 'mon'"),
         ({"kind": "interval"}, "is not an interval"),
         ({"kind": "interval", "expression": "0"}, "from 1 to"),
@@ -59,11 +59,21 @@ def test_every_field_can_be_changed() -> None:
     assert new == changes | {"anchor": "2026-04-01T00:00:00+00:00"}
 
 
+def test_what_stands_already_is_not_judged() -> None:
+    endless = schedule("cron", "0 2 * * *", timeout_s=10**8)
+    assert edited(endless, {"timeout_s": 10**8, "retries": 1}, NOON).retries == 1
+    with pytest.raises(UsageError, match="from 1 to 604,800"):
+        edited(endless, {"timeout_s": 10**8 + 1}, NOON)
+
+
 def test_another_kind_begins_without_an_anchor() -> None:
     anchored = edited(EVERY, {"anchor": "2026-03-01 06:00"}, NOON)
     assert anchored.anchor == datetime(2026, 3, 1, 6, tzinfo=UTC)
     assert edited(anchored, {"kind": "cron", "expression": "0 2 * * *"}, NOON).anchor is None
     assert edited(anchored, {"expression": "5min"}, NOON).anchor == anchored.anchor
+    calendar = {"kind": "calendar", "expression": "FREQ=DAILY;BYHOUR=3"}
+    assert edited(anchored, calendar, NOON).anchor is None
+    assert edited(anchored, {**calendar, "anchor": anchored.anchor}, NOON).anchor == anchored.anchor
     assert edited(anchored, {"expression": "5min"}, NOON).expression == "300"
 
 

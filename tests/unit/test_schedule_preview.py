@@ -26,6 +26,7 @@ def test_the_next_five_fires_come_also_while_it_is_off_or_paused() -> None:
         ("interval", "1", "86,400 times a day"),
         ("interval", "15", "5,760 times a day"),
         ("interval", "120", "720 times a day"),
+        ("interval", "21600", "That is 4 times a day"),
         ("interval", "50000", "up to 2 times a day"),
         ("cron", "*/5 * * * *", "288 times a day"),
         ("cron", "0 9-17 * * mon-fri", "9 times a day"),
