@@ -17,8 +17,9 @@ from jobs.core.db import Database
 from jobs.core.settings import Settings
 from jobs.run import children as children_room
 from jobs.run import supervise
+from jobs.run.beings import NurseryGone
 from jobs.run.children import Children, children_of
-from jobs.run.nursery import Nursery, NurseryGone, using
+from jobs.run.nursery import Nursery, using
 from jobs.run.store import RunRow, list_logs, list_runs, stop_run
 from tests.db.running import Doing, limit
 
