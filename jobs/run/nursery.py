@@ -96,7 +96,8 @@ def young_nursery() -> Iterator[None]:
     _grow_up()
     asks, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     parent = os.getpid()
-    sys.stdout.flush()
+    with suppress(OSError):
+        sys.stdout.flush()  # or each child would have a copy of what is not written yet
     # The kernel's sign of the parent's death follows the thread that forked: this has to be the main one.
     pid = os.fork()
     if pid == 0:
