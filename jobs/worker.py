@@ -26,11 +26,12 @@ from jobs.core.settings import Settings
 from jobs.probes import host
 from jobs.run import supervise
 from jobs.run.app import fetch_runs, queue_app
+from jobs.run.beings import NurseryGone
 from jobs.run.children import Children, children_of
 from jobs.run.execute import execute
 from jobs.run.hosts import beat
 from jobs.run.loop import DATABASE_ERRORS, Loop
-from jobs.run.nursery import NurseryGone, young_nursery
+from jobs.run.nursery import young_nursery
 from jobs.run.rescue import rescue, rescue_lease
 from jobs.schedule.broken import broken_jobs
 from jobs.schedule.scheduler import Scheduler
@@ -141,7 +142,7 @@ class _Worker:
             await asyncio.sleep(1.0)
 
     async def _perform(self, run_id: int) -> None:
-        """Executes one run in a thread of its own, which a lost connection of the queue does not end."""
+        """Has one run executed, watched over by a thread which a lost connection of the queue does not end."""
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
         self._running.add(ended)

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -148,7 +149,8 @@ class _Voice:
 def _serve(voice: _Voice) -> None:
     for order, context in voice.orders():
         end = _run(order, context)
-        sys.stdout.flush()
+        with suppress(OSError):  # a full disk under what a job printed is no failure of its run
+            sys.stdout.flush()
         voice.end(end)
 
 

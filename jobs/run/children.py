@@ -14,10 +14,11 @@ from contextlib import contextmanager, suppress
 
 from jobs.core.db import Database
 from jobs.core.settings import Settings
+from jobs.run.beings import Being
 from jobs.run.child import Ended, Order, Setup
 from jobs.run.context import News
 from jobs.run.ends import Stop
-from jobs.run.nursery import Being, Here, Nursery, a_nursery
+from jobs.run.nursery import Here, Nursery, a_nursery
 
 TERM_S = 2.0
 IDLE_S = 60.0

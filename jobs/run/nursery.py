@@ -17,7 +17,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -27,52 +26,14 @@ from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
-import psutil
-
-from jobs.core.errors import NexaError
 from jobs.core.jobs import load_jobs
 from jobs.run import child
+from jobs.run.beings import CODE, Being, ChildProcess, ChildThread, NurseryGone
 
-BIRTH_S = 20.0  # on a machine that is very busy
-KILL_S = 5.0
 _PROGRAM = "import sys; sys.path[:] = sys.argv[4:]; from jobs.run.nursery import main; main()"
-_CODE = struct.Struct("!i")
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-
-
-class NurseryGone(NexaError):
-    """Nobody is left who could begin a run."""
-
-    def __init__(self) -> None:
-        super().__init__("The process that begins runs has died: start this one again.")
-
-
-class Being(Protocol):
-    """A child, as its worker sees it."""
-
-    channel: Connection
-
-    def memory_mb(self) -> float:
-        """What it and the processes that it started hold, shared memory included."""
-        ...
-
-    def exit_code(self) -> int | None:
-        """How it ended, a signal below zero, once its pipe is closed; None if nobody knows."""
-        ...
-
-    def interrupt(self) -> None:
-        """Sends SIGTERM to it and to what it started."""
-        ...
-
-    def kill(self) -> None:
-        """Ends it and what it started at once."""
-        ...
-
-    def dismiss(self) -> None:
-        """Lets one that does nothing end by itself."""
-        ...
 
 
 class Nursery:
@@ -95,7 +56,7 @@ class Nursery:
         finally:
             its.close()
             os.close(says)
-        return _Process(ours, said)
+        return ChildProcess(ours, said)
 
     def close(self) -> None:
         """Ends the nursery and every child that is left."""
@@ -112,7 +73,7 @@ class Here:
     def bear(self) -> Being:
         ours, its = Pipe()
         threading.Thread(target=child.live_here, args=(its,), name="child", daemon=True).start()
-        return _Thread(ours)
+        return ChildThread(ours)
 
 
 _ours: Nursery | Here | None = None
@@ -135,7 +96,8 @@ def young_nursery() -> Iterator[None]:
     _grow_up()
     asks, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     parent = os.getpid()
-    sys.stdout.flush()
+    with suppress(OSError):
+        sys.stdout.flush()  # or each child would have a copy of what is not written yet
     # The kernel's sign of the parent's death follows the thread that forked: this has to be the main one.
     pid = os.fork()
     if pid == 0:
@@ -239,7 +201,7 @@ def _bury(says: dict[int, int]) -> None:
 
 def _say(say: int, number: int) -> None:
     with suppress(BrokenPipeError):  # nobody asks any more
-        os.write(say, _CODE.pack(number))
+        os.write(say, CODE.pack(number))
 
 
 def _be_born(channel: int, parent: int) -> NoReturn:
@@ -271,83 +233,3 @@ def _end_with(parent: int) -> None:
     end_with_parent(signal.SIGKILL)
     if os.getppid() != parent:  # it has died before we asked
         os._exit(1)
-
-
-class _Process:
-    """A child process."""
-
-    def __init__(self, channel: Connection, said: int) -> None:
-        self.channel = channel
-        self._said = said
-        pid = self._hear(BIRTH_S)
-        if pid is None:
-            self.dismiss()
-            raise NurseryGone
-        self.pid = pid
-        self._known: list[psutil.Process] = []
-
-    def memory_mb(self) -> float:
-        held = 0
-        for process in self._family():
-            with suppress(psutil.Error):
-                held += process.memory_info().rss
-        return held / 1e6
-
-    def exit_code(self) -> int | None:
-        return self._hear(KILL_S)
-
-    def interrupt(self) -> None:
-        self._known = self._family()
-        self._signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self._known += self._family()
-        self._signal(signal.SIGKILL)
-        self._hear(KILL_S)
-        self.dismiss()
-
-    def dismiss(self) -> None:
-        self.channel.close()
-        os.close(self._said)
-
-    def _signal(self, number: int) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
-        for process in self._known:  # some may have groups of their own
-            with suppress(psutil.Error):
-                process.send_signal(number)
-
-    def _family(self) -> list[psutil.Process]:
-        try:
-            process = psutil.Process(self.pid)
-            return [process, *process.children(recursive=True)]
-        except psutil.Error:
-            return []
-
-    def _hear(self, within_s: float) -> int | None:
-        if not select.select([self._said], [], [], within_s)[0]:
-            return None
-        heard = os.read(self._said, _CODE.size)
-        return _CODE.unpack(heard)[0] if len(heard) == _CODE.size else None
-
-
-class _Thread:
-    """A child that is a thread."""
-
-    def __init__(self, channel: Connection) -> None:
-        self.channel = channel
-
-    def memory_mb(self) -> float:
-        return 0.0
-
-    def exit_code(self) -> int | None:
-        return None
-
-    def interrupt(self) -> None:
-        """Nobody can interrupt a thread."""
-
-    def kill(self) -> None:
-        self.dismiss()
-
-    def dismiss(self) -> None:
-        self.channel.close()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -16,10 +17,11 @@ from jobs.core.db import Database
 from jobs.core.settings import Settings
 from jobs.run import children as children_room
 from jobs.run import supervise
+from jobs.run.beings import NurseryGone
 from jobs.run.children import Children, children_of
-from jobs.run.nursery import Nursery, NurseryGone, using
-from jobs.run.store import list_logs, list_runs, stop_run
-from tests.db.running import Doing, later, limit
+from jobs.run.nursery import Nursery, using
+from jobs.run.store import RunRow, list_logs, list_runs, stop_run
+from tests.db.running import Doing, limit
 
 JOBS = {"test-todo", "test-alone"}
 pytestmark = pytest.mark.usefixtures("child_processes")
@@ -59,6 +61,25 @@ def gone(pid: int) -> bool:
     return True
 
 
+def once_at_work(db: Database, action: Callable[[RunRow], None]) -> None:
+    """Does something to the run that is under way, as soon as it has said which process it is."""
+
+    def act() -> None:
+        while True:
+            with db.read() as conn:
+                found = [run for run in list_runs(conn, state="running") if "pid" in run.counters]
+            if found:
+                action(found[0])
+                return
+            time.sleep(0.05)
+
+    threading.Thread(target=act, daemon=True).start()
+
+
+def sends(number: int) -> Callable[[RunRow], None]:
+    return lambda run: os.kill(run.counters["pid"], number)
+
+
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [
@@ -77,12 +98,7 @@ def test_a_process_that_dies_fails_its_run_which_is_tried_again(
 
 
 def test_a_process_killed_from_outside_says_what_that_mostly_means(db: Database, run_it: Doing) -> None:
-    def kill() -> None:
-        with db.read() as conn:
-            (run,) = list_runs(conn, state="running")
-        os.kill(run.counters["pid"], signal.SIGKILL)
-
-    later(1.2, kill)
+    once_at_work(db, sends(signal.SIGKILL))
     assert run_it("hang").error == "Its process was ended by SIGKILL: killed from outside, mostly for lack of memory."
 
 
@@ -100,12 +116,11 @@ def test_what_hangs_is_interrupted_and_then_its_process_is_over(db: Database, ru
 def test_a_stop_ends_even_what_lets_nobody_else_have_the_interpreter(
     db: Database, run_it: Doing, ruthless: None
 ) -> None:
-    def stop() -> None:
+    def stop(run: RunRow) -> None:
         with db.begin() as conn:
-            (run,) = list_runs(conn, state="running")
             stop_run(conn, run.id, "bob@example.org", "enough")
 
-    later(1, stop)
+    once_at_work(db, stop)
     run = run_it("hang-for-good")
     assert run.state == "stopped"
     assert str(run.error).startswith("Stopped by bob@example.org. It did not stop within")
@@ -115,13 +130,8 @@ def test_a_stop_ends_even_what_lets_nobody_else_have_the_interpreter(
 def test_a_run_that_was_stopped_by_the_kernel_ends_at_its_time_limit(
     db: Database, run_it: Doing, ruthless: None
 ) -> None:
-    def pause() -> None:
-        with db.read() as conn:
-            (run,) = list_runs(conn, state="running")
-        os.kill(run.counters["pid"], signal.SIGSTOP)
-
     limit(db, 2)
-    later(1.2, pause)
+    once_at_work(db, sends(signal.SIGSTOP))
     assert run_it("hang").state == "timed_out"
 
 
