@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from jobs.core.db import jsonb
 from jobs.core.jobs import Every, Params, Run, job
@@ -93,7 +95,6 @@ FROM pg_stat_replication ORDER BY replay_lag DESC NULLS LAST LIMIT 20
 _STATEMENTS_AT = text("""
 SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'pg_stat_statements'
-  AND 'pg_stat_statements' = ANY (string_to_array(replace(current_setting('shared_preload_libraries'), ' ', ''), ','))
 """)
 _KEEP = text("""
 INSERT INTO ops.database_lists AS l (kind, at, entries) VALUES (:kind, now(), :entries)
@@ -159,7 +160,11 @@ def _since_last(conn: Connection, row: Mapping[str, float | None], name: str) ->
 def _queries(conn: Connection) -> list[dict[str, Any]]:
     """What takes most time: of all that ran where the server keeps that, of what runs now where it does not."""
     schema = conn.execute(_STATEMENTS_AT).scalar()
-    return _rows(conn, _STATEMENTS.format(schema=schema) if schema else _RUNNING)
+    if schema is not None:
+        # The extension may be there and the server not have loaded it, or this user not be allowed to read it.
+        with suppress(DBAPIError), conn.begin_nested():
+            return _rows(conn, _STATEMENTS.format(schema=schema))
+    return _rows(conn, _RUNNING)
 
 
 def _rows(conn: Connection, statement: str) -> list[dict[str, Any]]:

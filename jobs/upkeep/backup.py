@@ -7,10 +7,10 @@ busy the database was, and `verify-backup` and `nexaops restore` have something 
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import text
@@ -21,13 +21,11 @@ from jobs.core.errors import NexaError
 from jobs.core.jobs import Cron, Params, Run, job
 from jobs.core.settings import Settings
 from jobs.upkeep import files
-from jobs.upkeep.crypt import SUFFIX, key_of
+from jobs.upkeep.crypt import key_of
 from jobs.upkeep.dump import dumping, finish_dump
 from jobs.upkeep.heed import Stopped
 from jobs.upkeep.manifest import Manifest
 from jobs.upkeep.survey import export, snapshot, survey
-
-_MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +58,8 @@ def backup(run: Run, _params: Params) -> None:
     for counter in ("bytes", "rows", "deleted"):
         run.count(counter, 0)
     if run.dry_run:
-        old = files.old_ones(files.backups_of(folder, name), files.today(), run.settings.backup_days)
-        run.info("would back up", database_bytes=_size(run.db), would_delete=len(old))
+        old = files.old_ones(files.backups_of(folder, name), datetime.now(UTC), run.settings.backup_days)
+        run.info("would back up", database_bytes=size_of(run.db), would_delete=len(old))
         return
     began = time.monotonic()
     try:
@@ -74,7 +72,7 @@ def backup(run: Run, _params: Params) -> None:
     run.count("bytes", made.bytes)
     run.count("rows", made.manifest.rows)
     run.info("backed up", file=made.file.name, bytes=made.bytes, seconds=round(time.monotonic() - began, 1))
-    for old_file in files.old_ones(files.backups_of(folder, name), files.today(), run.settings.backup_days):
+    for old_file in files.old_ones(files.backups_of(folder, name), datetime.now(UTC), run.settings.backup_days):
         files.delete(old_file)
         run.count("deleted")
         run.info("deleted an old backup", file=old_file.name)
@@ -93,33 +91,35 @@ def make_backup(
 
     Whatever goes wrong, no half file remains. Raises Stopped, or NexaError with what PostgreSQL or the disk says.
     """
-    folder, name, size = files.folder_of(settings), files.name_of(db), _size(db)
+    folder, name, size = files.folder_of(settings), files.name_of(db), size_of(db)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    files.drop_drafts(folder, name, files.today())
-    _require_room(folder, files.backups_of(folder, name))
+    now = datetime.now(UTC)
+    files.drop_drafts(folder, name, now)
+    if before := files.backups_of(folder, name):
+        files.require_room(folder, before[-1].stat().st_size, "A backup as large as the last")
     key = key_of(settings)
-    file = folder / f"{name}-{files.today():%Y%m%dT%H%M%SZ}.dump{SUFFIX if key else ''}"
-    draft = file.with_name(f"{file.name}.part")
+    file = files.new_name(folder, name, now, encrypted=key is not None)
+    draft = files.draft_of(file)
     try:
         with (
-            snapshot(db) as conn,
+            snapshot(db) as still,
             os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as target,
-            dumping(db, target, export(conn), key) as child,
+            dumping(db, target, export(still), key) as child,
         ):
 
             def tell(*_tables: int) -> None:
                 seen(min(draft.stat().st_size, size), size)
 
-            manifest = survey(conn, should_stop, tell)
+            manifest = survey(still, should_stop, tell)
             finish_dump(child, should_stop, tell)
         made = Backup(file, manifest, files.keep(draft, file, manifest))
     except OSError as error:
         raise NexaError(f"The backup cannot be written into {folder}: {error.strerror}. Nothing was kept.") from error
     finally:
         draft.unlink(missing_ok=True)
-    with db.begin() as conn_:
-        conn_.execute(
+    with db.begin() as conn:
+        conn.execute(
             text(
                 "INSERT INTO ops.backups (file, made_at, bytes, sha256, encrypted, made_by)"
                 " VALUES (:file, :made_at, :bytes, :sha256, :encrypted, :made_by)"
@@ -130,22 +130,11 @@ def make_backup(
             },
         )  # fmt: skip
         new = {"file": file.name, "bytes": made.bytes, "sha256": made.sha256}
-        audit.record(conn_, audit.AuditRow(actor, "backup.made", "backup", file.name, origin, new=new))
+        audit.record(conn, audit.AuditRow(actor, "backup.made", "backup", file.name, origin, new=new))
     return made
 
 
-def _size(db: Database) -> int:
+def size_of(db: Database) -> int:
+    """The database's bytes on the server's disk."""
     with db.read() as conn:
         return int(conn.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
-
-
-def _require_room(folder: Path, before: list[Path]) -> None:
-    """A disk that a backup fills is also the embedded database's: so not even begin, where the last would not fit."""
-    if not before:
-        return
-    last, free = before[-1].stat().st_size, shutil.disk_usage(folder).free
-    if free < last * 1.1:
-        raise NexaError(
-            f"{folder} has {free // _MIB:,} MiB free, and the last backup took {last // _MIB:,} MiB: make room, or keep "
-            "fewer with NEXAOPS_BACKUP_DAYS."
-        )

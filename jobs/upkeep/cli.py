@@ -18,7 +18,7 @@ from jobs.core.cli import acting_user, console
 from jobs.core.db import Database, open_database
 from jobs.core.errors import NexaError, UsageError
 from jobs.core.logs import configure_logging
-from jobs.core.schema import revision
+from jobs.core.schema import head, revision
 from jobs.core.settings import Settings, load_settings
 from jobs.upkeep import files
 from jobs.upkeep.backup import make_backup
@@ -148,8 +148,8 @@ def _show(lost: Losses) -> None:
 def _look_again(db: Database) -> None:
     """The database under its own name, over a new connection: it answers, and is the one that was compared."""
     with db.read() as conn:
-        if revision(conn) is None:
-            raise NexaError("The restored database has no tables of nexaops: run `nexaops migrate`.")
+        if (found := revision(conn)) != head():
+            raise NexaError(f"The restored database is at revision {found} instead of {head()}: run `nexaops migrate`.")
 
 
 def _at(moment: datetime) -> str:

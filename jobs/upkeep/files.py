@@ -10,18 +10,21 @@ import glob
 import hashlib
 import os
 import re
-from datetime import UTC, datetime, timedelta
+import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from jobs.core.db import Database
+from jobs.core.errors import NexaError
 from jobs.core.settings import Settings
 from jobs.upkeep.crypt import SUFFIX
 from jobs.upkeep.manifest import BadBackup, Manifest
 
 _LEFT_BEHIND = timedelta(days=1)
+_MIB = 1 << 20
 
 
 def folder_of(settings: Settings) -> Path:
@@ -44,6 +47,31 @@ def old_ones(files: list[Path], now: datetime, days: int) -> list[Path]:
     """Those that are past their time; never the newest."""
     limit = (now - timedelta(days=days)).timestamp()
     return [file for file in files[:-1] if file.stat().st_mtime < limit]
+
+
+def new_name(folder: Path, database: str, now: datetime, *, encrypted: bool) -> Path:
+    """The name of a backup that begins now; a second later for each that has the name already."""
+    while True:
+        plain = folder / f"{database}-{now:%Y%m%dT%H%M%SZ}.dump"
+        sealed = plain.with_name(f"{plain.name}{SUFFIX}")
+        if not any(one.exists() for name in (plain, sealed) for one in (name, draft_of(name))):
+            return sealed if encrypted else plain
+        now += timedelta(seconds=1)
+
+
+def draft_of(file: Path) -> Path:
+    """What a backup is called until it is whole."""
+    return file.with_name(f"{file.name}.part")
+
+
+def require_room(folder: Path, needed: int, what: str) -> None:
+    """NexaError if the disk cannot take so many bytes: one that is filled is also the embedded database's."""
+    free = shutil.disk_usage(folder).free
+    if free < needed * 1.1:
+        raise NexaError(
+            f"{what} needs {needed // _MIB:,} MiB, and the disk of {folder} has {free // _MIB:,} MiB free: make room, or "
+            "keep fewer backups with NEXAOPS_BACKUP_DAYS."
+        )
 
 
 def drop_drafts(folder: Path, database: str, now: datetime) -> None:
@@ -111,8 +139,3 @@ def _write(file: Path, content: bytes) -> None:
         out.write(content)
         out.flush()
         os.fsync(out.fileno())
-
-
-def today() -> datetime:
-    """The host's clock, by which files are named and kept."""
-    return datetime.now(UTC)

@@ -137,7 +137,8 @@ class Child:
                     raise Stopped from None
         if self._pump is not None:
             self._pump.join()
-        if self._failed:
+        # A program that ends first breaks the pipe: then its own words say why.
+        if self._failed and not (code and "Broken pipe" in str(self._failed[0])):
             raise self._failed[0]
         if code < 0:
             raise NexaError(

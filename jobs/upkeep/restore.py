@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from jobs.core.db import Database
 from jobs.core.errors import Conflict, NexaError
 from jobs.core.schema import head, revisions
 from jobs.core.settings import Settings
+from jobs.probes.attention import BEAT_LOST_S
 from jobs.upgrade import upgrade
 from jobs.upkeep import files
+from jobs.upkeep.backup import size_of
 from jobs.upkeep.crypt import key_of
 from jobs.upkeep.databases import administering, create_like, drop, drop_if_idle, scratch_name, swap
 from jobs.upkeep.dump import load
@@ -31,14 +33,12 @@ from jobs.upkeep.manifest import BadBackup, Manifest, changed, differences, in_o
 from jobs.upkeep.programs import server_major
 from jobs.upkeep.survey import snapshot, survey
 
-BEAT_LOST_S = 30
-"""A worker beats every 10 s; after this long it is gone."""
 _LONGEST_NAME = 63  # bytes
 
 _SINCE = {
     "runs": "SELECT count(*) FROM ops.runs WHERE queued_at > %s",
     "settled transactions": "SELECT count(*) FROM ops.decisions WHERE at > %s AND NOT dry_run"
-    " AND verdict IN ('success', 'failed', 'rescue')",
+    " AND verdict NOT IN ('keep', 'case')",
     "rows of the audit trail": "SELECT count(*) FROM ops.audit WHERE at > %s",
 }
 # When a row came: the first column that a new row fills with the time by itself.
@@ -166,6 +166,8 @@ def restore(
     that is untouched then. To be called with nobody else's connection of `db` open.
     """
     name = str(db.url.database)
+    if settings.embedded:
+        files.require_room(settings.home, size_of(db), "The restored database beside the old one")
     with administering(db) as admin:
         new = f"{scratch_name(admin, name)}_new"
         if not drop_if_idle(admin, new):
@@ -180,14 +182,13 @@ def restore(
                 found = survey(conn, lambda: False)
             if told := differences(manifest, found):
                 raise BadBackup(f"What was restored is not what was backed up: {in_one_sentence(told)}.")
-            if manifest.revision is not None:
-                upgrade(copy)
-                _record(copy, file, manifest, actor, safety_copy)
+            upgrade(copy)
+            _record(copy, file, manifest, actor, safety_copy)
             with copy.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as statistics:
                 statistics.execute(text("ANALYZE"))  # a dump brings no statistics; without them plans are bad for hours
             copy.close()
             require_no_workers(db)
-            kept = f"{name.encode()[: _LONGEST_NAME - 24].decode(errors='ignore')}_before_{files.today():%Y%m%d_%H%M%S}"
+            kept = f"{name.encode()[: _LONGEST_NAME - 24].decode(errors='ignore')}_before_{datetime.now(UTC):%Y%m%d_%H%M%S}"
             db.close()
             say("Swapping the two …")
             swap(admin, name, new=new, kept=kept)

@@ -17,6 +17,7 @@ from jobs.core.db import Database
 from jobs.core.errors import Conflict, NexaError
 from jobs.core.jobs import Cron, Params, Run, job
 from jobs.upkeep import files
+from jobs.upkeep.backup import size_of
 from jobs.upkeep.crypt import SUFFIX, key_of
 from jobs.upkeep.databases import administering, create_like, drop, drop_if_idle, orphans, scratch_name
 from jobs.upkeep.dump import load
@@ -66,6 +67,8 @@ def verify_backup(run: Run, _params: Params) -> None:
 
 def _restored(run: Run, file: Path, manifest: Manifest) -> Manifest:
     """What is in the backup, once it has become a database; that database is gone afterwards, whatever happens."""
+    if run.settings.embedded:
+        files.require_room(run.settings.home, size_of(run.db), "A copy of the database")
     with administering(run.db) as admin:
         name = scratch_name(admin, str(run.db.url.database))
         for left in (name, *orphans(admin)):

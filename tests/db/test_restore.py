@@ -19,6 +19,7 @@ from jobs.core.settings import Settings
 from jobs.upkeep import restore as restoring
 from jobs.upkeep.databases import administering
 from jobs.upkeep.manifest import BadBackup
+from tests.db.books import add_run
 from tests.db.test_backup import encrypted, one_backup
 from tests.db.test_verify_backup import rewrite_manifest, scratches
 
@@ -50,6 +51,20 @@ def add(db: Database, email: str) -> None:
         conn.execute(text("INSERT INTO users (email) VALUES (:email)"), {"email": email})
 
 
+def settle_one(db: Database) -> None:
+    """A run and its decisions, of which one settled something."""
+    run_id = add_run(db)
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.decisions (run_id, transaction_id, dry_run, verdict, reason, proof)"
+                " SELECT :run, gen_random_uuid(), verdict = 'failed', verdict, 'x', '{}'"
+                " FROM unnest(ARRAY['success', 'failed', 'keep', 'case']) AS v (verdict)"
+            ),
+            {"run": run_id},
+        )
+
+
 def rights_of(db: Database) -> set[str]:
     with db.read() as conn:
         rights = conn.execute(text("SELECT unnest(datacl)::text FROM pg_database WHERE datname = current_database()"))
@@ -71,6 +86,7 @@ def test_the_database_is_as_it_was_and_the_old_one_stays(db: Database, desk: Set
     rights = rights_of(db)
     file = one_backup(db, desk).file
     add(db, "after@x.com")
+    settle_one(db)
     application = Database(db.url)
     with application.engine.connect() as connected:
         connected.execute(text("SELECT 1"))
@@ -81,6 +97,7 @@ def test_the_database_is_as_it_was_and_the_old_one_stays(db: Database, desk: Set
     application.close()
     assert "users" in said
     assert "Safety copy" in said
+    assert "runs 1, settled transactions 1, rows of the audit trail" in " ".join(said.split())
     kept = next(word.rstrip(":") for word in said.split() if word.startswith(f"{name}_before_"))
     old = Database(db.url.set(database=kept))
     assert emails(old) == {"before@x.com", "after@x.com"}

@@ -12,7 +12,10 @@ from jobs.core.db import Database
 from jobs.core.settings import Settings
 from jobs.probes.attention import Severity, find_problems
 from jobs.probes.facts import read_facts
+from jobs.upkeep import programs
 from jobs.upkeep.databases import SCRATCH, administering, scratch_name
+from jobs.upkeep.dump import load
+from jobs.upkeep.manifest import BadBackup
 from tests.conftest import database_url
 from tests.db.books import run_job
 from tests.db.looking import FAILED, PASSED, look
@@ -99,6 +102,16 @@ def test_another_key_is_named(db: Database, settings: Settings) -> None:
     assert scratches(db) == []
     without = run_job(db, settings, "verify-backup")
     assert (without.state, "set NEXAOPS_BACKUP_KEY" in (without.error or "")) == ("failed", True)
+
+
+def test_a_program_that_fails_before_it_has_read_everything_speaks_for_itself(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed = encrypted(settings)
+    file = one_backup(db, sealed).file
+    monkeypatch.setattr(programs, "environment", lambda _db: {"PGHOST": "/nowhere"})
+    with pytest.raises(BadBackup, match=r"pg_restore failed: .*/nowhere"):
+        load(db, file, sealed.backup_key, owners=False, should_stop=lambda: False, seen=lambda: None)
 
 
 def test_without_a_backup_it_says_what_to_run_first(db: Database, settings: Settings) -> None:

@@ -127,3 +127,12 @@ def test_a_backup_key_is_taken_from_the_file_that_age_writes(tmp_path: Path, mon
     assert Settings().backup_key == SecretStr(KEY)
     with pytest.raises(ValidationError, match="age-keygen"):
         Settings(NEXAOPS_BACKUP_KEY="hunter2")
+
+
+def test_no_backup_takes_the_name_of_another_of_the_same_second(tmp_path: Path) -> None:
+    names = []
+    for encrypted in (False, True, False):
+        file = files.new_name(tmp_path, "nexafx", NOON, encrypted=encrypted)
+        (files.draft_of(file) if len(names) == 1 else file).write_text("x")
+        names.append(file.name)
+    assert names == ["nexafx-20261128T120000Z.dump", "nexafx-20261128T120001Z.dump.age", "nexafx-20261128T120002Z.dump"]
