@@ -116,7 +116,7 @@ def narrowed() -> tuple[str | None, str, timedelta]:
 def failures() -> None:
     # Not drawn anew by itself: a list that one reads and presses buttons in must hold still.
     job, said, length = narrowed()
-    draw_groups(over_time.failures(length, job), length, said=said, may_run=may(person, Right.RUN_JOBS))
+    draw_groups(over_time.failures(length, job), said=said, may_run=may(person, Right.RUN_JOBS))
 
 
 @guarded_fragment(run_every=30)
