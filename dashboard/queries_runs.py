@@ -15,12 +15,6 @@ from dashboard.queries import cached
 from jobs.run.again import MOST_READ, Repeat, left_to_repeat, recent_failures
 from jobs.run.failures import Group, grouped
 
-WINDOWS: Mapping[str, timedelta] = {
-    "1 h": timedelta(hours=1),
-    "6 h": timedelta(hours=6),
-    "24 h": timedelta(hours=24),
-    "7 d": timedelta(days=7),
-}
 STRETCHES = 90
 """A lane of the timeline has at most so many bars and one."""
 MOST_TIMED = 1000

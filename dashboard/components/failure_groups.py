@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import streamlit as st
 
 from dashboard.components.job_actions import ask_repeat
 from dashboard.components.job_words import first_line
 from dashboard.components.layout import empty, section
-from dashboard.components.markup import Html, join, link, show, tag, url
+from dashboard.components.markup import Html, join, link, plain, show, tag, url
 from dashboard.components.states import chip, word
 from dashboard.components.times import age
 from dashboard.queries_runs import Failures
@@ -19,7 +17,7 @@ from jobs.run.failures import Group
 MOST_GROUPS = 25
 
 
-def draw_groups(found: Failures, window: timedelta, *, said: str, may_run: bool) -> None:
+def draw_groups(found: Failures, *, said: str, may_run: bool) -> None:
     """The groups, the one with the newest failure first; `said` names the window."""
     total = sum(len(group.runs) for group in found.groups)
     kinds = "1 kind" if len(found.groups) == 1 else f"{len(found.groups)} kinds"
@@ -37,10 +35,9 @@ def draw_groups(found: Failures, window: timedelta, *, said: str, may_run: bool)
             show(_group(group, left))
             if may_run and left:
                 label = f"Retry all ({len(left):,})"
-                if st.button(
-                    label, key=f"repeat-{group.key}", icon=":material/replay:", help=f"{label}: {group.message}"
-                ):
-                    ask_repeat(group, left, window=window, key=f"repeat-form-{group.key}")
+                meaning = plain(f"{label}: {group.message}")
+                if st.button(label, key=f"repeat-{group.key}", icon=":material/replay:", help=meaning):
+                    ask_repeat(group, left, key=f"repeat-form-{group.key}")
     if len(found.groups) > MOST_GROUPS:
         show(tag("p", f"and {len(found.groups) - MOST_GROUPS} kinds more, all older", class_="nx-note"))
 

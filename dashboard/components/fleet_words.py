@@ -61,7 +61,7 @@ def row(worker: Worker, now: datetime) -> tuple[object, ...]:
         age(worker.started_at),
         age(worker.beat_at, interval_s=BEAT_S),
         tag("div", f"{len(worker.runs)} of {worker.concurrency}", tag("div", *_runs(worker), class_="nx-note")),
-        "–" if worker.load_1m is None else f"{worker.load_1m:.1f} of {worker.cores} cores",
+        "–" if worker.load_1m is None else f"{worker.load_1m:.1f} on {worker.cores} cores",
         "–" if worker.rss_bytes is None else f"{worker.rss_bytes / 1e6:,.0f} MB",
         clock_of(worker),
         scheduler_of(worker, now),

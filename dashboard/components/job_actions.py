@@ -26,7 +26,7 @@ from jobs.core.flags import Flag
 from jobs.core.jobs import Job, load_jobs
 from jobs.core.people import Person
 from jobs.core.permissions import Right
-from jobs.run.again import MOST_AGAIN, Repeat, repeat_group
+from jobs.run.again import MOST_AGAIN, Repeat, repeat_runs
 from jobs.run.failures import Group
 from jobs.run.store import RunRow, request_run, stop_run
 from jobs.schedule.store import pause, resume
@@ -158,14 +158,16 @@ def ask_stop(run: RunRow, *, key: str) -> None:
     ask(f"Stop run {run.id}", what, verb=f"Stop run {run.id}", right=Right.STOP_RUNS, command=command, key=key)
 
 
-def ask_repeat(group: Group, left: Sequence[Repeat], *, window: timedelta, key: str) -> None:
+def ask_repeat(group: Group, left: Sequence[Repeat], *, key: str) -> None:
     """Opens the dialog that runs a whole group of failures again: which runs, and what they change."""
+    chosen = left[:MOST_AGAIN]
 
     def command(conn: Connection, person: Person, reason: str) -> str:
-        queued = repeat_group(conn, group.key, window, actor=person.email, reason=reason, origin=origin())
-        return f"Run {queued[0]} is queued." if len(queued) == 1 else f"{len(queued)} runs are queued again."
+        # Those that the dialog has named and no others, whatever has failed meanwhile.
+        ids = [repeat.id for repeat in chosen]
+        queued = repeat_runs(conn, ids, actor=person.email, reason=reason, origin=origin())
+        return f"Run {queued[0]} is queued." if len(queued) == 1 else f"{len(queued)} runs are queued."
 
-    chosen = left[:MOST_AGAIN]
     many = "1 run" if len(chosen) == 1 else f"{len(chosen)} runs"
     what = join(
         tag("p", f"Queues {many} now:", class_="nx-strong"),

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import charts, queries
 from dashboard import queries_horizon as reads
 from dashboard.access import guarded_fragment, require
+from dashboard.components.filters import RANGES, time_shown
 from dashboard.components.layout import empty, page_head, section, table, tiles
 from dashboard.components.markup import Html, join, show, tag
 from dashboard.components.numbers import figure
@@ -77,7 +78,7 @@ def verdict() -> None:
 @guarded_fragment(run_every=10)
 def glance() -> None:
     facts = queries.standing().facts
-    hour = reads.requests(reads.RANGES["1 h"])
+    hour = reads.requests(RANGES["1 h"])
     limit = SETTINGS.rate_limit_per_hour
     budget = figure(
         f"{max(0, limit - hour.total):,}" if limit else "no limit", label="Requests left this hour",
@@ -110,11 +111,7 @@ def _kinds(errors: Sequence[tuple[str, int]]) -> str:
 @guarded_fragment(run_every=30)
 def courses() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="nx-range"):
-        chosen = st.segmented_control(
-            "Time shown", list(reads.RANGES), default="1 h", required=True, key="range", bind="query-params",
-            label_visibility="collapsed",
-        )  # fmt: skip
-    length = reads.RANGES[chosen or "1 h"]
+        chosen, length = time_shown(RANGES, default="1 h")
     found = [(place, server, reads.course(server, length)) for place, server in enumerate(SERVERS)]
     if not any(point.age_s is not None for _, _, points in found for point in points):
         empty("No samples in this time.", "Choose a longer one, or wait for the probe.")
@@ -148,7 +145,7 @@ def courses() -> None:
 
 @guarded_fragment(run_every=30)
 def costs() -> None:
-    day = reads.requests(reads.RANGES["24 h"])
+    day = reads.requests(RANGES["24 h"])
     left, right = st.columns(2, gap="large")
     with left:
         section("Latency by endpoint", "the last 24 hours")

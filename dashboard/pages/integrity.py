@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard import charts
 from dashboard import queries_integrity as reads
 from dashboard.access import guarded_fragment, may, require
-from dashboard.components.filters import choice
+from dashboard.components.filters import choice, time_shown
 from dashboard.components.integrity_words import FRESH_S, PROVES, looked_at, proves
 from dashboard.components.job_actions import run_dialog
 from dashboard.components.layout import empty, page_head, section, table, tiles
@@ -181,11 +181,8 @@ def drift() -> None:
         empty("How many wallets differ will stand here over time.",
               "The job sync-wallets compares some every 10 minutes; the first round is over when each had its turn.")  # fmt: skip
         return
-    chosen = st.segmented_control(
-        "Time shown", list(_RANGES), default="7 d", required=True, key="range", bind="query-params",
-        label_visibility="collapsed",
-    )  # fmt: skip
-    points = reads.drift(_RANGES[chosen or "7 d"])
+    chosen, length = time_shown(_RANGES, default="7 d")
+    points = reads.drift(length)
     if not any(point.wallets for point in points):
         empty("No wallet differed in this time.")
         return

@@ -64,7 +64,8 @@ def figures() -> None:
         link(f"{facts.cases:,}", url("cases")), label="Cases",
         note=join("oldest ", age(facts.oldest_case)) if facts.oldest_case else "nothing to decide",
     )  # fmt: skip
-    workers = figure(f"{len(facts.workers)}", label="Workers", note=", ".join(sorted({w.host for w in facts.workers})))
+    hosts = ", ".join(sorted({worker.host for worker in facts.workers}))
+    workers = figure(link(f"{len(facts.workers)}", url("workers")), label="Workers", note=hosts)
     tiles([*pending, cases, *(_server(server) for server in facts.servers), workers])
 
 

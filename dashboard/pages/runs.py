@@ -12,7 +12,7 @@ from dashboard import queries_jobs as reads
 from dashboard import queries_runs as over_time
 from dashboard.access import guarded_fragment, may, require
 from dashboard.components.failure_groups import draw_groups
-from dashboard.components.filters import choice
+from dashboard.components.filters import RANGES, choice, time_shown
 from dashboard.components.job_words import asked_by, counted, first_line
 from dashboard.components.layout import empty, page_head, section, table
 from dashboard.components.markup import Html, join, link, tag, url
@@ -106,27 +106,17 @@ def _nothing(filters: Filters, before: int | None) -> None:
               action=link("Jobs", url("jobs")))  # fmt: skip
 
 
-def window(default: str) -> tuple[str, timedelta]:
-    """How far back, which stands in the address, too."""
-    said = st.segmented_control(
-        "Time shown", list(over_time.WINDOWS), default=default, required=True, key="range", bind="query-params",
-        label_visibility="collapsed",
-    )  # fmt: skip
-    said = said or default
-    return said, over_time.WINDOWS[said]
-
-
 def narrowed() -> tuple[str | None, str, timedelta]:
     """The job and the time that the failures and the timeline are narrowed to."""
     with st.container(key="nx-filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
         job = choice("Job", NAMES, key="job")
-        return job, *window("24 h")
+        return job, *time_shown(RANGES, default="24 h")
 
 
 def failures() -> None:
     # Not drawn anew by itself: a list that one reads and presses buttons in must hold still.
     job, said, length = narrowed()
-    draw_groups(over_time.failures(length, job), length, said=said, may_run=may(person, Right.RUN_JOBS))
+    draw_groups(over_time.failures(length, job), said=said, may_run=may(person, Right.RUN_JOBS))
 
 
 @guarded_fragment(run_every=30)

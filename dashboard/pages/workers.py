@@ -63,7 +63,7 @@ def _lost(lost: list[Worker]) -> None:
 
 
 def _queue(found: Fleet) -> None:
-    section("Queue", f"ended: in the last {DRAIN_MIN} minutes")
+    section("Queue", join(f"ended in the last {DRAIN_MIN} minutes, as of ", age(found.now)))
     rows = [item for item in found.queue if item.queued or item.later or item.ended]
     if not rows:
         empty("Nothing waits, and nothing has ended lately.", "What waits for a worker will stand here, job by job.")
@@ -87,7 +87,7 @@ def _queue(found: Fleet) -> None:
 
 
 def _leases(found: Fleet) -> None:
-    section("Leases", "what one worker does for all")
+    section("Leases", join("what one worker does for all, as of ", age(found.now)))
     if not found.leases:
         empty("Who holds which lease will stand here, from the first worker on.")
         return

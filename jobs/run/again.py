@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from jobs.core.errors import Conflict, NexaError, UsageError
 from jobs.core.jobs import find_job
-from jobs.run.failures import Failure, group_key
+from jobs.run.failures import Failure
 from jobs.run.store import check_params, request_run
 
 MOST_READ = 5000
@@ -66,24 +66,24 @@ def left_to_repeat(conn: Connection, run_ids: Sequence[int]) -> tuple[Repeat, ..
     return tuple(repeat for repeat in found if _can_run(repeat))
 
 
-def repeat_group(
-    conn: Connection, key: str, window: timedelta, *, actor: str, reason: str, origin: str = "dashboard"
+def repeat_runs(
+    conn: Connection, run_ids: Sequence[int], *, actor: str, reason: str, origin: str = "dashboard"
 ) -> list[int]:
-    """Queues what is left of a group, each with its audit row, in the caller's transaction; returns the new runs.
+    """Queues what is left of these failed runs, each with its audit row, in the caller's transaction.
 
-    Raises UsageError without a reason, and Conflict if there is nothing left to repeat.
+    Returns the new runs, `MOST_AGAIN` at most. Raises UsageError without a reason, and Conflict if there is nothing
+    left to repeat.
     """
     if not reason.strip():
         raise UsageError("Say why these runs are repeated: a reason is needed.")
-    members = [failure.id for failure in recent_failures(conn, window) if group_key(failure) == key]
-    wanted = [repeat.id for repeat in left_to_repeat(conn, members)[:MOST_AGAIN]]
+    wanted = [repeat.id for repeat in left_to_repeat(conn, run_ids)[:MOST_AGAIN]]
     # Two people may press at once: the second waits here, and then sees what the first has queued.
     conn.execute(
         text("SELECT id FROM ops.runs WHERE id = ANY (CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE"), {"ids": wanted}
     )
     left = left_to_repeat(conn, wanted)
     if not left:
-        raise Conflict("Nothing of this group is left to repeat: later runs have taken their place.")
+        raise Conflict("Nothing is left to repeat: later runs have taken their place.")
     return [
         request_run(
             conn,

@@ -45,7 +45,7 @@ _QUEUE = text("""
         SELECT count(*) AS ended FROM ops.runs
         WHERE job = j.name AND finished_at > now() - make_interval(mins => :minutes) AND started_at IS NOT NULL
     ) AS e
-    ORDER BY queued DESC, job
+    ORDER BY job
 """)
 
 
@@ -108,7 +108,7 @@ class Fleet:
 
 
 def read_fleet(conn: Connection, jobs: Sequence[str]) -> Fleet:
-    """The workers of the last day, newest beat first; the leases by name; the queue, longest first."""
+    """The workers of the last day, newest beat first; the leases and the queue by name."""
     now: datetime = conn.execute(text("SELECT now()")).scalar_one()
     workers = conn.execute(_WORKERS, {"most": MOST_WORKERS})
     leases = conn.execute(

@@ -194,7 +194,7 @@ def test_pages_can_be_read_by_everybody(site: Site, chromium: Browser, theme: st
     # axe brings a script of its own, which our policy would rightly refuse.
     context = signed_in(site, chromium, viewport=DESK, color_scheme=theme, bypass_csp=True)
     page = context.new_page()
-    for path in ("", "horizon"):
+    for path in ("", "horizon", "workers", "runs?view=timeline"):
         visit(page, f"{site.base}/{path}")
         # Streamlit's own navigation nests its list in a way that axe does not like; the rest is ours.
         found = Axe().run(page, context={"exclude": [["[data-testid=stSidebarNav]"]]})

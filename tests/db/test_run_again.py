@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -12,8 +13,7 @@ from sqlalchemy import text
 from jobs.core.db import Database
 from jobs.core.errors import Conflict, UsageError
 from jobs.run import again
-from jobs.run.again import left_to_repeat, recent_failures, repeat_group
-from jobs.run.failures import group_key, grouped
+from jobs.run.again import left_to_repeat, recent_failures, repeat_runs
 from tests.ui.runs import a_run
 
 DAY = timedelta(days=1)
@@ -24,16 +24,15 @@ def bad(db: Database, row: int = 1, **values: Any) -> int:
     return a_run(db, **{"state": "failed", "error": f"row {row} is odd", "error_class": "ValueError", **values})
 
 
-def key(db: Database) -> str:
+def failed(db: Database) -> list[int]:
     with db.read() as conn:
-        (group,) = grouped(recent_failures(conn, DAY))
-    return group.key
+        return [failure.id for failure in recent_failures(conn, DAY)]
 
 
 def left(db: Database) -> list[int]:
+    ids = failed(db)
     with db.read() as conn:
-        found = recent_failures(conn, DAY)
-        return [repeat.id for repeat in left_to_repeat(conn, [failure.id for failure in found])]
+        return [repeat.id for repeat in left_to_repeat(conn, ids)]
 
 
 def runs_after(db: Database, run_id: int) -> list[Any]:
@@ -41,19 +40,17 @@ def runs_after(db: Database, run_id: int) -> list[Any]:
         return list(conn.execute(text("SELECT * FROM ops.runs WHERE id > :id ORDER BY id"), {"id": run_id}).mappings())
 
 
-def repeat(db: Database, of: str) -> list[int]:
+def repeat(db: Database, ids: Sequence[int]) -> list[int]:
     with db.begin() as conn:
-        return repeat_group(conn, of, DAY, **WHO)
+        return repeat_runs(conn, ids, **WHO)
 
 
 def test_each_failure_that_does_something_of_its_own_is_queued_with_who_and_why(db: Database) -> None:
     first = bad(db, 1, params={"limit": 1})
     second = bad(db, 22, state="timed_out", params={"limit": 2}, dry_run=True)
     third = bad(db, 333, state="lost", job="retry-failed")
-    bad(db, error="something else")
-    with db.read() as conn:
-        (of,) = {group_key(item) for item in recent_failures(conn, DAY) if "row" in (item.error or "")}
-    queued = repeat(db, of)
+    bad(db, error="something else", params={"limit": 4})
+    queued = repeat(db, [first, second, third])
     rows = runs_after(db, third + 1)
     assert [row["id"] for row in rows] == queued
     assert [
@@ -82,7 +79,7 @@ def test_each_failure_that_does_something_of_its_own_is_queued_with_who_and_why(
 def test_of_those_that_would_do_the_same_only_the_newest_is_left(db: Database) -> None:
     runs = [bad(db, n) for n in range(5)]
     assert left(db) == [runs[-1]]
-    (run_id,) = repeat(db, key(db))
+    (run_id,) = repeat(db, failed(db))
     assert runs_after(db, runs[-1])[0]["retry_of"] == runs[-1]
     assert left(db) == []
     # The repetition fails in the same way: that one is left now, and none of the older ones.
@@ -104,7 +101,7 @@ def test_what_has_been_replaced_by_a_later_run_is_left_alone(db: Database, state
     a_run(db, state)
     assert left(db) == []
     with pytest.raises(Conflict, match="later runs have taken their place"):
-        repeat(db, key(db))
+        repeat(db, failed(db))
 
 
 def test_jobs_that_nobody_knows_and_parameters_that_are_not_accepted_any_more_are_left_out(db: Database) -> None:
@@ -112,45 +109,47 @@ def test_jobs_that_nobody_knows_and_parameters_that_are_not_accepted_any_more_ar
     bad(db, params={"no-such-parameter": 1})
     good = bad(db)
     assert left(db) == [good]
-    assert len(repeat(db, key(db))) == 1
+    assert len(repeat(db, failed(db))) == 1
 
 
-def test_a_reason_is_needed_and_an_unknown_group_is_refused(db: Database) -> None:
+def test_a_reason_is_needed_and_what_is_no_failure_is_refused(db: Database) -> None:
     bad(db)
-    of = key(db)
+    ids = failed(db)
     with pytest.raises(UsageError, match="reason"), db.begin() as conn:
-        repeat_group(conn, of, DAY, actor="ada@nexafx.com", reason=" ")
+        repeat_runs(conn, ids, actor="ada@nexafx.com", reason=" ")
     with pytest.raises(Conflict):
-        repeat(db, "no-such-group")
+        repeat(db, [999_999])
     assert len(runs_after(db, 0)) == 1
 
 
-def test_what_lies_before_the_window_is_not_repeated(db: Database) -> None:
-    old = bad(db, params={"limit": 1})
+def test_failures_are_read_newest_first_and_only_within_the_window(db: Database) -> None:
+    bad(db)
     with db.begin() as conn:
         conn.execute(text("UPDATE ops.runs SET finished_at = now() - interval '25 hours'"))
-    new = bad(db, params={"limit": 2})
-    repeat(db, key(db))
-    assert [row["retry_of"] for row in runs_after(db, new)] == [new]
-    assert old != new
+    first, second = bad(db, state="lost"), bad(db, state="timed_out")
+    a_run(db)
+    a_run(db, "stopped")
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.runs SET finished_at = now() WHERE id = :id"), {"id": second})
+    assert failed(db) == [second, first]
 
 
 def test_at_most_so_many_are_queued_at_once_the_newest_first(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(again, "MOST_AGAIN", 2)
     runs = [bad(db, n, params={"limit": n}) for n in range(1, 4)]
-    of = key(db)
-    repeat(db, of)
+    ids = failed(db)
+    repeat(db, ids)
     assert [row["retry_of"] for row in runs_after(db, runs[-1])] == runs[1:]
     assert left(db) == runs[:1]
 
 
 def test_two_people_who_press_at_once_queue_each_run_once(db: Database) -> None:
     last = [bad(db, n, params={"limit": n}) for n in range(1, 6)][-1]
-    of = key(db)
+    ids = failed(db)
 
     def press(_: int) -> int:
         try:
-            return len(repeat(db, of))
+            return len(repeat(db, ids))
         except Conflict:
             return 0
 

@@ -156,6 +156,7 @@ def test_a_group_is_run_again_after_its_consequence_was_read_and_a_reason_given(
     page.button(key=f"repeat-form-{group}-confirm").click().run()
     assert "Say why" in page.session_state[f"repeat-form-{group}-problem"]
     page.button(key=f"repeat-{group}").click().run()
+    failed(db, 4444)  # what the dialog has not named is not repeated
     page.text_area(key=f"repeat-form-{group}-why").set_value("the rows are mended")
     page.button(key=f"repeat-form-{group}-confirm").click().run()
     with db.read() as conn:
@@ -164,8 +165,7 @@ def test_a_group_is_run_again_after_its_consequence_was_read_and_a_reason_given(
         )
         assert [tuple(row) for row in rows] == [(id_, "developer@nexafx.test", "the rows are mended") for id_ in ids]
     again = run_page(db, settings, "runs", seed.person(db, Role.ADMINISTRATOR), view="failures")
-    assert not again.button
-    assert "later runs have taken their place" in seen(again)
+    assert [button.label for button in again.button] == ["Retry all (1)"]
 
 
 def test_who_lost_the_right_meanwhile_repeats_nothing(db: Database, settings: Settings) -> None:

@@ -43,7 +43,7 @@ def test_a_worker_says_where_it_is_what_it_does_and_how_its_host_does(db: Databa
     run_id = a_run(db, "running", worker_id=id_)
     said = look(db, settings)
     assert "<h1>1 worker, 1 of 4 places taken</h1>" in said
-    for words in ("ops-1", "process 42", "0.1.0", "1 of 4", "0.8 of 2 cores", "142 MB", "3 ms ahead", "alive"):
+    for words in ("ops-1", "process 42", "0.1.0", "1 of 4", "0.8 on 2 cores", "142 MB", "3 ms ahead", "alive"):
         assert words in said
     assert f'href="/run?id={run_id}"' in said
     assert "No run waits for a worker." in said

@@ -6,8 +6,8 @@ ALTER TABLE ops.workers
     ADD COLUMN cores     integer;
 
 -- Durations, success rates, what was ended lately and the lanes of the timeline are read from this index alone.
-CREATE INDEX runs_ended ON ops.runs (job, finished_at DESC) INCLUDE (id, state, started_at)
+CREATE INDEX runs_ended ON ops.runs (job, finished_at) INCLUDE (id, state, started_at)
     WHERE finished_at IS NOT NULL;
 
 -- What failed lately, to be grouped: few rows among many.
-CREATE INDEX runs_failed ON ops.runs (finished_at DESC) WHERE state IN ('failed', 'timed_out', 'lost');
+CREATE INDEX runs_failed ON ops.runs (finished_at) WHERE state IN ('failed', 'timed_out', 'lost');
