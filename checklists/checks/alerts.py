@@ -16,7 +16,7 @@ from checklists.checks.database import NoParams
 from checklists.checks.model import CheckContext, CheckParams, CheckResult, Unable, check, failed, passed, unable
 from checklists.checks.reach import age, plural, reading, some
 from checklists.grammar import Duration
-from jobs.alerts.notices import TEST, Notice, list_notices
+from jobs.alerts.notices import PATIENCE, TEST, Notice, list_notices
 
 _BY_HAND = "Let your monitoring alert on /health/scheduled-jobs and /metrics of the dashboard, prove it once, and tick by hand."
 _MOST = 500
@@ -92,7 +92,7 @@ def notice(context: CheckContext, params: NoParams) -> CheckResult:
     seen = {name: _said(newest[name]) if name in newest else "it was not sent there" for name in channels}
     return failed(
         f"Not everybody was told: {some([f'{name} ({said})' for name, said in seen.items() if said != 'delivered'])}.",
-        "What waits is tried again for an hour and a quarter; press the button again for what was given up.",
+        f"What waits is tried again for {PATIENCE}; press the button again for what was given up.",
         channels=seen,
     )
 

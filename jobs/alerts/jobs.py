@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from jobs.alerts.notices import SEND_NOTICE, count_due, put
+from jobs.alerts.notices import PATIENCE, SEND_NOTICE, count_due, put
 from jobs.core.errors import NexaError, TransientError
 from jobs.core.jobs import Every, Params, Run, job
 
@@ -72,10 +72,6 @@ def send_notice(run: Run, params: NoticeParams) -> None:
         elif notice.key == key and params.title.strip():
             waits.append(said)
     if dead:
-        raise NexaError(f"Given up after {_hours()}: {'; '.join(dead)}. Tell the team by other means.")
+        raise NexaError(f"Given up after {PATIENCE}: {'; '.join(dead)}. Tell the team by other means.")
     if waits:
-        raise TransientError(f"“{params.title}” waits: {'; '.join(waits)}. It is tried again for {_hours()}.")
-
-
-def _hours() -> str:
-    return "an hour and a quarter"
+        raise TransientError(f"“{params.title}” waits: {'; '.join(waits)}. It is tried again for {PATIENCE}.")

@@ -22,7 +22,8 @@ SEND_NOTICE = "send-notice"
 TEST = "test-"
 """How the key of a test begins, of which nobody has to know that it was given up."""
 RETRIES, FIRST_S, MOST_S = 12, 15.0, 600.0
-"""After 15 s, doubling up to ten minutes: an hour and a quarter in all; what is told later tells nobody."""
+PATIENCE = "an hour and a quarter"
+"""How long that takes, the wait doubling each time; what is told later tells nobody."""
 CLAIM_S = 90
 """Longer than a channel may take for one notice."""
 

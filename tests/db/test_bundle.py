@@ -13,12 +13,14 @@ import orjson
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from checklists.checks.model import CheckContext, Verdict
 from checklists.checks.registry import run_check
 from jobs.alerts import bundle as room
 from jobs.alerts.bundle import INCIDENT_BUNDLE, MANIFEST
 from jobs.alerts.parts import PARTS, Part
+from jobs.cli import app
 from jobs.core.audit import AuditRow, record
 from jobs.core.db import Database, jsonb
 from jobs.core.errors import UsageError
@@ -223,3 +225,20 @@ def test_the_bundle_proves_that_the_data_were_preserved(db: Database, settings: 
     assert (before.verdict, before.mend) == (Verdict.FAILED, "Run the job incident-bundle.")
     made(db, settings)
     assert run_check("backup.archive", wanted, context).verdict is Verdict.PASSED
+
+
+def test_the_command_names_the_file_it_made(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server_socket: Path
+) -> None:
+    for name, given in {
+        "STELLAR_HORIZON_URL": "http://127.0.0.1:9", "STELLAR_NETWORK": "TESTNET", "DB_HOST": str(server_socket),
+        "DB_NAME": str(db.url.database), "NEXAOPS_HOME": str(tmp_path),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, given)
+    shown = CliRunner().invoke(app, ["bundle", "--since", (datetime.now(UTC) - timedelta(hours=1)).isoformat()])
+    assert shown.exit_code == 0, shown.output
+    (file,) = (tmp_path / "bundles").glob("*.zip")
+    assert shown.stdout.splitlines()[-1].strip() == str(file)
+    wrong = CliRunner().invoke(app, ["bundle", "--since", "yesterday"])
+    assert isinstance(wrong.exception, UsageError)
+    assert "since: " in str(wrong.exception)

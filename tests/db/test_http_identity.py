@@ -1,4 +1,4 @@
-"""The headers that name the person and the session are the gate's alone: whatever a client sends under their names is dropped."""
+"""The headers that name person, session and address are the gate's alone: whatever a client sends under their names is dropped."""
 
 from __future__ import annotations
 
@@ -72,6 +72,7 @@ def test_a_forged_header_names_nobody_on_a_websocket(behind: Behind, name: str) 
     forged = {
         name: behind.administrator,
         name.lower().replace("person", "session"): session_name("another"),
+        name.lower().replace("person", "address"): "10.9.9.9",
         "Cookie": f"{COOKIE}={behind.cookie}",
     }
     address = f"{behind.base.replace('http', 'ws', 1)}/_stcore/stream"
@@ -79,4 +80,5 @@ def test_a_forged_header_names_nobody_on_a_websocket(behind: Behind, name: str) 
         assert json.loads(stream.recv(timeout=5)) == [
             ["x-nexaops-person", behind.viewer],
             ["x-nexaops-session", session_name(behind.cookie)],
+            ["x-nexaops-address", "127.0.0.1"],
         ]
