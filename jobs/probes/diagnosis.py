@@ -119,7 +119,7 @@ def judge_jobs(working: int, broken: Sequence[Broken]) -> list[Line]:
             Finding.FAIL,
             "jobs",
             f"{it.name} ({it.module}) is broken: {it.reason}",
-            f"Mend or uninstall its package; `python -c 'import {it.module}'` shows the trace.",
+            f"Mend its package, or uninstall it; `python -c 'import {it.module}'` shows where an import fails.",
         )
         for it in broken
     ]

@@ -15,7 +15,7 @@ from tests.db.test_cli import nexaops
 @pytest.mark.slow
 def test_the_command_prints_one_object_with_what_it_measured(tmp_path: Path) -> None:
     arguments = ("--workers", "1", "--runs", "20", "--minutes", "0.05")
-    done = nexaops("bench", "jobs", *arguments, "--json", cwd=tmp_path)
+    done = nexaops("bench", "jobs", *arguments, "--json", cwd=tmp_path, timeout=110)
     assert done.returncode == 0, done.stderr
     printed = orjson.loads(done.stdout)
     (one,) = printed["workers"]

@@ -11,14 +11,14 @@ from sqlalchemy import text
 from jobs.core.db import Database
 
 
-def nexaops(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def nexaops(*arguments: str, cwd: Path, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "jobs", *arguments],
         cwd=cwd,
         env={**os.environ, "NEXAOPS_HOME": str(cwd / "home"), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout,
         check=False,
     )
 
