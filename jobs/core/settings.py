@@ -220,6 +220,10 @@ class Settings(BaseSettings):
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("accepted are addresses like https://horizon.stellar.org, separated by commas")
+        if len({(urlsplit(url).scheme, urlsplit(url).netloc.rpartition("@")[2].lower()) for url in urls}) < len(
+            set(urls)
+        ):
+            raise ValueError("two addresses have the same host, by which servers are told apart: leave one of them out")
         return urls
 
     @field_validator("rpc_url")

@@ -22,6 +22,7 @@ from jobs.horizon.sandbox.wallet import Wallet
 from jobs.run.store import RunRow
 from tests.db.books import (
     add_row,
+    add_user,
     assert_books_balance,
     balance_of,
     dying_after_the_first,
@@ -192,6 +193,20 @@ def test_a_server_that_hangs_until_the_time_is_up_is_passed_over_by_the_next_run
     assert "without an answer" in str(left(db, first))
     settled(db, both, *rows)
     assert {judged_by(db, row) for row in rows} == {second.url}
+
+
+def test_wallets_are_asked_of_the_next_server_once_one_has_answered_for_none(
+    db: Database, both: Settings, first: SandboxServer, second: SandboxServer
+) -> None:
+    for number in range(25):  # more than silence is borne for
+        wallet = Wallet.named(f"wallet {number}").address
+        first.ledger.fund(wallet, 1)
+        add_user(db, wallet)
+    first.faults.set("plain-503", path="/accounts")
+    assert run_job(db, both, "sync-wallets").state == "failed"
+    assert left(db, first) is not None
+    run = run_job(db, both, "sync-wallets")
+    assert (run.state, run.counters["wallets"]) == ("succeeded", 25)
 
 
 def test_each_batch_is_judged_on_the_answers_of_one_server(
