@@ -136,7 +136,7 @@ class Settings(BaseSettings):
         "NEXAOPS_NO_HASH_AFTER_MIN", 60, "minutes until a transaction without a hash becomes a case", ge=1
     )
     expire_unproven_after_h: int = _setting(
-        "NEXAOPS_EXPIRE_UNPROVEN_AFTER_H", 24, "hours until an absent transaction without proof becomes a case", ge=1
+        "NEXAOPS_EXPIRE_UNPROVEN_AFTER_H", 24, "hours until a transaction without any proof becomes a case", ge=1
     )
     pending_warn_min: int = _setting(
         "NEXAOPS_PENDING_WARN_MIN", 30, "minutes a transaction may be pending before the overview names it", ge=1
