@@ -51,8 +51,8 @@ _REASONS: Mapping[str, tuple[str, str]] = {
         "Ask a Horizon server with the full history, or an explorer, for this hash.",
     ),
     "EXPIRED_UNPROVEN": (
-        "Absent for long, but not proved dead",
-        "Without the signed envelope nothing proves that it can never land: ask whoever submitted it.",
+        "Waiting for long, and nothing proved",
+        "If absent, only the signed envelope could prove it dead: ask whoever sent it. If unreadable, see an explorer.",
     ),
     "REFUND_SPENT": (
         "It was paid after all, and its refund is spent",

@@ -140,7 +140,7 @@ class Settings(BaseSettings):
         "NEXAOPS_NO_HASH_AFTER_MIN", 60, "minutes until a transaction without a hash becomes a case", ge=1
     )
     expire_unproven_after_h: int = _setting(
-        "NEXAOPS_EXPIRE_UNPROVEN_AFTER_H", 24, "hours until an absent transaction without proof becomes a case", ge=1
+        "NEXAOPS_EXPIRE_UNPROVEN_AFTER_H", 24, "hours until a transaction without any proof becomes a case", ge=1
     )
     pending_warn_min: int = _setting(
         "NEXAOPS_PENDING_WARN_MIN", 30, "minutes a transaction may be pending before the overview names it", ge=1
@@ -241,6 +241,10 @@ class Settings(BaseSettings):
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("accepted are addresses like https://horizon.stellar.org, separated by commas")
+        if len({(urlsplit(url).scheme, urlsplit(url).netloc.rpartition("@")[2].lower()) for url in urls}) < len(
+            set(urls)
+        ):
+            raise ValueError("two addresses have the same host, by which servers are told apart: leave one of them out")
         return urls
 
     @field_validator("rpc_url")

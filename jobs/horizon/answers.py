@@ -120,18 +120,25 @@ def read_token(record: JsonObject) -> int:
     return _digits(record, "paging_token", _INT64_MAX)
 
 
-def read_closed_at(body: JsonObject) -> datetime:
-    """When a ledger closed, from its record; raises Undecodable."""
+def read_closed_at(ledger: int, body: JsonObject) -> datetime:
+    """When a ledger closed, from its record; raises Undecodable, also for another ledger's."""
+    if body.get("sequence") != ledger:
+        raise Undecodable("The answer is about another ledger than the one that was asked for.")
     return _instant(body, "closed_at")
 
 
-def read_sequence(body: JsonObject) -> int:
-    """An account's sequence number, from its record; raises Undecodable."""
+def read_sequence(account: str, body: JsonObject) -> int:
+    """An account's sequence number, from its record; raises Undecodable, also for another account's."""
+    _is_about(account, body)
     return _digits(body, "sequence", _INT64_MAX)
 
 
-def read_balances(body: JsonObject) -> dict[Asset, int]:
-    """What an account holds, in stroops by asset; shares of liquidity pools are no asset. Raises Undecodable."""
+def read_balances(account: str, body: JsonObject) -> dict[Asset, int]:
+    """What an account holds, in stroops by asset; shares of liquidity pools are no asset.
+
+    Raises Undecodable, also for another account's record.
+    """
+    _is_about(account, body)
     lines = body.get("balances")
     if not isinstance(lines, list) or not all(isinstance(line, dict) for line in lines):
         raise Undecodable("The answer has no `balances`.")
@@ -168,6 +175,11 @@ def clean(text: str, limit: int) -> str:
     """A server's text without control characters (PostgreSQL cannot hold NUL), on one line, cut at `limit`."""
     printable = "".join(character if character.isprintable() else " " for character in text[: limit * 2])
     return " ".join(printable.split())[:limit]
+
+
+def _is_about(account: str, body: JsonObject) -> None:
+    if body.get("account_id") != account:
+        raise Undecodable("The answer is about another account than the one that was asked for.")
 
 
 def _object(body: JsonObject, key: str) -> JsonObject:

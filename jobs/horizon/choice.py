@@ -16,7 +16,7 @@ from typing import Self
 
 from jobs.core.errors import NexaError, SettingsError
 from jobs.core.jobs import Asker
-from jobs.horizon.breaker import Breaker, failed, froze, succeeded
+from jobs.horizon.breaker import OPENS_AFTER, Breaker, failed, froze, succeeded
 from jobs.horizon.breakers import change, claim_try, read_candidates
 from jobs.horizon.client import Horizon
 from jobs.horizon.model import Answer, Frozen, Watermark
@@ -74,16 +74,15 @@ class Choice:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None and not self._failing:
-            await self._tell(self.current, self._ended)
-        await self._stack.aclose()
-
-    def _ended(self, breaker: Breaker, now: datetime) -> Breaker:
-        """A server that hangs takes the whole time of a run: the next run must not wait for it again."""
+        # A server that hangs takes the whole time of a run: the next run must not wait for it again. One question that it
+        # cannot answer says nothing about it.
         unanswered = self.current.silent // self._run.settings.horizon_attempts
-        if not unanswered:
-            return succeeded(breaker)
-        return failed(breaker, now, "It left requests without an answer until the end of a run.", unanswered)
+        if unanswered >= OPENS_AFTER and not self._failing:
+            reason = "It left requests without an answer until the end of a run."
+            await self._tell(self.current, lambda breaker, now: failed(breaker, now, reason, unanswered))
+        elif kind is None and not self._failing:
+            await self._tell(self.current, lambda breaker, _: succeeded(breaker))
+        await self._stack.aclose()
 
     def count_requests(self) -> None:
         """Adds what was sent since the last time, to whichever server, to the run's requests."""

@@ -138,14 +138,14 @@ class Horizon(Server):
         """An account's sequence number, and a ledger at or past the one at which it was read."""
         body = await self._account(account)
         with self._usable(body):
-            sequence = read_sequence(body)
+            sequence = read_sequence(account, body)
         return sequence, await self._ledger_of(body)
 
     async def holdings(self, account: str) -> Holdings:
         """What an account holds; HorizonError with ABSENT where there is none, as far as one answer can tell."""
         body = await self._account(account)
         with self._usable(body):
-            balances = read_balances(body)
+            balances = read_balances(account, body)
         return Holdings(account, balances, await self._ledger_of(body))
 
     async def canary(self) -> bool | None:
@@ -182,7 +182,7 @@ class Horizon(Server):
         if self._elder is None or self._elder[0] != ledger:
             try:
                 body = _body(await self._sdk.ledgers().ledger(ledger).call())
-                self._elder = (ledger, read_closed_at(body))
+                self._elder = (ledger, read_closed_at(ledger, body))
             except (HorizonError, Undecodable):
                 return None  # cleaned up meanwhile, or no answer: then retention proves nothing
         return self._elder[1]

@@ -95,8 +95,9 @@ class Row:
         """The amount in stroops; None where it is no whole number of them and so can never have been paid."""
         if self.amount is None or not self.amount.is_finite():
             return None
-        scaled = self.amount.scaleb(7)
-        return int(scaled) if scaled == scaled.to_integral_value() else None
+        numerator, denominator = self.amount.as_integer_ratio()  # Decimal's own arithmetic rounds to 28 digits
+        stroops, rest = divmod(numerator * 10_000_000, denominator)
+        return None if rest else stroops
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from jobs.horizon.sandbox.wallet import Wallet
 from jobs.run.store import RunRow
 from tests.db.books import (
     add_row,
+    add_user,
     assert_books_balance,
     balance_of,
     dying_after_the_first,
@@ -186,12 +187,39 @@ def test_a_server_that_hangs_until_the_time_is_up_is_passed_over_by_the_next_run
     first.faults.set("hang", 60, path="/transactions")
     with db.begin() as conn:
         conn.execute(text("UPDATE ops.schedules SET timeout_s = 1 WHERE name = 'reconcile-pending'"))
-    slow = both.model_copy(update={"horizon_timeout_s": 0.2, "horizon_attempts": 2, "horizon_parallel": 2})
+    slow = both.model_copy(update={"horizon_timeout_s": 0.3, "horizon_parallel": 2})
     run = run_job(db, slow)
     assert (run.state, {status_of(db, row) for row in rows}) == ("timed_out", {"PENDING"})
     assert "without an answer" in str(left(db, first))
     settled(db, both, *rows)
     assert {judged_by(db, row) for row in rows} == {second.url}
+
+
+def test_one_question_that_a_server_cannot_answer_is_no_reason_to_leave_it(
+    db: Database, both: Settings, first: SandboxServer, second: SandboxServer, user: UUID
+) -> None:
+    envelope = PAYER.payment(USER.address, "10.5")
+    add_row(db, user, tx_hash=envelope.hash_hex(), age=timedelta(0))  # asked last
+    first.faults.set("timeout", path=f"/transactions/{envelope.hash_hex()}")
+    for _ in range(3):
+        row = paid(db, first, user)
+        run_job(db, both.model_copy(update={"horizon_attempts": 2, "horizon_parallel": 1}))
+        assert judged_by(db, row) == first.url
+    assert left(db, first) is None
+
+
+def test_wallets_are_asked_of_the_next_server_once_one_has_answered_for_none(
+    db: Database, both: Settings, first: SandboxServer, second: SandboxServer
+) -> None:
+    for number in range(25):  # more than silence is borne for
+        wallet = Wallet.named(f"wallet {number}").address
+        first.ledger.fund(wallet, 1)
+        add_user(db, wallet)
+    first.faults.set("plain-503", path="/accounts")
+    assert run_job(db, both, "sync-wallets").state == "failed"
+    assert left(db, first) is not None
+    run = run_job(db, both, "sync-wallets")
+    assert (run.state, run.counters["wallets"]) == ("succeeded", 25)
 
 
 def test_each_batch_is_judged_on_the_answers_of_one_server(

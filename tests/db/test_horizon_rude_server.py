@@ -18,6 +18,7 @@ from jobs.core.settings import Settings
 from jobs.horizon import transport
 from jobs.horizon.client import Horizon
 from jobs.horizon.model import Answer, Entry, Lookup
+from jobs.horizon.sandbox.wallet import Wallet
 from jobs.horizon.transport import HorizonError
 from tests.unit.test_horizon_answers import RECORD
 
@@ -135,6 +136,21 @@ def test_each_status_is_one_kind_of_answer(at: Settings, db: Database, rude: typ
         found = look_up(at, db)
         assert (found.answer, found.status) == (answer, status)
         assert "\0" not in found.detail
+
+
+def test_another_accounts_sequence_number_proves_nothing(at: Settings, db: Database, rude: type[_Rude]) -> None:
+    asked, other = Wallet.named("asked").address, Wallet.named("other").address
+    rude.headers_out = {"Content-Type": JSON, "Latest-Ledger": "7"}
+
+    async def ask() -> tuple[int, int]:
+        async with Horizon(at, db, job="test") as horizon:
+            return await horizon.account_sequence(asked)
+
+    rude.body = orjson.dumps({"account_id": asked, "sequence": "42"})
+    assert asyncio.run(ask()) == (42, 7)
+    rude.body = orjson.dumps({"account_id": other, "sequence": "42"})
+    with pytest.raises(HorizonError, match="another account"):
+        asyncio.run(ask())
 
 
 def test_a_redirect_is_not_followed(at: Settings, db: Database, rude: type[_Rude]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -53,12 +54,15 @@ FEES: dict[str, object] = {
     "max_fee": {"p95": "9000"},
 }
 
+LEDGER: dict[str, object] = {"sequence": 100, "closed_at": "2026-01-02T03:04:05Z"}
+ACCOUNT: dict[str, object] = {"account_id": "GACCOUNT", "sequence": "42"}
 BALANCES: dict[str, object] = {
+    "account_id": "GACCOUNT",
     "balances": [
         {"asset_type": "credit_alphanum4", "asset_code": "USDC", "asset_issuer": "GISSUER", "balance": "0.0000001"},
         {"asset_type": "liquidity_pool_shares", "liquidity_pool_id": "ab" * 32, "balance": "7.0000000"},
         {"asset_type": "native", "balance": "922337203685.4775807"},
-    ]
+    ],
 }
 
 
@@ -94,9 +98,9 @@ READERS: list[tuple[Callable[[dict[str, object]], object], dict[str, object]]] =
     (read_records, {"_embedded": {"records": [RECORD]}}),
     (read_hash, RECORD),
     (read_token, RECORD),
-    (read_closed_at, {"closed_at": "2026-01-02T03:04:05Z"}),
-    (read_sequence, {"sequence": "42"}),
-    (read_balances, BALANCES),
+    (partial(read_closed_at, 100), LEDGER),
+    (partial(read_sequence, "GACCOUNT"), ACCOUNT),
+    (partial(read_balances, "GACCOUNT"), BALANCES),
 ]
 
 
@@ -161,8 +165,21 @@ def test_fees_are_read_from_their_texts() -> None:
     assert (fees.capacity_usage, fees.charged_p95, fees.max_fee_p95) == ("0.97", 250, 9000)
 
 
+def test_what_is_said_about_another_ledger_or_account_is_no_answer() -> None:
+    for read in (
+        partial(read_closed_at, 101, LEDGER),
+        partial(read_sequence, "GOTHER", ACCOUNT),
+        partial(read_balances, "GOTHER", BALANCES),
+    ):
+        with pytest.raises(Undecodable, match="another"):
+            read()
+
+
 def test_balances_are_stroops_by_asset_and_shares_of_pools_are_none() -> None:
-    assert read_balances(BALANCES) == {model.Asset("USDC", "GISSUER"): 1, model.Asset("XLM", None): 2**63 - 1}
+    assert read_balances("GACCOUNT", BALANCES) == {
+        model.Asset("USDC", "GISSUER"): 1,
+        model.Asset("XLM", None): 2**63 - 1,
+    }
 
 
 @pytest.mark.parametrize(
@@ -170,12 +187,12 @@ def test_balances_are_stroops_by_asset_and_shares_of_pools_are_none() -> None:
 )
 def test_a_balance_that_horizon_cannot_have_meant_is_undecodable(amount: object) -> None:
     with pytest.raises(Undecodable):
-        read_balances({"balances": [{"asset_type": "native", "balance": amount}]})
+        read_balances("GACCOUNT", ACCOUNT | {"balances": [{"asset_type": "native", "balance": amount}]})
 
 
 def test_a_balance_that_is_named_twice_is_undecodable() -> None:
     with pytest.raises(Undecodable):
-        read_balances({"balances": [{"asset_type": "native", "balance": "1.0"}] * 2})
+        read_balances("GACCOUNT", ACCOUNT | {"balances": [{"asset_type": "native", "balance": "1.0"}] * 2})
 
 
 def test_a_passphrase_is_compared_exactly_as_it_was_sent() -> None:

@@ -39,6 +39,11 @@ def test_a_demo_never_looks_at_the_real_database_or_network(monkeypatch: pytest.
         ({"NODE_ENV": "production"}, "STELLAR_HORIZON_URL", "https://horizon.stellar.org"),
         ({"STELLAR_HORIZON_URL": "https://h.example"}, "STELLAR_NETWORK", "PUBLIC, TESTNET and CUSTOM"),
         ({"STELLAR_HORIZON_URL": "horizon", "STELLAR_NETWORK": "PUBLIC"}, "STELLAR_HORIZON_URL", "https://"),
+        (
+            {"STELLAR_HORIZON_URL": "http://h/a,http://h/b", "STELLAR_NETWORK": "PUBLIC"},
+            "STELLAR_HORIZON_URL",
+            "same host",
+        ),
         ({"STELLAR_NETWORK": "MAINNET"}, "STELLAR_NETWORK", "'PUBLIC', 'TESTNET' or 'CUSTOM'"),
         ({"STELLAR_NETWORK": "CUSTOM", "STELLAR_HORIZON_URL": "http://h"}, "STELLAR_NETWORK_PASSPHRASE", "passphrase"),
         ({"DB_PORT": "70000"}, "DB_PORT", "65535"),
