@@ -72,6 +72,7 @@ def live(channel: Connection) -> None:
         # A stranger's signal (a service manager ends a whole group) is left to the worker, which drains. The worker's
         # own follows the wish to stop: the function is interrupted where it stands, and its `finally` still runs.
         if voice.context is not None and voice.context.stop is not None:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: not while the function cleans up
             raise SystemExit("interrupted")
 
     signal.signal(signal.SIGTERM, interrupt)
