@@ -32,7 +32,7 @@ SELECT pg_database_size(current_database()) AS size_bytes,
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
        CAST(current_setting('max_connections') AS integer)
          - CAST(current_setting('superuser_reserved_connections') AS integer) AS connections_limit,
-       (SELECT max(extract(epoch FROM now() - xact_start)) FROM pg_stat_activity
+       (SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'
            AND backend_type = 'client backend') AS oldest_transaction_s,
        (SELECT sum(n_dead_tup) FROM pg_stat_user_tables) AS dead_rows,

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from jobs.core import audit
@@ -91,33 +93,26 @@ def make_backup(
 
     Whatever goes wrong, no half file remains. Raises Stopped, or NexaError with what PostgreSQL or the disk says.
     """
-    folder, name, size = files.folder_of(settings), files.name_of(db), size_of(db)
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    now = datetime.now(UTC)
-    files.drop_drafts(folder, name, now)
-    if before := files.backups_of(folder, name):
-        files.require_room(folder, before[-1].stat().st_size, "A backup as large as the last")
-    key = key_of(settings)
-    file = files.new_name(folder, name, now, encrypted=key is not None)
-    draft = files.draft_of(file)
+    folder, name, now, key = files.folder_of(settings), files.name_of(db), datetime.now(UTC), key_of(settings)
     try:
-        with (
-            snapshot(db) as still,
-            os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as target,
-            dumping(db, target, export(still), key) as child,
-        ):
-
-            def tell(*_tables: int) -> None:
-                seen(min(draft.stat().st_size, size), size)
-
-            manifest = survey(still, should_stop, tell)
-            finish_dump(child, should_stop, tell)
-        made = Backup(file, manifest, files.keep(draft, file, manifest))
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        files.drop_drafts(folder, name, now)
+        if before := files.backups_of(folder, name):
+            files.require_room(folder, before[-1].stat().st_size, "A backup as large as the last")
+        file = files.new_name(folder, name, now, encrypted=key is not None)
+        draft = files.draft_of(file)
+        # If somebody else has begun one of that name since, this fails, and theirs is not ours to take away.
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as target:
+                manifest = _write(db, target, key, should_stop, seen)
+            made = Backup(file, manifest, files.keep(draft, file, manifest))
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise NexaError(f"The backup cannot be written into {folder}: {error.strerror}. Nothing was kept.") from error
-    finally:
-        draft.unlink(missing_ok=True)
     with db.begin() as conn:
         conn.execute(
             text(
@@ -132,6 +127,25 @@ def make_backup(
         new = {"file": file.name, "bytes": made.bytes, "sha256": made.sha256}
         audit.record(conn, audit.AuditRow(actor, "backup.made", "backup", file.name, origin, new=new))
     return made
+
+
+def _write(
+    db: Database,
+    target: IO[bytes],
+    key: SecretStr | None,
+    should_stop: Callable[[], bool],
+    seen: Callable[[int, int], None],
+) -> Manifest:
+    """Dumps and counts one snapshot at the same time."""
+    size = size_of(db)
+
+    def tell(*_tables: int) -> None:
+        seen(min(os.fstat(target.fileno()).st_size, size), size)
+
+    with snapshot(db) as conn, dumping(db, target, export(conn), key) as child:
+        manifest = survey(conn, should_stop, tell)
+        finish_dump(child, should_stop, tell)
+    return manifest
 
 
 def size_of(db: Database) -> int:

@@ -50,7 +50,7 @@ _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 def administering(db: Database) -> Iterator[Admin]:
     """A connection to the server that is not to the database itself; TransientError if there is none to be had."""
     failures = []
-    for name in ("postgres", "template1"):
+    for name in sorted({"postgres", "template1"} - {str(db.url.database)}):
         try:
             admin = psycopg.connect(make_conninfo(db.conninfo, dbname=name), autocommit=True)
         except psycopg.OperationalError as error:

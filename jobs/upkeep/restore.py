@@ -36,10 +36,10 @@ from jobs.upkeep.survey import snapshot, survey
 _LONGEST_NAME = 63  # bytes
 
 _SINCE = {
-    "runs": "SELECT count(*) FROM ops.runs WHERE queued_at > %s",
-    "settled transactions": "SELECT count(*) FROM ops.decisions WHERE at > %s AND NOT dry_run"
+    "runs": "SELECT count(*) FROM ops.runs WHERE queued_at > %s AND queued_at <= %s",
+    "settled transactions": "SELECT count(*) FROM ops.decisions WHERE at > %s AND at <= %s AND NOT dry_run"
     " AND verdict NOT IN ('keep', 'case')",
-    "rows of the audit trail": "SELECT count(*) FROM ops.audit WHERE at > %s",
+    "rows of the audit trail": "SELECT count(*) FROM ops.audit WHERE at > %s AND at <= %s",
 }
 # When a row came: the first column that a new row fills with the time by itself.
 _CAME = """
@@ -116,14 +116,15 @@ def is_empty(db: Database) -> bool:
 def losses(db: Database, backup: Manifest, now: Manifest) -> Losses:
     """What is in the database and not in the backup, table by table."""
     tables, of_note = [], {}
+    between = (backup.made_at, now.made_at)
     with snapshot(db) as conn:
         for name, (then, there) in changed(backup, now).items():
             schema, _, plain = name.rpartition(".")
-            tables.append(Loss(name, then, there, _newer(conn, schema or "public", plain, backup.made_at)))
+            tables.append(Loss(name, then, there, _newer(conn, schema or "public", plain, between)))
         for what, statement in _SINCE.items():
             try:
                 with conn.transaction():
-                    row = conn.execute(statement.encode(), (backup.made_at,)).fetchone()
+                    row = conn.execute(statement.encode(), between).fetchone()
             except psycopg.errors.UndefinedTable:
                 continue
             if row and row[0]:
@@ -131,13 +132,16 @@ def losses(db: Database, backup: Manifest, now: Manifest) -> Losses:
     return Losses(backup.made_at, tables, of_note)
 
 
-def _newer(conn: psycopg.Connection[tuple[Any, ...]], schema: str, table: str, since: datetime) -> int | None:
+def _newer(
+    conn: psycopg.Connection[tuple[Any, ...]], schema: str, table: str, between: tuple[datetime, datetime]
+) -> int | None:
     named = sql.Identifier(schema, table)
     column = conn.execute(_CAME, (named.as_string(conn),)).fetchone()
     if column is None:
         return None
     counted = conn.execute(
-        sql.SQL("SELECT count(*) FROM ONLY {} WHERE {} > %s").format(named, sql.Identifier(column[0])), (since,)
+        sql.SQL("SELECT count(*) FROM ONLY {0} WHERE {1} > %s AND {1} <= %s").format(named, sql.Identifier(column[0])),
+        between,
     ).fetchone()
     return int(counted[0]) if counted else None
 

@@ -149,6 +149,18 @@ def test_a_backup_does_not_begin_where_the_last_would_not_fit(
         one_backup(db, settings)
 
 
+def test_another_backup_of_the_same_name_under_way_is_left_alone(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = settings.home / "backups" / "theirs.dump"
+    theirs.parent.mkdir(parents=True)
+    files.draft_of(theirs).write_text("half")
+    monkeypatch.setattr(files, "new_name", lambda *_, **__: theirs)
+    with pytest.raises(NexaError, match="File exists"):
+        one_backup(db, settings)
+    assert files.draft_of(theirs).read_text() == "half"
+
+
 @pytest.mark.parametrize("sealed", [False, True])
 def test_a_stopped_backup_leaves_no_half_file(db: Database, settings: Settings, sealed: bool) -> None:
     fill(db, 2)

@@ -40,9 +40,8 @@ def rewrite_manifest(file: Path, before: str, after: str) -> None:
     file.with_name(f"{file.name}.sha256").write_text("".join(digests))
 
 
-@pytest.mark.parametrize("sealed", [False, True])
-def test_the_newest_backup_is_restored_compared_and_remembered(db: Database, settings: Settings, sealed: bool) -> None:
-    settings = encrypted(settings) if sealed else settings
+def test_the_newest_backup_is_restored_compared_and_remembered(db: Database, settings: Settings) -> None:
+    settings = encrypted(settings)
     with db.begin() as conn:
         conn.execute(text("INSERT INTO users (email) SELECT 'u' || i || '@x.com' FROM generate_series(1, 50) i"))
     assert look(db, settings, "backup.verified").verdict is FAILED
@@ -59,26 +58,14 @@ def test_the_newest_backup_is_restored_compared_and_remembered(db: Database, set
     assert look(db, settings, "backup.verified").verdict is PASSED
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "told"),
-    [
-        ('"rows": 3', '"rows": 4', "users has 3 rows instead of 4"),
-        ('"checksum": "', '"checksum": "1', "has other values"),
-    ],
-)
-def test_a_copy_that_differs_fails_the_run_and_stands_on_the_overview(
-    db: Database, settings: Settings, before: str, after: str, told: str
-) -> None:
+def test_a_copy_that_differs_fails_the_run_and_stands_on_the_overview(db: Database, settings: Settings) -> None:
     with db.begin() as conn:
         conn.execute(text("INSERT INTO users (email) VALUES ('a@x.com'), ('b@x.com'), ('c@x.com')"))
     file = one_backup(db, settings).file
-    if before == '"rows": 3':
-        rewrite_manifest(file, '"users": {\n   "rows": 3', '"users": {\n   "rows": 4')
-    else:
-        rewrite_manifest(file, '"rows": 3,\n   "checksum": "', '"rows": 3,\n   "checksum": "1')
+    rewrite_manifest(file, '"rows": 3,\n   "checksum": "', '"rows": 3,\n   "checksum": "1')
     run = run_job(db, settings, "verify-backup")
     assert run.state == "failed"
-    assert told in (run.error or "")
+    assert "users has other values in its 3 rows" in (run.error or "")
     assert scratches(db) == []
     assert look(db, settings, "backup.verified").verdict is FAILED
     with db.read() as conn:
