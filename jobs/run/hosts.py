@@ -60,6 +60,6 @@ def _resident_bytes(process: psutil.Process) -> int:
     """Of the process and everything that it has started; memory that they share counts in each."""
     total = 0
     for one in (process, *process.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):  # a child that has just ended
+        with suppress(psutil.Error):  # a child that has just ended, or that hides: no reason not to beat
             total += one.memory_info().rss
     return total
