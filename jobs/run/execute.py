@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from jobs.core.db import Database, first_line, jsonb
 from jobs.core.errors import NexaError, NotFound, TransientError, UsageError
@@ -206,6 +207,8 @@ def _left_behind(claim: _Claim, *, timed_out: bool) -> _End:
 def _failure(error: BaseException) -> _End:
     if isinstance(error, ValidationError):
         message = f"{error.error_count()} values are not as expected in {error.title}"
+    elif isinstance(error, DBAPIError):
+        message = first_line(error)  # its own text repeats the whole statement, and that stands in the trace
     else:
         message = str(error).strip() or "no message"
     return _End(
