@@ -24,17 +24,8 @@ from jobs.core.db import Database, first_line
 from jobs.core.jobs import Broken
 from jobs.core.logs import get_logger
 from jobs.core.settings import Settings
-from jobs.probes.attention import (
-    FAILURES_CRITICAL,
-    Facts,
-    JobFacts,
-    ServerFacts,
-    alive,
-    is_live,
-    is_overdue,
-    is_stale,
-    schedules,
-)
+from jobs.probes.attention import FAILURES_CRITICAL, alive, is_live, is_overdue, is_stale, schedules
+from jobs.probes.model import Facts, JobFacts, ServerFacts
 from jobs.schedule.broken import broken_jobs
 
 log = get_logger(__name__)

@@ -22,7 +22,8 @@ from jobs.core.db import Database
 from jobs.core.settings import Settings
 from jobs.horizon.breaker import State, state_of
 from jobs.probes import figures
-from jobs.probes.attention import Facts, alive, ledgers_behind
+from jobs.probes.attention import alive, ledgers_behind
+from jobs.probes.model import Facts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BOUNDS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)

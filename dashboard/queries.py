@@ -19,8 +19,9 @@ from sqlalchemy import Connection, text
 from checklists.reads import RunState, RunSummary, list_runs
 from dashboard.components.strips import Bar
 from dashboard.desk import desk
-from jobs.probes.attention import Facts, Problem, Severity, find_problems, worst
+from jobs.probes.attention import Problem, Severity, find_problems, worst
 from jobs.probes.facts import read_facts
+from jobs.probes.model import Facts
 
 P = ParamSpec("P")
 R = TypeVar("R")

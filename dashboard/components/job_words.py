@@ -14,7 +14,8 @@ from dashboard.components.strips import Bar
 from dashboard.components.times import age, clock, lasted
 from dashboard.queries_jobs import RunLine
 from jobs.core.flags import FlagState
-from jobs.probes.attention import JobFacts, is_overdue, span
+from jobs.probes.attention import is_overdue, span
+from jobs.probes.model import JobFacts
 from jobs.run.store import RunRow
 from jobs.schedule.model import Schedule
 

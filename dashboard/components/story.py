@@ -29,7 +29,8 @@ from dashboard.components.numbers import amount_text, money
 from dashboard.components.states import shape
 from dashboard.components.times import both, city, clock, local_zone
 from dashboard.queries_story import Announced, Audited, Decided, Entry, Look, Story, Told
-from jobs.probes.attention import JobFacts, moment, span
+from jobs.probes.attention import moment, span
+from jobs.probes.model import JobFacts
 
 _PROVED = {
     "success": "Proved on the chain",

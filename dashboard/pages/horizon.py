@@ -21,8 +21,9 @@ from jobs.core.permissions import Right
 from jobs.horizon.breaker import CLOSED, Breaker
 from jobs.horizon.servers import rpc_label
 from jobs.horizon.servers import servers as configured_servers
-from jobs.probes.attention import ServerFacts, is_stale, ledgers_behind, left_in_words, span
+from jobs.probes.attention import is_stale, ledgers_behind, left_in_words, span
 from jobs.probes.figures import Sample
+from jobs.probes.model import ServerFacts
 
 require(Right.VIEW)
 SETTINGS = desk().settings

@@ -25,7 +25,8 @@ from dashboard.components.times import age, clock, lasted, now
 from jobs.core.jobs import load_jobs
 from jobs.core.permissions import Right
 from jobs.core.settings import Settings, variables
-from jobs.probes.attention import Facts, Problem, Severity
+from jobs.probes.attention import Problem, Severity
+from jobs.probes.model import Facts
 from jobs.schedule.model import Schedule
 from jobs.schedule.words import in_words, next_fires
 

@@ -15,7 +15,8 @@ from dashboard.components.states import chip, shape
 from dashboard.components.strips import strip
 from dashboard.components.times import age, clock, unbroken
 from jobs.core.permissions import Right
-from jobs.probes.attention import ServerFacts, Severity, is_stale, span
+from jobs.probes.attention import Severity, is_stale, span
+from jobs.probes.model import ServerFacts
 
 person = require(Right.VIEW)
 _VERBS = {

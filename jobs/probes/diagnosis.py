@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from jobs.core.jobs import Broken
 from jobs.horizon.health import Judgement, Verdict
-from jobs.probes.attention import Facts, alive, moment, schedules
+from jobs.probes.attention import alive, moment, schedules
+from jobs.probes.model import Facts
 
 DISK_WARN, DISK_FAIL = 2 * 1024**3, 256 * 1024**2
 """Free bytes below which the disk is worth a word, and below which writing will fail soon."""

@@ -15,9 +15,8 @@ from jobs.core.settings import Settings
 from jobs.horizon.breakers import breaker_of
 from jobs.horizon.servers import servers
 from jobs.integrity.findings import read_checks
-from jobs.probes.attention import (
-    EVENTS_LATE,
-    STALE_INTERVALS,
+from jobs.probes.attention import EVENTS_LATE, STALE_INTERVALS
+from jobs.probes.model import (
     AuditFacts,
     BackupFacts,
     CheckFacts,

@@ -56,6 +56,9 @@ def failed(error: BaseException) -> End:
     """Its function raised; what is permanent is not tried again."""
     if isinstance(error, ValidationError):
         message = f"{error.error_count()} values are not as expected in {error.title}"
+    elif isinstance(cause := getattr(error, "orig", None), Exception):
+        # The database's own line: what wraps it repeats the whole statement, and that stands in the trace.
+        message = str(cause).strip().split("\n", 1)[0]
     else:
         message = str(error).strip() or "no message"
     return End(

@@ -236,15 +236,7 @@ def test_one_row_that_a_trigger_of_the_application_refuses_costs_nobody_else(
     db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID
 ) -> None:
     watched = add_user(db, USER.address)
-    with db.begin() as conn:
-        conn.execute(
-            text(
-                "CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-                f" IF NEW.user_id = '{watched}' THEN RAISE EXCEPTION 'this account is under review'; END IF;"
-                " RETURN NEW; END $$"
-            )
-        )
-        conn.execute(text("CREATE TRIGGER guard BEFORE INSERT ON balances FOR EACH ROW EXECUTE FUNCTION guard()"))
+    guard(db, "INSERT ON balances", watched)
     envelopes = [PAYER.payment(USER.address, "10.5") for _ in range(5)]
     rows = [
         add_row(db, watched if number == 2 else user, tx_hash=envelope.hash_hex())
@@ -256,6 +248,22 @@ def test_one_row_that_a_trigger_of_the_application_refuses_costs_nobody_else(
     assert open_reasons(db, rows[2]) == ["ODD_ROW"]
     assert "under review" in str(value(db, "SELECT details->>'sentence' FROM ops.reconciliation_cases"))
     assert_books_balance(db)
+    guard(db, "UPDATE ON transactions", watched)
+    refused = run_job(db, horizon)  # not even held: that is said in one line, without the statement
+    assert (refused.state, refused.error) == ("failed", "this account is under review")
+
+
+def guard(db: Database, what: str, user: UUID) -> None:
+    """A trigger of the application that refuses a user's rows."""
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "CREATE OR REPLACE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                f" IF NEW.user_id = '{user}' THEN RAISE EXCEPTION 'this account is under review'; END IF;"
+                " RETURN NEW; END $$"
+            )
+        )
+        conn.execute(text(f"CREATE TRIGGER guard BEFORE {what} FOR EACH ROW EXECUTE FUNCTION guard()"))
 
 
 # Runs --------------------------------------------------------------------------------------------------------

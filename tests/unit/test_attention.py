@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from jobs.core.flags import Flag, FlagState
 from jobs.horizon.breaker import Breaker
-from jobs.probes.attention import (
+from jobs.probes.attention import Problem, Severity, find_problems, ledgers_behind, left_in_words, moment, span, worst
+from jobs.probes.model import (
     AuditFacts,
     CheckFacts,
     EventFacts,
@@ -21,17 +22,9 @@ from jobs.probes.attention import (
     NoticeFacts,
     OverdueFacts,
     PendingFacts,
-    Problem,
     ServerFacts,
-    Severity,
     VersionFacts,
     WorkerFacts,
-    find_problems,
-    ledgers_behind,
-    left_in_words,
-    moment,
-    span,
-    worst,
 )
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
