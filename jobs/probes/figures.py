@@ -14,6 +14,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, text
 
 from jobs.horizon.latency import SIZE, merge, percentile
+from jobs.probes.rollup import SAMPLES_KEPT
 
 POINTS = 240
 LONGEST_SUM = timedelta(hours=24)
@@ -87,12 +88,25 @@ def course(conn: Connection, server: str, length: timedelta) -> tuple[Point, ...
             "WITH grid AS (SELECT at FROM generate_series("
             "   date_bin(CAST(:step AS interval), now() - CAST(:length AS interval), 'epoch'), now(),"
             "   CAST(:step AS interval)) AS at),"
+            " seen AS (SELECT at, age_s, latency_ms, lag FROM ops.horizon_samples"
+            "   WHERE server = :server AND at >= now() - CAST(:length AS interval)"
+            # What is older than samples are kept is there as minutes.
+            "   UNION ALL SELECT r.at, CASE s.metric WHEN 'horizon.age_s' THEN r.most END,"
+            "   CASE s.metric WHEN 'horizon.latency_ms' THEN r.most END,"
+            "   CASE s.metric WHEN 'horizon.lag_ledgers' THEN CAST(r.most AS integer) END"
+            "   FROM ops.series s JOIN ops.rollups r ON r.series = s.id AND r.span = 'minute'"
+            "   WHERE s.subject = :server AND r.at >= now() - CAST(:length AS interval)"
+            "   AND r.at < now() - CAST(:kept AS interval)),"
             " found AS (SELECT date_bin(CAST(:step AS interval), at, 'epoch') AS at, max(age_s) AS age_s,"
-            "   max(latency_ms) AS latency_ms, max(lag) AS lag FROM ops.horizon_samples"
-            "   WHERE server = :server AND at >= now() - CAST(:length AS interval) GROUP BY 1)"
+            "   max(latency_ms) AS latency_ms, max(lag) AS lag FROM seen GROUP BY 1)"
             " SELECT grid.at, age_s, latency_ms, lag FROM grid LEFT JOIN found USING (at) ORDER BY grid.at"
         ),
-        {"server": server, "length": length, "step": max(length / POINTS, timedelta(seconds=15))},
+        {
+            "server": server,
+            "length": length,
+            "step": max(length / POINTS, timedelta(seconds=15)),
+            "kept": SAMPLES_KEPT,
+        },
     )
     return tuple(Point(row.at, row.age_s, row.latency_ms, row.lag) for row in rows)
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from jobs.core.db import Database
 from jobs.core.settings import Settings
+from jobs.probes.figures import Point, course
 from jobs.probes.rollup import kept_from, roll_up
 from tests.db.books import run_job
 
@@ -105,6 +106,31 @@ def test_horizons_samples_are_rolled_up_by_server(db: Database, settings: Settin
         "horizon.lag_ledgers": 10,
         "horizon.latency_ms": 10,
     }, "what was not measured is no zero"
+
+
+def test_a_course_of_a_week_goes_on_where_the_samples_end(db: Database, settings: Settings) -> None:
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.horizon_samples (server, at, verdict, latency_ms, age_s, lag)"
+                " SELECT 'https://h.example', now() - h * interval '1 hour', 'ok', h, 5, 0 FROM unnest(ARRAY[1, 40, 47]) h"
+            )
+        )
+    run_job(db, settings, "rollup-metrics")
+    with db.begin() as conn:  # two days later
+        conn.execute(text("UPDATE ops.horizon_samples SET at = at - interval '2 days'"))
+        conn.execute(text("UPDATE ops.rollups SET at = at - interval '2 days'"))
+    before = [point for point in _course(db) if point.latency_ms is not None]
+    assert run_job(db, settings, "prune").counters["samples"] == 2
+    after = [point for point in _course(db) if point.latency_ms is not None]
+    assert [point.latency_ms for point in after] == [point.latency_ms for point in before] == [47, 40, 1]
+    assert (after[0].age_s, after[0].lag) == (5, 0)
+    assert len(_course(db)) > 100, "where nothing was sampled there is a point without a value: a gap"
+
+
+def _course(db: Database) -> tuple[Point, ...]:
+    with db.read() as conn:
+        return course(conn, "https://h.example", timedelta(days=7))
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
