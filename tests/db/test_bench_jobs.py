@@ -25,7 +25,7 @@ def test_the_command_prints_one_object_with_what_it_measured(tmp_path: Path) -> 
     assert 20 < one["idle_mb"] < 1000
     slots = printed["slots"]
     assert (slots["schedules"], slots["missing"]) == (200, 0)
-    assert slots["slots"] > 5
+    assert slots["slots"] > 0
     assert slots["claimed_ms"]["p50"] <= slots["started_ms"]["p50"]
     assert printed["targets"] == TARGETS
 

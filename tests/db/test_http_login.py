@@ -159,7 +159,7 @@ def test_a_one_time_password_opens_only_the_page_to_choose_another(site: Site) -
 def test_too_many_tries_from_one_address_have_to_wait(site: Site) -> None:
     form = {"email": "nobody@nexafx.test", "password": "wrong"}
     with site.visitor() as client, ThreadPoolExecutor(10) as crowd:
-        statuses = list(crowd.map(lambda _: client.post("/login", data=form).status_code, range(21)))
+        statuses = list(crowd.map(lambda _: client.post("/login", data=form, timeout=60).status_code, range(21)))
     assert sorted(statuses) == [403] * 20 + [429]
     assert try_login(site, **form).status_code == 403
 
