@@ -1,4 +1,4 @@
-"""open-checklists: the lists with a schedule open, and what is overdue goes to whoever is next."""
+"""open-maintenance: the lists with a schedule open, and what is overdue goes to whoever is next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jobs.core.jobs import Every, Params, Run, job
 
 
 @job(
-    name="open-checklists",
+    name="open-maintenance",
     title="Open checklists",
     does="Opens every checklist that is due by its schedule, and escalates those that are overdue.",
     schedule=Every(60),
@@ -17,7 +17,7 @@ from jobs.core.jobs import Every, Params, Run, job
     retries=1,
     params=Params,
 )
-def open_checklists(run: Run, _params: Params) -> None:
+def open_maintenance(run: Run, _params: Params) -> None:
     """Counts `opened`, `missed`, `refused` and `escalated`."""
     for name in ("opened", "missed", "refused", "escalated"):
         run.count(name, 0)

@@ -14,7 +14,7 @@ from checklists.load import load_templates
 from checklists.schema import Template
 from jobs.schedule.store import find_schedule
 
-OPENER = "open-checklists"
+OPENER = "open-maintenance"
 """The job that opens the runs that fall due."""
 _LATELY = timedelta(hours=1)
 

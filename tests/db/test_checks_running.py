@@ -258,7 +258,7 @@ def test_a_drill_counts_for_a_quarter_and_maintenance_has_to_be_planned(db: Data
     execute(db, "UPDATE ops.checklist_runs SET closed_at = now() - interval '91 days'")
     assert look(db, settings, "runs.completed", **drill).verdict is FAILED
     assert look(db, settings, "runs.planned").verdict is UNABLE, "nothing has opened any lately"
-    ran(db, "open-checklists")
+    ran(db, "open-maintenance")
     assert look(db, settings, "runs.planned").verdict is PASSED
     assert look(db, settings, "runs.planned", templates=["rollback-critical"]).verdict is FAILED
     execute(db, "UPDATE ops.schedules SET paused_at = now(), paused_by = 'ada', paused_reason = 'a move'")
