@@ -27,6 +27,7 @@ from jobs.core.permissions import Right
 from jobs.core.settings import Settings, variables
 from jobs.probes.attention import Problem, Severity
 from jobs.probes.model import Facts
+from jobs.schedule.broken import broken_jobs
 from jobs.schedule.model import Schedule
 from jobs.schedule.words import in_words, next_fires
 
@@ -63,7 +64,9 @@ def living(head: DeltaGenerator, places: Mapping[str, DeltaGenerator]) -> None:
 def _elsewhere(found: Sequence[Problem]) -> list[Problem]:
     """What concerns the jobs and stands in none of their rows: workers, and flags that are no single job's."""
     flags = tuple(f"{job.flag.value} " for job in JOBS.values() if job.flag is not None)
-    here = [item for item in found if item.link in ("/jobs", "/workers") and item.severity is not Severity.NOTE]
+    here = [
+        item for item in found if item.link in ("/jobs", "/workers", "/flags") and item.severity is not Severity.NOTE
+    ]
     return [item for item in here if not item.sentence.startswith(flags)]
 
 
@@ -83,6 +86,12 @@ def _standing(name: str, facts: Facts, bars: Sequence[Bar]) -> Said:
 def _headline(said: Mapping[str, Said]) -> tuple[str, str]:
     """Whether everything runs as it should, and what does not."""
     ill = [name for name, item in said.items() if not item.well]
+    if not ill and (broken := broken_jobs()):
+        names = ", ".join(it.name for it in broken)
+        return (
+            f"{names} {'is' if len(broken) == 1 else 'are'} broken",
+            f"The {len(said)} jobs that work run as they should.",
+        )
     if not ill:
         return f"All {len(said)} jobs run as they should", "What each does, how it stands, and when it runs next."
     if len(ill) > 1:
