@@ -184,6 +184,7 @@ class _Worker:
             await asyncio.wait(set(self._running), timeout=supervise.STOP_GRACE_S + 5)
 
     def _beat(self) -> None:
+        self._children.let_go()
         beat(self._db, self._id, concurrency=self._concurrency, silent_s=self._scheduler.silent_s)
 
     def _sign_off(self) -> None:

@@ -97,8 +97,8 @@ def jobs(
     ] = 5.0,
     runs: Annotated[
         int,
-        typer.Option(metavar="N", min=20, max=100_000, help="Runs of the backlog; at most 200 are asked for singly."),
-    ] = 3000,
+        typer.Option(metavar="N", min=20, max=1000, help="Runs of the backlog; at most 200 are asked for singly."),
+    ] = 1000,
     workers: Annotated[
         list[int] | None, typer.Option(metavar="N", min=1, max=32, help="Only by so many; several are possible.")
     ] = None,

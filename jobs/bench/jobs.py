@@ -49,7 +49,7 @@ class Plan:
     """What is measured."""
 
     workers: tuple[int, ...] = (1, 2, 4)
-    runs: int = 3000
+    runs: int = 1000  # as many as may be queued of one job
     asked: int = 200
     """Runs that are asked for one by one."""
     minutes: float = 5.0
@@ -78,7 +78,7 @@ class Capacity:
     start: Spread
     """From the question for a run to its start."""
     idle_mb: float
-    """Of the largest worker that waits, with its children; what they share counts in parts."""
+    """Of the largest worker before its first run, with its nursery; what they share counts in parts."""
 
     def document(self) -> dict[str, object]:
         return {"workers": self.workers, "runs_per_s": round(self.runs_per_s, 1),
@@ -126,15 +126,15 @@ def _capacity(plan: Plan, db: Database, settings: Settings, count: int, job: str
     tell(f"starting {whose}")
     with workers(count, settings) as processes:
         _wait_for(db, processes)
+        server, ours = postmaster(settings.home), [psutil.Process(process.pid) for process in processes]
+        idle = max(map(_memory_mb, ours))
         _backlog(db, job, 20 * count, processes)  # whatever is loaded late, is loaded now
         tell(f"{plan.runs:,} runs, {whose}")
-        server, ours = postmaster(settings.home), [psutil.Process(process.pid) for process in processes]
         before = cpu_of(server), sum(map(cpu_of, ours))
         per_s = _backlog(db, job, plan.runs, processes)
         postgres, working = cpu_of(server) - before[0], sum(map(cpu_of, ours)) - before[1]
         tell(f"{plan.asked:,} single runs, {whose}")
         start = _single(db, job, plan.asked)
-        idle = max(map(_memory_mb, ours))
     each = 1000 / plan.runs
     return Capacity(count, per_s, working * each, postgres * each, start, idle)
 

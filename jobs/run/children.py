@@ -21,7 +21,7 @@ from jobs.run.ends import Stop
 from jobs.run.nursery import Here, Nursery, a_nursery
 
 TERM_S = 2.0
-IDLE_S = 60.0
+IDLE_S = 20.0  # as long as the probes of a quiet desk need one
 
 
 class Died(Exception):
@@ -139,13 +139,19 @@ class Children:
             child.leave(kill=True)
 
     def _keep(self, child: Child) -> None:
-        """The one that came last goes first; those that nobody has needed for long end."""
-        now = child.idle_since = time.monotonic()
+        """The one that came last goes first, so that the others can be let go."""
+        child.idle_since = time.monotonic()
         with self._lock:
-            long = [other for other in self._idle if now - other.idle_since > IDLE_S]
-            self._idle = [other for other in self._idle if other not in long] + [child]
-        for other in long:
-            other.leave(kill=False)
+            self._idle.append(child)
+
+    def let_go(self) -> None:
+        """Ends those that nobody has needed for long; to be called now and then."""
+        now = time.monotonic()
+        with self._lock:
+            long = [child for child in self._idle if now - child.idle_since > IDLE_S]
+            self._idle = [child for child in self._idle if child not in long]
+        for child in long:
+            child.leave(kill=False)
 
     def close(self) -> None:
         """Lets the idle ones go."""

@@ -8,6 +8,7 @@ slots.py. That the thread lives is proved by a beat which comes through it.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -25,7 +26,7 @@ from jobs.core.errors import NexaError
 from jobs.core.logs import get_logger
 from jobs.run.loop import DATABASE_ERRORS, Loop
 from jobs.schedule.model import EPOCH, Schedule, trigger_of
-from jobs.schedule.slots import claim_slot
+from jobs.schedule.slots import claim_slots
 from jobs.schedule.store import CHANNEL, list_schedules, resume_due
 
 log = get_logger(__name__)
@@ -34,6 +35,8 @@ POLL_S = 5.0
 BEAT_S = 5
 DEAD_AFTER_S = 30.0
 STOP_S = 2.0
+AT_ONCE = 50
+"""Slots that are claimed in one transaction, which holds up an edit of theirs for so long."""
 _BEAT = ""  # no schedule is called so
 
 
@@ -65,7 +68,7 @@ class Scheduler:
         self._looked = float("-inf")
         self._beaten = time.monotonic()
         self._timer = self._new_timer()
-        self._loops = (Loop("scheduler", 0.2, self._follow), Loop("slots", 0, self._claim_next))
+        self._loops = (Loop("scheduler", 0.2, self._follow), Loop("slots", 0, self._claim_due))
 
     def start(self) -> None:
         self._timer.start()
@@ -109,21 +112,26 @@ class Scheduler:
         if name != _BEAT:
             self._due.put((name, slot))
 
-    def _claim_next(self) -> None:
+    def _claim_due(self) -> None:
+        """Claims what the timer has handed over, all of an instant together."""
         try:
-            name, slot = self._due.get(timeout=0.5)
+            due = [self._due.get(timeout=0.5)]
         except queue.Empty:
             return
+        with contextlib.suppress(queue.Empty):
+            while len(due) < AT_ONCE:
+                due.append(self._due.get_nowait())
         try:
             with self._db.begin() as conn:
-                run_id = claim_slot(conn, name, slot)
+                claimed = claim_slots(conn, due)
         except DATABASE_ERRORS:
-            if datetime.now(UTC) - slot < timedelta(minutes=1):
-                self._due.put((name, slot))
+            for name, slot in due:
+                if datetime.now(UTC) - slot < timedelta(minutes=1):
+                    self._due.put((name, slot))
             time.sleep(0.5)
             raise
-        if run_id is not None:
-            log.debug("slot claimed", schedule=name, slot=slot, run=run_id)
+        if claimed:
+            log.debug("slots claimed", runs=claimed)
 
     def _follow(self) -> None:
         """Waits for a change of the table for up to a second, and looks for itself every few seconds."""

@@ -9,7 +9,7 @@ has been. It leaves the youngest seconds, a schedule's grace, to the claims; tho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,15 @@ LOOK_BACK = timedelta(days=31)
 RECENT = timedelta(minutes=10)  # here gaps are looked for also before the last slot that was claimed
 
 
+def claim_slots(conn: Connection, due: Iterable[tuple[str, datetime]]) -> list[int]:
+    """Claims slots, each by its schedule's name, in the caller's transaction, and returns the ids of their runs.
+
+    All that are due at one instant go together: on a full minute they are many, and each commit waits for the disk. Every
+    worker takes the schedules in the same order, so that none waits for another in a circle.
+    """
+    return [run_id for name, slot in sorted(due) if (run_id := claim_slot(conn, name, slot)) is not None]
+
+
 def claim_slot(conn: Connection, name: str, slot: datetime) -> int | None:
     """Claims a slot for the schedule as it stands now, and queues its run, in the caller's transaction.
 
@@ -36,9 +45,12 @@ def claim_slot(conn: Connection, name: str, slot: datetime) -> int | None:
     therefore the search's.
     """
     schedule = _locked(conn, name, wait=True)
-    now = _now(conn)
+    now, taken = conn.execute(
+        text("SELECT clock_timestamp(), EXISTS (SELECT FROM ops.runs WHERE schedule = :name AND slot = :slot)"),
+        {"name": name, "slot": slot},
+    ).one()
     # Whoever handed it over may have done so by an earlier edit: that counts only if the slot is one still.
-    if schedule is None or not schedule.active(now) or not is_slot(schedule, slot):
+    if schedule is None or taken or not schedule.active(now) or not is_slot(schedule, slot):
         return None
     if now - slot > timedelta(seconds=schedule.grace_s):
         return None
