@@ -152,10 +152,11 @@ def test_a_checklist_is_worked_off_by_keys_alone(site: Site, chromium: Browser) 
     page = context.new_page()
     visit(page, f"{site.base}/checklist?id={run_id}")
     focused = "document.activeElement.closest('[class*=st-key-nx-cl-line]')?.innerText ?? ''"
+    box = page.get_by_role("checkbox", name="Back up with")
+    expect(box).to_be_enabled()  # a cold browser loads the boxes after the lines
     page.keyboard.press("j")
     assert "Back up with" in page.evaluate(focused)
     page.keyboard.press("x")
-    box = page.get_by_role("checkbox", name="Back up with")
     expect(box).to_be_checked()
     settle(page)
     page.keyboard.press("j")

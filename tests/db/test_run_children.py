@@ -162,6 +162,7 @@ def test_an_idle_child_that_was_killed_is_replaced(run_it: Doing, children: Chil
     first = run_it("pid", children=children).counters["pid"]
     os.kill(first, signal.SIGKILL)
     assert gone(first)
+    time.sleep(0.2)  # its last thread closes the pipe after the process is seen to be gone
     assert run_it("pid", children=children).state == "succeeded"
 
 
