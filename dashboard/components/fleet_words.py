@@ -62,7 +62,7 @@ def row(worker: Worker, now: datetime) -> tuple[object, ...]:
         age(worker.beat_at, interval_s=BEAT_S),
         tag("div", f"{len(worker.runs)} of {worker.concurrency}", tag("div", *_runs(worker), class_="nx-note")),
         "–" if worker.load_1m is None else f"{worker.load_1m:.1f} on {worker.cores} cores",
-        "–" if worker.rss_bytes is None else f"{worker.rss_bytes / 1e6:,.0f} MB",
+        "–" if worker.memory_bytes is None else f"{worker.memory_bytes / 1e6:,.0f} MB",
         clock_of(worker),
         scheduler_of(worker, now),
     )

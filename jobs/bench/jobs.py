@@ -28,6 +28,7 @@ from jobs.core.embedded import embedded_server
 from jobs.core.errors import NexaError
 from jobs.core.jobs import Every, find_job
 from jobs.core.settings import Settings
+from jobs.run.hosts import family_bytes
 from jobs.run.store import request_run
 from jobs.schedule.model import fires_between
 from jobs.schedule.store import list_schedules, seed_schedules
@@ -127,7 +128,7 @@ def _capacity(plan: Plan, db: Database, settings: Settings, count: int, job: str
     with workers(count, settings) as processes:
         _wait_for(db, processes)
         server, ours = postmaster(settings.home), [psutil.Process(process.pid) for process in processes]
-        idle = max(map(_memory_mb, ours))
+        idle = max(map(family_bytes, ours)) / 1e6
         _backlog(db, job, 20 * count, processes)  # whatever is loaded late, is loaded now
         tell(f"{plan.runs:,} runs, {whose}")
         before = cpu_of(server), sum(map(cpu_of, ours))
@@ -236,12 +237,6 @@ def _wait_for(db: Database, processes: Sequence[subprocess.Popen[bytes]]) -> Non
 def _require_alive(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     if any(process.poll() is not None for process in processes):
         raise NexaError("A worker has ended while it was measured: its last words stand above.")
-
-
-def _memory_mb(worker: psutil.Process) -> float:
-    """Megabytes of a process and its children: of a page that several share, each has its part."""
-    used = (it.memory_full_info() for it in (worker, *worker.children(recursive=True)))
-    return sum(float(getattr(it, "pss", it.uss)) for it in used) / 1e6
 
 
 def _now(db: Database) -> datetime:

@@ -18,7 +18,7 @@ DRAIN_MIN = 5
 
 _WORKERS = text("""
     SELECT w.id, w.host, w.pid, w.version, w.concurrency, w.started_at, w.beat_at, w.scheduler_at, w.skew_ms,
-           w.rss_bytes, w.load_1m, w.cores, coalesce(r.runs, '{}') AS runs
+           w.memory_bytes, w.load_1m, w.cores, coalesce(r.runs, '{}') AS runs
     FROM ops.workers w LEFT JOIN (
         SELECT worker_id, array_agg(id ORDER BY id) AS runs FROM ops.runs
         WHERE state = 'running' AND worker_id IS NOT NULL GROUP BY worker_id
@@ -65,7 +65,7 @@ class Worker:
     beat_at: datetime
     scheduler_at: datetime | None
     skew_ms: float | None
-    rss_bytes: int | None
+    memory_bytes: int | None
     load_1m: float | None
     cores: int | None
     runs: tuple[int, ...]

@@ -28,11 +28,11 @@ def beat(db: Database, worker_id: UUID, *, concurrency: int, silent_s: float) ->
     with db.begin() as conn:
         conn.execute(
             text(
-                "INSERT INTO ops.workers (id, host, pid, version, concurrency, scheduler_at, skew_ms, rss_bytes,"
+                "INSERT INTO ops.workers (id, host, pid, version, concurrency, scheduler_at, skew_ms, memory_bytes,"
                 " load_1m, cores) VALUES (:id, :host, :pid, :version, :concurrency, now() - make_interval(secs => :silent_s),"
-                " :skew_ms, :rss_bytes, :load_1m, :cores)"
+                " :skew_ms, :memory_bytes, :load_1m, :cores)"
                 " ON CONFLICT (id) DO UPDATE SET beat_at = now(), scheduler_at = excluded.scheduler_at,"
-                " skew_ms = excluded.skew_ms, rss_bytes = excluded.rss_bytes, load_1m = excluded.load_1m,"
+                " skew_ms = excluded.skew_ms, memory_bytes = excluded.memory_bytes, load_1m = excluded.load_1m,"
                 " cores = excluded.cores"
             ),
             {
@@ -43,7 +43,7 @@ def beat(db: Database, worker_id: UUID, *, concurrency: int, silent_s: float) ->
                 "concurrency": concurrency,
                 "silent_s": silent_s,
                 "skew_ms": skew_ms([_read_clocks(conn) for _ in range(_READINGS)]),
-                "rss_bytes": _resident_bytes(process),
+                "memory_bytes": family_bytes(process),
                 "load_1m": psutil.getloadavg()[0],
                 "cores": psutil.cpu_count(),
             },
@@ -56,10 +56,17 @@ def _read_clocks(conn: Connection) -> Reading:
     return Reading(asked, database, datetime.now(UTC))
 
 
-def _resident_bytes(process: psutil.Process) -> int:
-    """Of the process and everything that it has started; memory that they share counts in each."""
+def family_bytes(process: psutil.Process) -> int:
+    """Of the process and everything that it has started: of a page that several share, each has its part.
+
+    Where the system tells no parts, or nothing to us, what is shared is left out or counts in each.
+    """
     total = 0
     for one in (process, *process.children(recursive=True)):
         with suppress(psutil.Error):  # a child that has just ended, or that hides: no reason not to beat
-            total += one.memory_info().rss
+            try:
+                full = one.memory_full_info()
+                total += getattr(full, "pss", full.uss)
+            except psutil.AccessDenied:
+                total += one.memory_info().rss
     return total

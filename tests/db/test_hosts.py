@@ -44,8 +44,8 @@ def test_a_beat_says_which_worker_on_which_host_and_how_the_host_does(db: Databa
     # One machine, one clock.
     assert worker.skew_ms is not None
     assert abs(worker.skew_ms) < 200
-    assert worker.rss_bytes is not None
-    assert worker.rss_bytes >= psutil.Process().memory_info().rss / 2
+    assert worker.memory_bytes is not None
+    assert worker.memory_bytes >= psutil.Process().memory_info().rss / 2
     assert worker.load_1m is not None
     assert worker.load_1m >= 0
     assert worker.cores == psutil.cpu_count()
@@ -80,7 +80,7 @@ def test_a_worker_of_an_older_version_says_nothing_of_its_host_and_is_there(db: 
         conn.execute(text("INSERT INTO ops.workers (id, host, pid, version, concurrency)"
                           " VALUES (gen_random_uuid(), 'a', 1, '0.0.9', 4)"))  # fmt: skip
     worker = beating(db)
-    assert (worker.skew_ms, worker.rss_bytes, worker.load_1m, worker.cores) == (None, None, None, None)
+    assert (worker.skew_ms, worker.memory_bytes, worker.load_1m, worker.cores) == (None, None, None, None)
 
 
 def test_only_workers_of_the_last_day_that_did_not_sign_off_are_told_with_what_they_run(db: Database) -> None:

@@ -17,13 +17,13 @@ from tests.ui.runs import a_run
 
 def worker(db: Database, host: str, **values: object) -> str:
     row = {"id": uuid4(), "host": host, "pid": 42, "version": "0.1.0", "concurrency": 4, "skew_ms": 3.0,
-           "rss_bytes": 142_300_000, "load_1m": 0.8, "cores": 2, "beat": 4, "scheduler": 4, **values}  # fmt: skip
+           "memory_bytes": 142_300_000, "load_1m": 0.8, "cores": 2, "beat": 4, "scheduler": 4, **values}  # fmt: skip
     with db.begin() as conn:
         conn.execute(
             text(
-                "INSERT INTO ops.workers (id, host, pid, version, concurrency, skew_ms, rss_bytes, load_1m, cores,"
+                "INSERT INTO ops.workers (id, host, pid, version, concurrency, skew_ms, memory_bytes, load_1m, cores,"
                 " started_at, beat_at, scheduler_at) VALUES (:id, :host, :pid, :version, :concurrency, :skew_ms,"
-                " :rss_bytes, :load_1m, :cores, now() - interval '3 hours', now() - make_interval(secs => :beat),"
+                " :memory_bytes, :load_1m, :cores, now() - interval '3 hours', now() - make_interval(secs => :beat),"
                 " now() - make_interval(secs => :scheduler))"
             ),
             row,

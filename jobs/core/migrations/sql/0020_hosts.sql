@@ -1,7 +1,7 @@
 -- What a worker says of its host with every beat; null: an older version's worker, or not known this time.
 ALTER TABLE ops.workers
     ADD COLUMN skew_ms   double precision,                 -- the host's clock against the database's; above zero: ahead
-    ADD COLUMN rss_bytes bigint,                           -- resident memory of the process and its children
+    ADD COLUMN memory_bytes bigint,                        -- of the process and its children, shared pages in parts
     ADD COLUMN load_1m   double precision,
     ADD COLUMN cores     integer;
 
