@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -39,9 +39,12 @@ def postmaster(home: Path) -> psutil.Process:
 
 def cpu_of(process: psutil.Process) -> float:
     """CPU seconds of a process and its children, those that have ended included."""
+    used = 0.0
+    for child in process.children():
+        with suppress(psutil.NoSuchProcess):  # it has just ended, and is among the ended ones of its parent below
+            used += cpu_of(child)
     times = process.cpu_times()
-    ended = float(times.children_user + times.children_system)
-    return float(times.user + times.system) + ended + sum(cpu_of(child) for child in process.children())
+    return used + float(times.user + times.system + times.children_user + times.children_system)
 
 
 @contextmanager
