@@ -7,7 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from sqlalchemy import text
 from checklists.checks.model import CheckContext, CheckParams, CheckResult, Unable, check, failed, passed
 from checklists.checks.reach import age, size
 from checklists.grammar import Duration
+from jobs.core.kept_files import checksums_of, sha256_of
 
 
 class LatestParams(CheckParams):
@@ -109,7 +109,7 @@ def _judge(file: Path, context: CheckContext, least: int, since: datetime, when:
     if made < since:
         return failed(f"{seen}: the newest is not made {when}.", "Make a new one.")
     try:
-        written = file.with_name(f"{file.name}.sha256").read_text(encoding="ascii", errors="replace")
+        written = checksums_of(file).read_text(encoding="ascii", errors="replace")
     except OSError as error:
         raise Unable(
             f"{seen}: its checksum cannot be read.", f"Write {file.name}.sha256 when the file is made."
@@ -117,8 +117,7 @@ def _judge(file: Path, context: CheckContext, least: int, since: datetime, when:
     expected = re.match(r"[0-9a-fA-F]{64}\b", written)
     if expected is None:
         raise Unable(f"{seen}: {file.name}.sha256 holds no checksum.", "Write it as `sha256sum` does.")
-    with file.open("rb") as stream:
-        counted = hashlib.file_digest(stream, "sha256").hexdigest()
+    counted = sha256_of(file)
     if counted != expected[0].lower():
         return failed(
             f"{seen}: its checksum is not the one beside it.", "Do not use it: make another one.", sha256=counted

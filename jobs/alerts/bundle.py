@@ -25,6 +25,7 @@ from jobs.alerts.parts import PARTS, Part, shown_settings, versions
 from jobs.core import audit
 from jobs.core.errors import NexaError
 from jobs.core.jobs import Params, Run, job
+from jobs.core.kept_files import checksums_of, draft_of, drop_drafts, name_draft, past_time, sha256_of
 from jobs.core.logs import redact_value, secrets_of
 from jobs.core.settings import Settings
 
@@ -99,15 +100,17 @@ def incident_bundle(run: Run, params: BundleParams) -> None:
         return
     folder = run.settings.home / "bundles"
     file = folder / f"incident-{until:%Y%m%dT%H%M%SZ}-run{run.id}.zip"
-    draft = file.with_suffix(".part")
+    draft = draft_of(file)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
+        drop_drafts(folder, "incident-*", now)
         members = _gather(run, draft, since, until, {"made_at": now.isoformat(), "run": run.id, **window})
         if members is None:
             run.warning("stopped before the end: nothing was kept")
             return
-        digest = _keep(draft, file)
+        digest = sha256_of(draft)
+        name_draft(file, f"{digest}  {file.name}\n".encode())
     except OSError as error:
         raise NexaError(
             f"The bundle cannot be written to {folder} ({error.strerror}): make room, then run it again."
@@ -125,9 +128,10 @@ def incident_bundle(run: Run, params: BundleParams) -> None:
     with run.db.begin() as conn:
         new = {"file": file.name, "bytes": size, "sha256": digest, **window}
         audit.record(conn, audit.AuditRow(f"run:{run.id}", "bundle.made", "bundle", file.name, "job", new=new))
-    for old in _old(folder, file, run.settings.bundle_days):
-        old.unlink(missing_ok=True)
-        old.with_name(f"{old.name}.sha256").unlink(missing_ok=True)
+    made = sorted(folder.glob("incident-*.zip"), key=lambda one: one.stat().st_mtime)
+    for old in past_time(made, now, run.settings.bundle_days):
+        for one in (old, checksums_of(old)):
+            one.unlink(missing_ok=True)
         run.count("deleted")
 
 
@@ -195,20 +199,3 @@ class _Cleaner:
 
 def _plain(member: Member) -> dict[str, Any]:
     return {"name": member.name, "bytes": member.bytes, "sha256": member.sha256, "rows": member.rows, "cut": member.cut}
-
-
-def _keep(draft: Path, file: Path) -> str:
-    """Gives a whole bundle its name, after its checksum; returns the SHA-256."""
-    with draft.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    checksum = file.with_name(f"{file.name}.sha256")
-    with os.fdopen(os.open(checksum, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as out:
-        out.write(f"{digest}  {file.name}\n")
-    draft.replace(file)
-    return digest
-
-
-def _old(folder: Path, newest: Path, days: int) -> list[Path]:
-    """The bundles that are past their time; never the one that was just made."""
-    limit = (datetime.now(UTC) - timedelta(days=days)).timestamp()
-    return [file for file in folder.glob("incident-*.zip") if file != newest and file.stat().st_mtime < limit]

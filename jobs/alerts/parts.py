@@ -58,6 +58,12 @@ PARTS = (
         "SELECT * FROM ops.horizon_requests WHERE minute >= :since AND minute < :until ORDER BY minute DESC LIMIT :most",
         20_000,
     ),
+    Part(
+        "samples.jsonl",
+        "SELECT s.subject, s.metric, x.at, x.value FROM ops.samples x JOIN ops.series s ON s.id = x.series"
+        " WHERE x.at >= :since AND x.at < :until ORDER BY x.at DESC LIMIT :most",
+        100_000,
+    ),
     Part("horizon_servers.jsonl", "SELECT * FROM ops.horizon_servers ORDER BY server LIMIT :most", 100),
     Part("flags.jsonl", "SELECT * FROM ops.flags ORDER BY name LIMIT :most", 100),
     Part("schedules.jsonl", "SELECT * FROM ops.schedules ORDER BY name LIMIT :most", 1_000),

@@ -41,6 +41,8 @@ _PUNCTUALITY = text("""
     SELECT extract(epoch FROM queued_at - slot) * 1000 AS claimed, extract(epoch FROM started_at - slot) * 1000 AS started
       FROM ops.runs WHERE schedule = ANY(:names) AND slot > :since AND slot <= :until AND state = 'succeeded'
 """)
+_LEFT = text("SELECT count(*) FROM ops.runs WHERE id = ANY(:ids) AND state <> 'succeeded'")
+_ENDED = text("SELECT queued_at, started_at, finished_at FROM ops.runs WHERE id = ANY(:ids)")
 TARGETS = {"runs_per_s": 150.0, "start_p95_ms": 250.0, "slot_most_ms": 500.0, "idle_mb": 150.0}
 """On two cores: at least so many runs a second, and at most the others."""
 
@@ -135,7 +137,7 @@ def _capacity(plan: Plan, db: Database, settings: Settings, count: int, job: str
         per_s = _backlog(db, job, plan.runs, processes)
         postgres, working = cpu_of(server) - before[0], sum(map(cpu_of, ours)) - before[1]
         tell(f"{plan.asked:,} single runs, {whose}")
-        start = _single(db, job, plan.asked)
+        start = _single(db, job, plan.asked, processes)
     each = 1000 / plan.runs
     return Capacity(count, per_s, working * each, postgres * each, start, idle)
 
@@ -168,47 +170,34 @@ def _backlog(db: Database, job: str, runs: int, processes: Sequence[subprocess.P
     with db.begin() as conn:
         ids = [request_run(conn, job=job, actor="bench", origin="cli") for _ in range(runs)]
     queued_at = _now(db)
-    deadline = time.monotonic() + WORK_S
-    ended: datetime | None = None
-    while ended is None:
-        _require_alive(processes)
-        if time.monotonic() > deadline:
-            raise NexaError(f"{runs:,} runs did not end within {WORK_S:.0f} s: measure fewer with --runs.")
-        time.sleep(0.1)
-        with db.read() as conn:
-            ended = conn.execute(
-                text(
-                    "SELECT max(finished_at) FROM ops.runs WHERE id BETWEEN :first AND :last"
-                    " HAVING bool_and(state = 'succeeded')"
-                ),
-                {"first": ids[0], "last": ids[-1]},
-            ).scalar_one_or_none()
-    return runs / (ended - queued_at).total_seconds()
+    last: datetime = max(run.finished_at for run in _ended(db, ids, processes))
+    return runs / (last - queued_at).total_seconds()
 
 
-def _single(db: Database, job: str, asked: int) -> Spread:
+def _single(db: Database, job: str, asked: int, processes: Sequence[subprocess.Popen[bytes]]) -> Spread:
     chance = random.Random(1)  # noqa: S311 - no secret
     ids = []
     for _ in range(asked):
         time.sleep(chance.uniform(0.05, 0.15))
         with db.begin() as conn:
             ids.append(request_run(conn, job=job, actor="bench", origin="cli"))
+    waited = [run.started_at - run.queued_at for run in _ended(db, ids, processes)]
+    return _spread([one.total_seconds() * 1000 for one in waited])
+
+
+def _ended(db: Database, ids: Sequence[int], processes: Sequence[subprocess.Popen[bytes]]) -> Sequence[Row[Any]]:
+    """When these runs were queued, started and finished, once all have succeeded; NexaError if that takes too long."""
     deadline = time.monotonic() + WORK_S
-    found: list[float] = []
-    while len(found) < asked:
+    left = len(ids)
+    while left:
+        _require_alive(processes)
         if time.monotonic() > deadline:
-            raise NexaError(f"{asked - len(found)} of {asked} runs did not end within {WORK_S:.0f} s.")
-        time.sleep(0.2)
+            raise NexaError(f"{left} of {len(ids)} runs did not end within {WORK_S:.0f} s: measure fewer with --runs.")
+        time.sleep(0.1)
         with db.read() as conn:
-            waited = conn.execute(
-                text(
-                    "SELECT extract(epoch FROM started_at - queued_at) * 1000 FROM ops.runs"
-                    " WHERE id = ANY(:ids) AND state = 'succeeded'"
-                ),
-                {"ids": ids},
-            ).scalars()
-            found = [float(it) for it in waited]
-    return _spread(found)
+            left = conn.execute(_LEFT, {"ids": ids}).scalar_one()
+    with db.read() as conn:
+        return conn.execute(_ENDED, {"ids": ids}).all()
 
 
 def _spread(values: Sequence[float]) -> Spread:

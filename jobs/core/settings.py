@@ -157,7 +157,9 @@ class Settings(BaseSettings):
         SecretStr(""),
         "what backups are encrypted with, an age identity: AGE-SECRET-KEY-1…; none: they are not",
     )
-    run_log_days: int = _setting("NEXAOPS_RUN_LOG_DAYS", 90, "days that the lines of runs' logs are kept", ge=1)
+    run_log_days: int = _setting(
+        "NEXAOPS_RUN_LOG_DAYS", 90, "days that the lines of runs' logs, and notices that have ended, are kept", ge=1
+    )
     bundle_days: int = _setting(
         "NEXAOPS_BUNDLE_DAYS", 30, "days that incident bundles are kept; the newest always is", ge=1
     )

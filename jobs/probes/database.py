@@ -1,8 +1,8 @@
 """probe-database: how PostgreSQL does, in numbers that become charts and in short lists of what to look at.
 
-Everything is read from its own statistics and catalogues, so a look costs milliseconds whatever the tables hold, and waits
-for no lock: not even for that of a size. Texts of queries may
-hold anything: what looks like a secret is taken out before they are kept.
+Everything is read from its own statistics and catalogues, so a look costs milliseconds whatever the tables hold, and
+waits for no lock: not even for that of a size. Texts of queries may hold anything: what looks like a secret is taken out
+before they are kept.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from jobs.core.db import Database
 from jobs.core.settings import Settings
 from jobs.probes.series import read_hours, write_samples
 from jobs.probes.trend import days_until_empty
+from jobs.run.hosts import family_bytes
 
 EVERY_S = 30.0
 
@@ -57,7 +58,7 @@ class HostProbe:
             "host.disk_used_ratio": disk.percent / 100,
             "host.disk_read_bytes_per_s": _rate(before[1], read, seconds),
             "host.disk_write_bytes_per_s": _rate(before[2], written, seconds),
-            "worker.memory_bytes": float(self._process.memory_info().rss),
+            "worker.memory_bytes": float(family_bytes(self._process)),
             "worker.cpu_ratio": self._process.cpu_percent() / 100,
         }
 

@@ -24,7 +24,7 @@ _READINGS = 3
 
 def beat(db: Database, worker_id: UUID, *, concurrency: int, silent_s: float) -> None:
     """Says that this worker is alive, in one transaction; `silent_s`: seconds since its scheduler was heard of."""
-    process = psutil.Process()
+    memory = family_bytes(psutil.Process())  # takes a while: not in the transaction
     with db.begin() as conn:
         conn.execute(
             text(
@@ -43,7 +43,7 @@ def beat(db: Database, worker_id: UUID, *, concurrency: int, silent_s: float) ->
                 "concurrency": concurrency,
                 "silent_s": silent_s,
                 "skew_ms": skew_ms([_read_clocks(conn) for _ in range(_READINGS)]),
-                "memory_bytes": family_bytes(process),
+                "memory_bytes": memory,
                 "load_1m": psutil.getloadavg()[0],
                 "cores": psutil.cpu_count(),
             },

@@ -6,6 +6,7 @@ busy the database was, and `verify-backup` and `nexaops restore` have something 
 
 from __future__ import annotations
 
+import glob
 import os
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from jobs.core import audit
 from jobs.core.db import Database
 from jobs.core.errors import NexaError
 from jobs.core.jobs import Cron, Params, Run, job
+from jobs.core.kept_files import draft_of, drop_drafts, past_time
 from jobs.core.settings import Settings
 from jobs.upkeep import files
 from jobs.upkeep.crypt import key_of
@@ -60,7 +62,7 @@ def backup(run: Run, _params: Params) -> None:
     for counter in ("bytes", "rows", "deleted"):
         run.count(counter, 0)
     if run.dry_run:
-        old = files.old_ones(files.backups_of(folder, name), datetime.now(UTC), run.settings.backup_days)
+        old = past_time(files.backups_of(folder, name), datetime.now(UTC), run.settings.backup_days)
         run.info("would back up", database_bytes=size_of(run.db), would_delete=len(old))
         return
     began = time.monotonic()
@@ -74,7 +76,7 @@ def backup(run: Run, _params: Params) -> None:
     run.count("bytes", made.bytes)
     run.count("rows", made.manifest.rows)
     run.info("backed up", file=made.file.name, bytes=made.bytes, seconds=round(time.monotonic() - began, 1))
-    for old_file in files.old_ones(files.backups_of(folder, name), datetime.now(UTC), run.settings.backup_days):
+    for old_file in past_time(files.backups_of(folder, name), datetime.now(UTC), run.settings.backup_days):
         files.delete(old_file)
         run.count("deleted")
         run.info("deleted an old backup", file=old_file.name)
@@ -97,17 +99,17 @@ def make_backup(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        files.drop_drafts(folder, name, now)
+        drop_drafts(folder, f"{glob.escape(name)}-*", now)
         if before := files.backups_of(folder, name):
             files.require_room(folder, before[-1].stat().st_size, "A backup as large as the last")
         file = files.new_name(folder, name, now, encrypted=key is not None)
-        draft = files.draft_of(file)
+        draft = draft_of(file)
         # If somebody else has begun one of that name since, this fails, and theirs is not ours to take away.
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as target:
                 manifest = _write(db, target, key, should_stop, seen)
-            made = Backup(file, manifest, files.keep(draft, file, manifest))
+            made = Backup(file, manifest, files.keep(file, manifest))
         except BaseException:
             draft.unlink(missing_ok=True)
             raise

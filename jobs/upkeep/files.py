@@ -6,9 +6,7 @@ name last, when all of it is on the disk: so a file with the name of a backup is
 
 from __future__ import annotations
 
-import glob
 import hashlib
-import os
 import re
 import shutil
 from datetime import datetime, timedelta
@@ -19,11 +17,11 @@ from pydantic import ValidationError
 
 from jobs.core.db import Database
 from jobs.core.errors import NexaError
+from jobs.core.kept_files import checksums_of, draft_of, name_draft, sha256_of, write_whole
 from jobs.core.settings import Settings
 from jobs.upkeep.crypt import SUFFIX
 from jobs.upkeep.manifest import BadBackup, Manifest
 
-_LEFT_BEHIND = timedelta(days=1)
 _MIB = 1 << 20
 
 
@@ -43,12 +41,6 @@ def backups_of(folder: Path, database: str) -> list[Path]:
     return sorted(file for file in folder.glob("*.dump*") if ours.fullmatch(file.name))
 
 
-def old_ones(files: list[Path], now: datetime, days: int) -> list[Path]:
-    """Those that are past their time; never the newest."""
-    limit = (now - timedelta(days=days)).timestamp()
-    return [file for file in files[:-1] if file.stat().st_mtime < limit]
-
-
 def new_name(folder: Path, database: str, now: datetime, *, encrypted: bool) -> Path:
     """The name of a backup that begins now; a second later for each that has the name already."""
     while True:
@@ -57,11 +49,6 @@ def new_name(folder: Path, database: str, now: datetime, *, encrypted: bool) -> 
         if not any(one.exists() for name in (plain, sealed) for one in (name, draft_of(name))):
             return sealed if encrypted else plain
         now += timedelta(seconds=1)
-
-
-def draft_of(file: Path) -> Path:
-    """What a backup is called until it is whole."""
-    return file.with_name(f"{file.name}.part")
 
 
 def require_room(folder: Path, needed: int, what: str) -> None:
@@ -74,34 +61,18 @@ def require_room(folder: Path, needed: int, what: str) -> None:
         )
 
 
-def drop_drafts(folder: Path, database: str, now: datetime) -> None:
-    """Takes away what a run that was killed left; one under way is younger than any run may become."""
-    for left in folder.glob(f"{glob.escape(database)}-*.part"):
-        if left.stat().st_mtime < (now - _LEFT_BEHIND).timestamp():
-            left.unlink(missing_ok=True)
-
-
 def delete(file: Path) -> None:
     """Takes a backup away with what lies beside it; itself first, because alone the rest claims nothing."""
-    for one in (file, _manifest_of(file), _checksums_of(file)):
+    for one in (file, _manifest_of(file), checksums_of(file)):
         one.unlink(missing_ok=True)
 
 
-def keep(draft: Path, file: Path, manifest: Manifest) -> str:
-    """Gives a whole dump its name, after its manifest and the checksums, all on the disk. Returns its SHA-256."""
-    with draft.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        os.fsync(stream.fileno())
-    said = manifest.model_dump_json(indent=1).encode()
-    _write(_manifest_of(file), said)
+def keep(file: Path, manifest: Manifest) -> str:
+    """Gives a whole draft its name, after its manifest and the checksums of both. Returns its SHA-256."""
+    digest, said = sha256_of(draft_of(file)), manifest.model_dump_json(indent=1).encode()
+    write_whole(_manifest_of(file), said)
     beside = f"{digest}  {file.name}\n{hashlib.sha256(said).hexdigest()}  {_manifest_of(file).name}\n"
-    _write(_checksums_of(file), beside.encode())
-    draft.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    name_draft(file, beside.encode())
     return digest
 
 
@@ -109,9 +80,8 @@ def read_backup(file: Path) -> tuple[Manifest, str]:
     """The manifest and the SHA-256 of a whole backup; BadBackup if it is not whole or was made by something else."""
     try:
         said = _manifest_of(file).read_bytes()
-        beside = _checksums_of(file).read_text(encoding="utf-8")
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        beside = checksums_of(file).read_text(encoding="utf-8")
+        digest = sha256_of(file)
     except OSError as error:
         raise BadBackup(
             f"{error.filename} cannot be read ({error.strerror}): a backup is three files, NAME.dump, NAME.dump.json and "
@@ -119,7 +89,7 @@ def read_backup(file: Path) -> tuple[Manifest, str]:
         ) from error
     for name, counted in ((file.name, digest), (_manifest_of(file).name, hashlib.sha256(said).hexdigest())):
         if f"{counted}  {name}" not in beside.splitlines():
-            raise BadBackup(f"{name} is not what it was: its checksum is not the one in {_checksums_of(file).name}.")
+            raise BadBackup(f"{name} is not what it was: its checksum is not the one in {checksums_of(file).name}.")
     try:
         return Manifest.model_validate_json(said), digest
     except ValidationError as error:
@@ -128,14 +98,3 @@ def read_backup(file: Path) -> tuple[Manifest, str]:
 
 def _manifest_of(file: Path) -> Path:
     return file.with_name(f"{file.name}.json")
-
-
-def _checksums_of(file: Path) -> Path:
-    return file.with_name(f"{file.name}.sha256")
-
-
-def _write(file: Path, content: bytes) -> None:
-    with os.fdopen(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())

@@ -30,6 +30,7 @@ _OLD = (
         " AND NOT EXISTS (SELECT FROM ops.runs r WHERE r.id = t.run_id AND r.state = 'running')",
         counter="'log lines'",
     ),
+    Old("ops.notices", "t.ended_at < now() - make_interval(days => :log_days)", counter="'notices'"),
 )
 
 
@@ -37,7 +38,7 @@ _OLD = (
     name="prune",
     title="Prune measurements and logs",
     does="Deletes samples after 48 hours, minutes of them after 30 days, hours and days after two years, and old lines of "
-    "runs' logs.",
+    "runs' logs and notices.",
     schedule=Cron("30 3 * * *"),
     timeout_s=3600,
     retries=2,
@@ -45,8 +46,8 @@ _OLD = (
     params=Params,
 )
 def prune(run: Run, _params: Params) -> None:
-    """Counts `samples`, `requests`, `rollups` and `log lines`: deleted, or on a dry run what would be."""
-    for name in ("samples", "requests", "rollups", "log lines"):
+    """Counts `samples`, `requests`, `rollups`, `log lines` and `notices`: deleted, or on a dry run what would be."""
+    for name in ("samples", "requests", "rollups", "log lines", "notices"):
         run.count(name, 0)
     with run.db.begin() as conn:
         now = conn.execute(text("SELECT now()")).scalar_one()

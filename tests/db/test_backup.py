@@ -19,6 +19,7 @@ from checklists.checks.model import CheckContext, Verdict
 from checklists.checks.registry import run_check
 from jobs.core.db import Database
 from jobs.core.errors import NexaError
+from jobs.core.kept_files import draft_of
 from jobs.core.settings import Settings
 from jobs.run.execute import execute
 from jobs.run.store import request_run, stop_run
@@ -154,11 +155,11 @@ def test_another_backup_of_the_same_name_under_way_is_left_alone(
 ) -> None:
     theirs = settings.home / "backups" / "theirs.dump"
     theirs.parent.mkdir(parents=True)
-    files.draft_of(theirs).write_text("half")
+    draft_of(theirs).write_text("half")
     monkeypatch.setattr(files, "new_name", lambda *_, **__: theirs)
     with pytest.raises(NexaError, match="File exists"):
         one_backup(db, settings)
-    assert files.draft_of(theirs).read_text() == "half"
+    assert draft_of(theirs).read_text() == "half"
 
 
 @pytest.mark.parametrize("sealed", [False, True])

@@ -25,6 +25,7 @@ from jobs.core.audit import AuditRow, record
 from jobs.core.db import Database, jsonb
 from jobs.core.errors import UsageError
 from jobs.core.settings import Settings
+from jobs.probes.series import write_samples
 from jobs.run.store import RunRow
 from tests.db.books import add_row, add_user, run_job
 from tests.ui import seed
@@ -242,3 +243,21 @@ def test_the_command_names_the_file_it_made(
     wrong = CliRunner().invoke(app, ["bundle", "--since", "yesterday"])
     assert isinstance(wrong.exception, UsageError)
     assert "since: " in str(wrong.exception)
+
+
+def test_the_samples_of_the_time_are_in_it_and_what_a_killed_run_left_goes(db: Database, settings: Settings) -> None:
+    folder = settings.home / "bundles"
+    folder.mkdir(parents=True)
+    for name, days in (("incident-left.zip.part", 2), ("incident-under-way.zip.part", 0)):
+        (folder / name).write_bytes(b"half")
+        then = (datetime.now(UTC) - timedelta(days=days)).timestamp()
+        os.utime(folder / name, (then, then))
+    with db.begin() as conn:
+        write_samples(conn, "host-1", {"host.cpu_ratio": 0.97})
+        conn.execute(text("INSERT INTO ops.samples SELECT series, at - interval '7 hours', 0.1 FROM ops.samples"))
+    made(db, settings)
+    archive, _ = opened(settings)
+    assert [(row["subject"], row["metric"], row["value"]) for row in rows(archive, "samples.jsonl")] == [
+        ("host-1", "host.cpu_ratio", 0.97)
+    ]
+    assert [file.name for file in folder.glob("*.part")] == ["incident-under-way.zip.part"]

@@ -158,10 +158,18 @@ def test_what_has_served_its_time_goes_after_it_was_rolled_up(db: Database, sett
                 " SELECT id, now() - d * interval '1 day', 'info', 'x' FROM r, unnest(ARRAY[89, 91]) d"
             )
         )
+        conn.execute(
+            text(
+                "INSERT INTO ops.notices (key, channel, title, body, created_by, created_at, state, ended_at)"
+                " SELECT key, 'json', 't', 'b', 't', ended - interval '1 hour', state, CASE state WHEN 'dead' THEN ended END"
+                "   FROM (VALUES ('old', 'dead', now() - interval '91 days'), ('young', 'dead', now() - interval '89 days'),"
+                "         ('waits', 'waiting', now() - interval '91 days')) AS n (key, state, ended)"
+            )
+        )
     run = run_job(db, settings, "prune", dry_run=dry_run)
     assert run.state == "succeeded", run.error
-    assert {name: run.counters[name] for name in ("samples", "rollups", "log lines")} == {
-        "samples": 2, "rollups": 3, "log lines": 1,
+    assert {name: run.counters[name] for name in ("samples", "rollups", "log lines", "notices")} == {
+        "samples": 2, "rollups": 3, "log lines": 1, "notices": 1,
     }  # fmt: skip
     with db.read() as conn:
         left = [

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from jobs.core.kept_files import draft_of, past_time
 from jobs.core.settings import Settings
 from jobs.probes.rollup import kept_from
 from jobs.upkeep import files
@@ -92,9 +93,9 @@ def test_a_lonely_backup_is_never_old_and_nor_is_the_newest(tmp_path: Path) -> N
         (tmp_path / stranger).write_text("x")
     found = files.backups_of(tmp_path, "nexafx")
     assert [file.name[7:15] for file in found] == ["20261101", "20261102", "20261103"]
-    assert files.old_ones(found, NOON, 14) == found[:-1]
-    assert files.old_ones(found[-1:], NOON, 14) == []
-    assert files.old_ones(found, datetime.fromtimestamp(13 * 86_400, UTC), 14) == []
+    assert past_time(found, NOON, 14) == found[:-1]
+    assert past_time(found[-1:], NOON, 14) == []
+    assert past_time(found, datetime.fromtimestamp(13 * 86_400, UTC), 14) == []
 
 
 MIB = 1 << 20
@@ -133,6 +134,6 @@ def test_no_backup_takes_the_name_of_another_of_the_same_second(tmp_path: Path) 
     names = []
     for encrypted in (False, True, False):
         file = files.new_name(tmp_path, "nexafx", NOON, encrypted=encrypted)
-        (files.draft_of(file) if len(names) == 1 else file).write_text("x")
+        (draft_of(file) if len(names) == 1 else file).write_text("x")
         names.append(file.name)
     assert names == ["nexafx-20261128T120000Z.dump", "nexafx-20261128T120001Z.dump.age", "nexafx-20261128T120002Z.dump"]
