@@ -16,12 +16,12 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from jobs.core import audit
-from jobs.run.backoff import retry_after_s
+from jobs.run.backoff import FIRST_S, MOST_S, retry_after_s
 
 SEND_NOTICE = "send-notice"
 TEST = "test-"
 """How the key of a test begins, of which nobody has to know that it was given up."""
-RETRIES, FIRST_S, MOST_S = 12, 15.0, 600.0
+RETRIES = 12
 PATIENCE = "an hour and a quarter"
 """How long that takes, the wait doubling each time; what is told later tells nobody."""
 CLAIM_S = 90

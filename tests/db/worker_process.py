@@ -11,7 +11,7 @@ from jobs import worker
 from jobs.core.jobs import Every, Params, Run, job
 from jobs.core.logs import configure_logging
 from jobs.core.settings import load_settings
-from jobs.run import backoff, rescue, supervise
+from jobs.run import rescue, supervise
 
 
 class Length(Params):
@@ -43,7 +43,6 @@ def _hurry() -> None:
     supervise.BEAT_S, supervise.STOP_GRACE_S = 0.5, 1.0
     rescue.LOST_AFTER_S, rescue.SETTLE_S, rescue.LEASE_S = 3.0, 1.5, 2.0
     worker.RESCUE_S, worker.DRAIN_S = 0.5, 3.0
-    backoff.FIRST_S = 0.5
 
 
 if __name__ == "__main__":
