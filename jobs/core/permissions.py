@@ -37,6 +37,9 @@ class Right(StrEnum):
     TICK = "tick checklist items"
     KEEP_CONTACTS = "keep the emergency contacts"
     SEND_NOTICES = "send notices to the team"
+    ACT_ON_ALERTS = "act on alerts and incidents"
+    EDIT_ALERTS = "change what alerts and who is told"
+    SHARE_WALL = "share the wall view"
     EVIDENCE = "leave evidence on checklist items"
     WAIT_CASES = "let cases wait"
     LINK_CASES = "link a transaction to another hash"
@@ -60,12 +63,15 @@ class Scope(StrEnum):
     EVIDENCE = "checklists:evidence"
 
 
-_OPERATE = {Right.RUN_JOBS, Right.PAUSE_JOBS, Right.STOP_RUNS, Right.SET_FLAGS, Right.WAIT_CASES}
+_OPERATE = {
+    Right.RUN_JOBS, Right.PAUSE_JOBS, Right.STOP_RUNS, Right.SET_FLAGS, Right.WAIT_CASES, Right.ACT_ON_ALERTS,
+    Right.EDIT_ALERTS, Right.SHARE_WALL,
+}  # fmt: skip
 # What moves money, or what is looked for on the chain, by a person's word takes more than being on call.
 _DECIDE = {Right.LINK_CASES, Right.ACCEPT_CASES, Right.FAIL_CASES, Right.CANCEL_CASES}
 _CHECK = {Right.TICK, Right.EVIDENCE}
 _TELL = {Right.KEEP_CONTACTS, Right.SEND_NOTICES}
-_RELEASE = {Right.START_CHECKLIST, *_TELL, *_CHECK}
+_RELEASE = {Right.START_CHECKLIST, Right.ACT_ON_ALERTS, *_TELL, *_CHECK}
 GRANTS: Mapping[Role, frozenset[Right]] = {
     Role.VIEWER: frozenset({Right.VIEW}),
     Role.ON_CALL: frozenset({Right.VIEW, Right.VIEW_AUDIT, *_OPERATE, *_RELEASE}),
