@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
+from jobs.alerts.away import LOOK_S, DatabaseWatch
 from jobs.core.audit_anchor import AnchorFile
 from jobs.core.audit_seal import Sealer
 from jobs.core.db import Database, first_line, open_database, require_migrated
@@ -92,6 +93,7 @@ class _Worker:
             Loop("rescue", RESCUE_S, rescue_step),
             Loop("audit chain", SEAL_S, Sealer(db, AnchorFile.of(settings)).step),
             Loop("probe-host", host.EVERY_S, host.HostProbe(db, settings).step),
+            Loop("database watch", LOOK_S, DatabaseWatch(settings, db.conninfo).step),
         )
 
     async def work(self) -> None:
