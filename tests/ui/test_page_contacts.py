@@ -144,3 +144,11 @@ def test_somebody_stands_in_by_a_dialog_with_a_reason_unless_the_right_was_taken
         conn.execute(text("UPDATE ops.people SET roles = '{viewer}'"))
     page.button(key=f"{key}-confirm").click().run()
     assert "You may not keep the emergency contacts" in page.session_state[f"{key}-problem"]
+
+
+@pytest.mark.usefixtures("rota")
+def test_the_calendar_shows_whose_turn_begins_when(db: Database, settings: Settings, grace: UUID) -> None:
+    following = f"{NOW + timedelta(days=7 - NOW.weekday()):%Y-%m}"
+    words = seen(run_page(db, settings, "calendar", grace, month=following))
+    assert "on call, primary" in words
+    assert "/contacts" in words
