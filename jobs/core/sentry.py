@@ -94,7 +94,7 @@ def _texts(tags: Mapping[str, object]) -> dict[str, str]:
 
 def _without_secrets(event: Event, _hint: Hint) -> Event:
     for name in ("user", "request", "breadcrumbs"):
-        event.pop(name, None)
+        event.pop(name, None)  # type: ignore[misc]
     for name, value in list(event.items()):
         event[name] = _without_people(redact_value(name, value))  # type: ignore[literal-required]
     return event

@@ -2,8 +2,8 @@
 
 Off, and not even imported, until `OTEL_EXPORTER_OTLP_ENDPOINT` is set; then the packages of `nexaops[otel]` have to be
 there. What else OpenTelemetry reads from the environment (`OTEL_SERVICE_NAME`, `OTEL_EXPORTER_OTLP_HEADERS`,
-`OTEL_TRACES_SAMPLER` …) holds as its documentation says. A span carries what we give it and the class of an error, never its
-message: that may hold anything.
+`OTEL_TRACES_SAMPLER` …) holds as its documentation says. A span carries what we give it and the class of an error,
+never its message: that may hold anything.
 """
 
 # ruff: noqa: PLC0415 - who has not configured it does not pay for it
