@@ -19,18 +19,18 @@ _NAMED_FOR = timedelta(hours=1)  # a worker that is silent for longer was let go
 def jobs(facts: Facts) -> Iterator[Metric]:
     """How the scheduled jobs do."""
     all_ = [((job.name,), job) for job in facts.jobs]
-    yield gauge("job_last_success_timestamp_seconds", "When a job last succeeded.", ["job"],
+    yield gauge("job_last_success_timestamp_seconds", "When a job last succeeded.", ["job_name"],
                 [(name, stamp(job.last_success_at)) for name, job in all_])  # fmt: skip
-    yield gauge("job_failures_in_a_row", "Failures since the last success.", ["job"],
+    yield gauge("job_failures_in_a_row", "Failures since the last success.", ["job_name"],
                 [(name, job.failures) for name, job in all_])  # fmt: skip
-    yield gauge("job_due_timestamp_seconds", "When its next success is late, at the latest.", ["job"],
+    yield gauge("job_due_timestamp_seconds", "When its next success is late, at the latest.", ["job_name"],
                 [(name, stamp(job.due_by)) for name, job in all_])  # fmt: skip
-    yield gauge("job_overdue", "Whether it is to run and has gone too long without a success.", ["job"],
+    yield gauge("job_overdue", "Whether it is to run and has gone too long without a success.", ["job_name"],
                 [(name, is_overdue(job, facts.now)) for name, job in all_])  # fmt: skip
-    yield gauge("job_missed", "Whether it missed slots in the last hour.", ["job"],
+    yield gauge("job_missed", "Whether it missed slots in the last hour.", ["job_name"],
                 [(name, job.missed is not None) for name, job in all_])  # fmt: skip
-    yield gauge("job_enabled", "Whether its schedule is on.", ["job"], [(name, job.enabled) for name, job in all_])
-    yield gauge("job_paused", "Whether a person paused it.", ["job"],
+    yield gauge("job_enabled", "Whether its schedule is on.", ["job_name"], [(name, job.enabled) for name, job in all_])
+    yield gauge("job_paused", "Whether a person paused it.", ["job_name"],
                 [(name, job.paused_at is not None) for name, job in all_])  # fmt: skip
 
 

@@ -63,12 +63,12 @@ def fees(samples: Sequence[Sample], facts: Facts) -> Iterator[Metric]:
 def requests(hour: Requests, limit: int) -> Iterator[Metric]:
     """What was asked of all servers in the last hour; `limit` requests an hour are ours, 0 is no limit."""
     yield gauge(
-        "horizon_latency_seconds", "Latency of the last hour's requests.", ["endpoint", "quantile"],
-        [((item.endpoint, quantile), None if value is None else value / 1000) for item in hour.latency
-         for quantile, value in (("0.5", item.p50), ("0.95", item.p95), ("0.99", item.p99))],
+        "horizon_latency_seconds", "Latency of the last hour's requests.", ["endpoint", "percentile"],
+        [((item.endpoint, percentile), None if value is None else value / 1000) for item in hour.latency
+         for percentile, value in (("50", item.p50), ("95", item.p95), ("99", item.p99))],
     )  # fmt: skip
     yield figure("horizon_requests_last_hour", "Requests of the last hour, to all servers.", hour.total)
-    yield gauge("horizon_spent_last_hour", "The same by the job that asked.", ["job"],
+    yield gauge("horizon_spent_last_hour", "The same by the job that asked.", ["job_name"],
                 bounded({job: float(count) for job, count in hour.by_job}))  # fmt: skip
     yield gauge("horizon_errors_last_hour", "Of them, those without an answer, by what came instead.", ["outcome"],
                 bounded({outcome: float(count) for outcome, count in hour.errors}))  # fmt: skip

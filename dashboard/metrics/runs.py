@@ -40,12 +40,12 @@ class RunCounter:
             durations = {job: list(counts) for job, counts in sorted(self.durations.items())}
             seconds = dict(self.seconds)
         runs = CounterMetricFamily(
-            f"{PREFIX}runs", "Runs that ended since this dashboard started.", labels=["job", "state"]
+            f"{PREFIX}runs", "Runs that ended since this dashboard started.", labels=["job_name", "state"]
         )
         for (job, state), count in ended:
             runs.add_metric([job, state], count)
         yield runs
-        took = HistogramMetricFamily(f"{PREFIX}run_duration_seconds", "How long runs took.", labels=["job"])
+        took = HistogramMetricFamily(f"{PREFIX}run_duration_seconds", "How long runs took.", labels=["job_name"])
         for job, counts in durations.items():
             total = 0.0
             buckets: list[tuple[str, float]] = []
