@@ -50,6 +50,8 @@ _DATABASE = Probe("database", None, timedelta(seconds=30), (
     Figure("connect_ms", "connect_seconds", "How long somebody new waits for a first answer.", 1e-3),
     Figure("size_bytes", "size_bytes", "Size of the database."),
     Figure("growth_bytes_per_day", "growth_bytes_per_day", "By how much it grows, by the hours of the last week."),
+    Figure("room_bytes", "room_bytes", "What is left for it to grow into."),
+    Figure("full_days", "full_seconds", "Until that is gone, at the pace of the last week.", _DAY_S),
     Figure("connections", "connections", "Connections of clients."),
     Figure("connections_ratio", "connections_ratio", "The same as a share of what the server allows."),
     Figure("locks_waiting", "locks_waiting", "Locks that somebody waits for."),
@@ -71,6 +73,8 @@ _HOST = Probe("host", "host", timedelta(seconds=30), (
     Figure("disk_full_days", "disk_full_seconds", "Until it is full, at the pace of the last week.", _DAY_S),
     Figure("disk_read_bytes_per_s", "disk_read_bytes_per_second", "What its disks read."),
     Figure("disk_write_bytes_per_s", "disk_write_bytes_per_second", "What its disks write."),
+    Figure("network_received_bytes_per_s", "network_received_bytes_per_second", "What comes in over its network."),
+    Figure("network_sent_bytes_per_s", "network_sent_bytes_per_second", "What goes out over it."),
 ))  # fmt: skip
 _STATUS = Probe("status_page", "page", timedelta(seconds=60), (
     Figure("indicator", "indicator", "What the status page says: 0 none, 1 minor, 2 major, 3 critical. Advisory."),
