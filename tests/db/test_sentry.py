@@ -36,7 +36,7 @@ def reporting(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
         sentry.start_sentry(settings.model_copy(update={"sentry_dsn": SecretStr(dsn)}), component="test")
         yield received
         sentry_sdk.get_client().close()
-        sentry_sdk.init()
+        sentry_sdk.get_global_scope().set_client(None)
 
 
 def events(received: Received) -> list[dict[str, Any]]:
