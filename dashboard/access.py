@@ -24,6 +24,7 @@ from jobs.core.errors import Forbidden, NexaError
 from jobs.core.logs import get_logger
 from jobs.core.people import Person, person_from
 from jobs.core.permissions import Right
+from jobs.core.sentry import report_error
 
 P = ParamSpec("P")
 log = get_logger(__name__)
@@ -129,6 +130,7 @@ def show_error(error: Exception) -> bool:
         return True
     number = uuid4().hex[:8]
     log.error("a page failed", error_id=number, exc_info=error)
+    report_error(error, {"error_id": number})
     what = "The database does not answer" if isinstance(error, SQLAlchemyError) else "This part of the page failed"
     st.error(f"{what}. The log has the details under {number}.", icon=":material/error:")
     return True

@@ -28,6 +28,7 @@ from dashboard.shell import shell_routes
 from jobs.core.db import Database
 from jobs.core.jobs import load_jobs
 from jobs.core.logs import get_logger
+from jobs.core.sentry import report_error
 from jobs.core.settings import Settings
 
 log = get_logger(__name__)
@@ -59,6 +60,7 @@ def build_app(settings: Settings, db: Database) -> st.App:
 def _failed(request: Request, error: Exception) -> Response:
     number = uuid4().hex[:8]
     log.error("a request failed", error_id=number, path=request.url.path, exc_info=error)
+    report_error(error, {"error_id": number})
     sentence = f"Something failed on our side. The log has the details under {number}."
     return PlainTextResponse(sentence, 500, headers=dict(SECURITY_HEADERS))
 

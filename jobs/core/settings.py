@@ -237,6 +237,12 @@ class Settings(BaseSettings):
         {},
         'the only commands that checks may run, as JSON: {"lint": {"argv": ["npm", "run", "lint"]}}',
     )
+    otlp_endpoint: str | None = _setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", None, "where traces are sent, by OTLP over HTTP; none: there are none"
+    )
+    sentry_dsn: SecretStr = _setting(
+        "SENTRY_DSN", SecretStr(""), "where errors of runs and pages are reported to Sentry; none: nowhere"
+    )
     log_format: Literal["auto", "human", "json"] = _setting(
         "NEXAOPS_LOG_FORMAT", "auto", "human, json, or auto: human on a terminal"
     )
@@ -277,7 +283,7 @@ class Settings(BaseSettings):
             raise ValueError("accepted is one address like https://rpc.example.org")
         return value
 
-    @field_validator("app_url", "staging_url", "forge_url", "status_page_url", "dashboard_url")
+    @field_validator("app_url", "staging_url", "forge_url", "status_page_url", "dashboard_url", "otlp_endpoint")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         parts = urlsplit(value or "http://none")
@@ -452,6 +458,7 @@ def load_settings() -> Settings:
             "notice_urls": (),  # nor may a team be told of it
             "person_url": SecretStr(""),
             "ping_url": SecretStr(""),
+            "sentry_dsn": SecretStr(""),
         }
     )
 

@@ -19,6 +19,7 @@ import orjson
 from stellar_sdk.client.base_async_client import BaseAsyncClient
 from stellar_sdk.client.response import Response
 
+from jobs.core import traces
 from jobs.core.db import Database
 from jobs.core.errors import TransientError, UsageError
 from jobs.core.logs import get_logger, redact
@@ -160,6 +161,20 @@ class Transport(BaseAsyncClient):
         body_max: int,
         question: Mapping[str, object] | None,
     ) -> Body:
+        about = {"server.address": self.label, "nexaops.endpoint": endpoint}
+        with traces.span("horizon.request", about, kind="client") as span:
+            return await self._send(endpoint, url, params, accept, body_max, question, span)
+
+    async def _send(
+        self,
+        endpoint: str,
+        url: str,
+        params: dict[str, str] | None,
+        accept: tuple[int, ...],
+        body_max: int,
+        question: Mapping[str, object] | None,
+        span: traces.Span,
+    ) -> Body:
         started = time.perf_counter()
         told = None
         retry_after: float | None = None
@@ -168,7 +183,7 @@ class Transport(BaseAsyncClient):
             # No redirects: what answers must be the server that was configured, and its key must not travel.
             method = "GET" if question is None else "POST"
             async with self._open().request(
-                method, url, params=params, json=question, allow_redirects=False
+                method, url, params=params, json=question, headers=traces.headers(), allow_redirects=False
             ) as response:
                 told = read_told(response.headers)
                 if response.status in {429, 503}:
@@ -198,6 +213,7 @@ class Transport(BaseAsyncClient):
             self._budget.done(told)
             if answer is not None:
                 self.silent = self.silent + 1 if answer in _SILENT else 0
+            span.set({"nexaops.outcome": _outcome(answer)})
             self.journal.add(endpoint, _outcome(answer), (time.perf_counter() - started) * 1000)
             if self.journal.is_due() and (self._flush is None or self._flush.done()):
                 taken = self.journal.take()

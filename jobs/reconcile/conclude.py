@@ -14,16 +14,20 @@ from uuid import UUID
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from jobs.core import traces
 from jobs.core.db import first_line
 from jobs.core.errors import TransientError
 from jobs.core.flags import Flag, read_flags
 from jobs.core.jobs import Run
+from jobs.core.logs import get_logger
 from jobs.reconcile.cases import open_cases
 from jobs.reconcile.picture import CaseReason, Decision, Row, Verdict
 from jobs.reconcile.rules import with_reason
 from jobs.reconcile.scopes import Move, advance
 from jobs.reconcile.settle import Attempt, Outcome, Proved, settle
 from jobs.reconcile.store import Check, hold_free, record_checks, record_dry_decisions, release
+
+log = get_logger(__name__)
 
 _AGAIN = ("40P01", "40001")  # deadlock, serialization: nothing was written, and the next try finds another order
 _ODD = ("22", "23", "27", "44", "P0")
@@ -62,8 +66,13 @@ def _write_in_parts(
     """
     for _ in range(3):
         try:
-            with run.db.begin() as conn:
-                return _write(conn, run, attempt, flag, judged, moves, free=free)
+            settled: list[tuple[Row, Decision]] = []
+            with traces.span("settle.batch", {"nexaops.rows": len(judged)}) as span:
+                with run.db.begin() as conn:
+                    counted = _write(conn, run, attempt, flag, judged, moves, settled, free=free)
+                span.set({"nexaops.settled": len(settled)})
+            _say_settled(settled)
+            return counted
         except DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None) or ""
             if state in _AGAIN:
@@ -95,9 +104,20 @@ def _write_odd(
 
 
 def _write(
-    conn: Connection, run: Run, attempt: Attempt, flag: Flag, judged: Judged, moves: Sequence[Move], *, free: bool
+    conn: Connection,
+    run: Run,
+    attempt: Attempt,
+    flag: Flag,
+    judged: Judged,
+    moves: Sequence[Move],
+    settled: list[tuple[Row, Decision]],
+    *,
+    free: bool,
 ) -> Counter[str] | None:
-    """One batch, one transaction: settlements, cases and the look itself; None if the flags forbid it by now."""
+    """One batch, one transaction: settlements, cases and the look itself; None if the flags forbid it by now.
+
+    Adds to `settled` what is settled once the transaction has committed.
+    """
     flags = read_flags(conn)
     if not flags[flag] or flags[Flag.DRY_RUN]:
         return None
@@ -124,6 +144,7 @@ def _write(
         if outcome is Outcome.SETTLED:
             counted["settled" if decision.verdict is Verdict.SUCCESS else "failed"] += 1
             counted["rescued"] += row.status == "FAILED"
+            settled.append((row, decision))
             continue  # its decision says all that a look would
         if decision.verdict is Verdict.CASE:
             counted["cases"] += 1
@@ -144,6 +165,14 @@ def _write(
     if not counted["lost"]:  # such a row has not been paid by us: no cursor passes it
         advance(conn, attempt.network, moves)
     return counted
+
+
+def _say_settled(settled: Judged) -> None:
+    for row, decision in settled:
+        log.info(
+            "transaction settled", transaction_id=str(row.id), tx_hash=row.tx_hash, verdict=decision.verdict.value,
+            reason=decision.reason,
+        )  # fmt: skip
 
 
 def _tell(run: Run, judged: Judged) -> None:

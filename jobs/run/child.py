@@ -21,7 +21,9 @@ from types import FrameType
 
 import psutil
 from sqlalchemy import URL
+from structlog.contextvars import bound_contextvars
 
+from jobs.core import traces
 from jobs.core.db import Database
 from jobs.core.jobs import find_job, load_jobs
 from jobs.core.logs import configure_logging
@@ -49,6 +51,8 @@ class Order:
 
     row: RunRow
     module: str
+    traceparent: str | None = None
+    """The worker's span of it, if there are traces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def live(channel: Connection) -> None:
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     configure_logging(voice.setup.settings, component="run")
+    traces.start_traces(voice.setup.settings, component="run")
     _serve(voice)
 
 
@@ -137,7 +142,7 @@ class _Voice:
                 self._channel.send(news)
 
     def _clean(self) -> bool:
-        if threading.active_count() > _OWN_THREADS or _memory_mb() - self._born_mb > KEEP_MB:
+        if threading.active_count() > _OWN_THREADS + traces.is_tracing() or _memory_mb() - self._born_mb > KEEP_MB:
             return False
         try:
             # Where a process leaves orphans, they become this one's children.
@@ -152,10 +157,16 @@ def _serve(voice: _Voice) -> None:
         end = _run(order, context)
         with suppress(OSError):  # a full disk under what a job printed is no failure of its run
             sys.stdout.flush()
+        traces.flush()  # whoever has heard the end may end this process
         voice.end(end)
 
 
 def _run(order: Order, context: RunContext) -> End:
+    with traces.under(order.traceparent), bound_contextvars(**order.row.named):
+        return _call(order, context)
+
+
+def _call(order: Order, context: RunContext) -> End:
     try:
         if order.row.job not in load_jobs():
             import_module(order.module)

@@ -17,7 +17,9 @@ from rich.table import Table
 from jobs.core.cli import acting_user, command_context, console, given, print_json
 from jobs.core.jobs import find_job, load_jobs
 from jobs.core.logs import configure_logging
+from jobs.core.sentry import start_sentry
 from jobs.core.settings import load_settings
+from jobs.core.traces import start_traces
 from jobs.run import store
 from jobs.run.context import News
 from jobs.run.execute import execute
@@ -132,8 +134,14 @@ def run(
             else:
                 console.print(f"Run {run_id} is queued: a worker takes it; see `nexaops jobs runs {name}`.")
             return
+        # Its lines stand in the run; this terminal is for how far it is and for what is wrong.
+        quiet = {} if "log_level" in settings.model_fields_set else {"log_level": "warning"}
+        start_traces(settings, component="cli")
+        start_sentry(settings, component="cli")
         with _asked_to_stop() as shutdown, _bar(name, shown=errors.is_terminal and not as_json) as follow:
-            ended = execute(db, settings, run_id, worker_id=None, shutdown=shutdown, follow=follow)
+            ended = execute(
+                db, settings.model_copy(update=quiet), run_id, worker_id=None, shutdown=shutdown, follow=follow
+            )
     if as_json:
         print_json(_summary(ended))
     else:

@@ -18,7 +18,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, column, func, select, table, text, update
+from structlog.contextvars import bound_contextvars
 
+from jobs.core import traces
 from jobs.core.db import Database
 from jobs.core.errors import NotFound, UsageError
 from jobs.core.flags import Flag, read_flags
@@ -30,6 +32,7 @@ from jobs.run.context import News
 from jobs.run.ends import End
 from jobs.run.loop import DATABASE_AWAY
 from jobs.run.queue import put_back
+from jobs.run.report import ILL_ENDS, report_run
 from jobs.run.retry import retry_run
 from jobs.run.store import RUNS, RunRow, add_logs, check_params, find_run, run_of
 from jobs.run.supervise import Claim, Supervisor, progress
@@ -66,12 +69,23 @@ def execute(
         claim = _claim(db, settings, run_id, worker_id)
         if isinstance(claim, RunRow):
             return claim
-        log.info("run started", run=run_id, job=claim.job.name, dry_run=claim.row.dry_run)
+        stack.enter_context(bound_contextvars(**claim.row.named))
+        span = stack.enter_context(traces.span("run", _attributes(claim.row)))
+        log.info("run started", dry_run=claim.row.dry_run)
         supervisor = Supervisor(db, claim, child)
         end = supervisor.watch(shutdown, follow)
         row = _save(db, claim.row, supervisor.news, end)
-    log.info("run ended", run=run_id, job=claim.job.name, state=row.state, seconds=row.duration_s, error=row.error)
+        log.info("run ended", state=row.state, seconds=row.duration_s, error=row.error)
+        span.set({"nexaops.state": row.state})
+        if row.state in ILL_ENDS:
+            span.fail(row.error_class or row.state)
+    if row.state != "lost":  # whoever called it lost has reported that
+        report_run(row)
     return row
+
+
+def _attributes(row: RunRow) -> traces.Attributes:
+    return {f"nexaops.{name}": value for name, value in row.named.items()} | {"nexaops.dry_run": row.dry_run}
 
 
 def _claim(db: Database, settings: Settings, run_id: int, worker_id: UUID | None) -> Claim | RunRow:
@@ -178,7 +192,7 @@ def _save(db: Database, run: RunRow, news: News, end: End) -> RunRow:
                     .returning(*RUNS.c)
                 ).one_or_none()
                 if saved is None:
-                    log.warning("a result came too late and is refused", run=run.id, result=end.state)
+                    log.warning("a result came too late and is refused", result=end.state)
                     return find_run(conn, run.id)
                 row = run_of(saved)
                 if end.again:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, update
 from jobs.core.logs import get_logger
 from jobs.run.lease import Lease
 from jobs.run.queue import defer, drop_orphans, forgotten
+from jobs.run.report import report_run
 from jobs.run.retry import retry_run
 from jobs.run.store import RUNS, RunRow, run_of
 from jobs.run.supervise import BEAT_S
@@ -51,6 +52,8 @@ def rescue(conn: Connection, lease: Lease) -> Rescued:
     for run_id in again:
         defer(conn, run_id)
     found = Rescued(tuple(run.id for run in lost), tuple(retried), tuple(again))
+    for run in lost:
+        report_run(run)
     if found != Rescued():
         log.warning("runs rescued", lost=found.lost, retried=found.retried, queued_again=found.queued_again)
     return found

@@ -58,6 +58,12 @@ class RunRow:
         return self.finished_at is not None
 
     @property
+    def named(self) -> Mapping[str, str | int]:
+        """By what this attempt is known in logs and reports."""
+        worker = {} if self.worker_id is None else {"worker": str(self.worker_id)}
+        return {"run_id": self.id, "job": self.job, "attempt": self.attempt, **worker}
+
+    @property
     def duration_s(self) -> float | None:
         """Seconds from start to end; None for what has not ended or never started."""
         if self.started_at is None or self.finished_at is None:

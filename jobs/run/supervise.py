@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import func, select, update
 
+from jobs.core import traces
 from jobs.core.db import Database, first_line, jsonb
 from jobs.core.flags import Flag, read_flags
 from jobs.core.jobs import Job
@@ -58,7 +59,8 @@ class Supervisor:
 
     def watch(self, shutdown: threading.Event | None, follow: Callable[[News], None] | None) -> End:
         """Has the run executed and returns how it ended; calls `follow` at every look."""
-        self._child.order(Order(self._claim.row, self._claim.job.function.__module__))
+        traceparent = traces.headers().get(traces.TRACEPARENT)
+        self._child.order(Order(self._claim.row, self._claim.job.function.__module__, traceparent))
         look_at = self._began + TICK_S
         try:
             while True:
@@ -119,7 +121,7 @@ class Supervisor:
         except DATABASE_AWAY as error:
             # The run goes on, and whether it is lost is decided when the database is back.
             if not self._away:
-                log.warning("a run cannot beat", run=self._claim.row.id, reason=first_line(error))
+                log.warning("a run cannot beat", reason=first_line(error))
             self._away = True
             return None
         self._away = False

@@ -20,3 +20,12 @@ print(*sorted({name.partition(".")[0] for name in sys.modules} & {"stellar_sdk",
 def test_a_command_imports_only_what_it_needs(command: str) -> None:
     done = subprocess.run([sys.executable, "-c", LOADED, command], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_who_has_configured_no_traces_and_no_sentry_imports_neither() -> None:
+    program = (
+        "import sys, jobs.worker, jobs.run.child, dashboard.api.app\n"
+        "print(*{name.partition('.')[0] for name in sys.modules} & {'opentelemetry', 'sentry_sdk'})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

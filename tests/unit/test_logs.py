@@ -7,6 +7,8 @@ import sys
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from jobs.core import logs
@@ -66,6 +68,11 @@ def test_the_webhooks_secret_and_address_are_taken_out_too(settings: Settings, m
 
 def test_a_password_that_is_the_users_name_hides_nothing(settings: Settings) -> None:
     assert logs.secrets_of(settings.model_copy(update={"db_password": SecretStr("postgres")})) == ()
+
+
+@given(st.from_regex(logs._HARMLESS, fullmatch=True))
+def test_what_is_passed_unread_has_no_shape_of_a_secret(value: str) -> None:
+    assert all(pattern.sub("", value) == value for pattern, _ in logs._SHAPES)
 
 
 def test_hashes_and_accounts_stay() -> None:
