@@ -34,11 +34,21 @@ def condition(rule: Rule) -> str:
     return f"{name}: {limit(rule)}{held}"
 
 
+def compared(sign: str) -> str:
+    """A comparison as a person says it: "at least"."""
+    return _COMPARED[sign]
+
+
 def limit(rule: Rule) -> str:
     """How much is too much of it: "at least 3", "under 20 %"."""
     signal = SIGNALS.get(rule.signal)
     value = in_words(signal.unit, rule.threshold) if signal is not None else f"{rule.threshold:g}"
     return f"{_COMPARED[rule.comparison]} {value}"
+
+
+def label(alert: Alert) -> str:
+    """An alert among others to choose from: a choice is told from another by its words alone."""
+    return f"{alert.sentence} (alert {alert.id})"
 
 
 def scaled(signal: str) -> tuple[float, str]:

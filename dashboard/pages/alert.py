@@ -28,8 +28,8 @@ from jobs.probes.attention import span
 
 person = require(Right.VIEW)
 NAMES = dict(people.accounts())
+# How much is drawn before and after it, at least; and a half of its own length.
 _AROUND = timedelta(minutes=30)
-"""How much is drawn before and after it, at least; and a half of its own length."""
 
 
 def asked_for() -> Story:
