@@ -53,7 +53,7 @@ def test_it_says_how_often_and_for_how_long_and_since_when_there_is_data_and_wha
     assert one.sentence == (
         "Would have fired 2 times within the last 60 min, since when there is data (11:00 UTC), for 36 min in all;"
         " a gap of 3 min in all, of which nothing is known."
-    
+    )
     assert seen([(0, 0.0)]).sentence.startswith("Would not have fired within the last 60 min")
     assert previewed(RULE, [], [], NOW).sentence == "There are no readings yet: they begin with the next evaluation."
     whole = previewed(RULE, [Point("here", NOW - LENGTH * 2, 0.0)], [Span(NOW - LENGTH * 2, NOW)], NOW)
