@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
 from jobs.alerts.channels import find_channel
 from jobs.alerts.notices import RETRIES, TEST, Notice, claim, conclude
 from jobs.core.db import Database
-from jobs.core.jobs import Run
 from jobs.core.settings import Settings
 
 
@@ -48,16 +47,3 @@ def send_due(
         with db.begin() as conn:
             state = conclude(conn, claimant, notice, why, retries=retries, actor=actor, origin=origin)
         yield Tried(notice, state, why)
-
-
-def send_now(run: Run, keys: Iterable[str]) -> None:
-    """The first try of these notices, right after they were put in; what a channel does not take is left to send-notice.
-
-    Counts `told` and `not told` of the run, and never fails it: a channel that is down must not keep the next alert from
-    being found.
-    """
-    for key in keys:
-        for tried in send_due(run.db, run.settings, actor=f"run:{run.id}", origin="job", key=key):
-            run.count("told" if tried.why is None else "not told")
-            if tried.why is not None:
-                run.warning("it was not taken", channel=tried.notice.channel, title=tried.notice.title, why=tried.why)

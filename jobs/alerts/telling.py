@@ -14,13 +14,14 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from jobs.alerts.escalate import due
-from jobs.alerts.notices import put
+from jobs.alerts.notices import SEND_NOTICE, put
 from jobs.alerts.recipients import AddressBook, Recipients, recipients
 from jobs.alerts.rota_store import read_on_call
 from jobs.alerts.store import alerts_of, list_rules, list_silences
 from jobs.alerts.wording import Telling, body_of, title_of, worst_first
 from jobs.core import audit
 from jobs.core.settings import Settings
+from jobs.run.store import crowded, request_run
 
 ACTOR = "system"
 _ORIGIN = "alerts"
@@ -51,8 +52,7 @@ _WHO_WAS_TOLD = text("""
 
 
 def put_due(conn: Connection, settings: Settings, now: datetime) -> list[str]:
-    """Puts in what is due at `now` (the database's clock) and returns the keys of the notices, which can be sent once
-    the caller's transaction has committed.
+    """Puts in what is due at `now` (the database's clock), asks for a run that sends it, and returns the notices' keys.
 
     Without a channel of the team nothing is told and nothing counts as told: it is as soon as there is one.
     """
@@ -69,6 +69,10 @@ def put_due(conn: Connection, settings: Settings, now: datetime) -> list[str]:
         for kind in ("step", "reminder", "resolved")
         for group, channels in _grouped([one for one in tellings if one.due.kind == kind], told)
     ]
+    # A run of its own, because a channel that does not answer must not keep the next evaluation waiting. Where too many
+    # wait already the next of the schedule sends it.
+    if crowded(conn, SEND_NOTICE) is None:
+        request_run(conn, job=SEND_NOTICE, actor=ACTOR, origin=_ORIGIN, reason=f"tells {', '.join(keys[:3])}")
     return list(dict.fromkeys(keys))
 
 

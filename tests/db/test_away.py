@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -91,11 +92,17 @@ def test_a_ping_that_is_not_taken_is_a_warning_without_the_address(
     assert SECRET not in run.warned[0]
 
 
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Where a PostgreSQL of this test's own lies: its user cannot always enter the folders of pytest."""
+    with tempfile.TemporaryDirectory(prefix="nexaops-test-") as folder:
+        yield Path(folder)
+
+
 def test_a_worker_tells_once_that_the_database_is_away_and_once_that_it_is_back(
-    settings: Settings, team: Team, tmp_path: Path
+    settings: Settings, team: Team, home: Path
 ) -> None:
     now = [0.0]
-    home = tmp_path / "pg"
     with embedded_server(home) as socket:
         conninfo = Database(database_url(socket, "postgres")).conninfo
         watch = DatabaseWatch(with_channels(settings, team.url("ops"), team.url("desk")), conninfo, lambda: now[0])
