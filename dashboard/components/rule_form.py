@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard.components.alert_words import compared
 from dashboard.components.markup import show, tag
 from jobs.alerts.edits import MOST_STEPS, SEVERITIES
 from jobs.alerts.model import COMPARISONS, Rule, Step
 from jobs.alerts.signals import SIGNALS, Signal
+from jobs.alerts.words import COMPARED
 from jobs.core.permissions import Role
 
 NEW = Rule("", "", "job.failures", ">=", 3.0, "warn", (Step(0, "team"),), version=0)
@@ -92,7 +92,7 @@ def _limit(seen: Rule, signal: Signal, key: str) -> tuple[str, float]:
     how, much = st.columns(2)
     known = list(COMPARISONS)
     comparison = how.selectbox("Too much is", known, index=known.index(first), key=f"{key}-{signal.name}-comparison",
-                               format_func=compared)  # fmt: skip
+                               format_func=COMPARED.__getitem__)  # fmt: skip
     threshold = much.number_input(f"This ({signal.unit.value})", value=seen.threshold if same else 1.0, format="%g",
                                   key=f"{key}-{signal.name}-threshold")  # fmt: skip
     return comparison, float(threshold)

@@ -12,7 +12,7 @@ from dashboard.access import may, origin, require, told
 from dashboard.actions import ask
 from dashboard.components import rule_form
 from dashboard.components.actors import named
-from dashboard.components.alert_words import condition, steps_in_words
+from dashboard.components.alert_words import steps_in_words
 from dashboard.components.audit_words import changes, difference, done
 from dashboard.components.instants import instant
 from dashboard.components.layout import empty, page_head, section, table
@@ -25,6 +25,7 @@ from jobs.alerts.model import Rule
 from jobs.alerts.shipped import SHIPPED
 from jobs.alerts.signals import SIGNALS
 from jobs.alerts.store import rule_values
+from jobs.alerts.words import condition_in_words
 from jobs.core.errors import NotFound
 from jobs.core.people import Person
 from jobs.core.permissions import Right
@@ -65,7 +66,8 @@ def head() -> None:
     own = "of your own" if not rule.shipped else "changed here" if is_edited(rule) else "as it came with the desk"
     fired = link("what it fired", url("alerts", view="past", rule=rule.name), class_="nx-link nx-inline")
     page_head(
-        rule.title, join(state, f" · {condition(rule)} · ", chip(rule.severity), f" · {own} · ", fired, " · ", back)
+        rule.title,
+        join(state, f" · {condition_in_words(rule)} · ", chip(rule.severity), f" · {own} · ", fired, " · ", back),
     )
 
 
@@ -123,7 +125,7 @@ def ask_save(draft: Rule, key: str) -> None:
 
 def meaning(draft: Rule) -> Html:
     """What saving does, in a dialog."""
-    effect = (f"From the next evaluation on it alerts when {condition(draft)}, and tells {steps_in_words(draft.steps)}."
+    effect = (f"From the next evaluation on it alerts when {condition_in_words(draft)}, and tells {steps_in_words(draft.steps)}."
               if draft.enabled else "It is off: nothing of it alerts.")  # fmt: skip
     ends = "" if IS_NEW else tag("p", "What fires of it and would not any more ends then.", class_="nx-quiet")
     old = {} if IS_NEW else rule_values(rule)
@@ -181,7 +183,7 @@ def facts() -> None:
     causes = ", ".join(titles.get(name, name) for name in rule.folds_into)
     rows: list[tuple[str, object]] = [
         ("Watches", signal.means if signal is not None else rule.signal),
-        ("Alerts when", condition(rule)),
+        ("Alerts when", condition_in_words(rule)),
         ("Of what", "everything" if rule.subject == "*" else rule.subject),
         ("Tells", steps_in_words(rule.steps)),
         ("Reminds", f"every {span(rule.repeat_s)} until somebody has it" if rule.repeat_s else "nobody"),
