@@ -42,15 +42,15 @@ def _silence(one: Silence, names: Mapping[str, str], at: datetime) -> Html:
     elif one.ends_at <= at:
         state = join(chip("off", "over"), " since ", age(one.ends_at))
     elif one.starts_at > at:
-        state = join(chip("wait", "planned"), " from ", instant(one.starts_at, seconds=False))
+        state = join(chip("queued", "planned"), " from ", instant(one.starts_at, seconds=False))
     else:
-        state = chip("busy", "keeps quiet")
+        state = chip("running", "keeps quiet")
     until = join("until ", instant(one.ends_at, seconds=False))
     kind = "maintenance" if one.kind == "maintenance" else "silence"
     return tag(
         "div",
         tag("h3", one.title),
-        tag("div", state, " ", until, class_="nx-numbers"),
+        tag("div", state, " ", until),
         tag("div", f"{kind} of {scope(one.rule, one.subject)} · by ", named(one.created_by, names),
             f": {one.reason}" if one.reason != one.title else "", class_="nx-note"),
         class_="nx-alertline",

@@ -62,14 +62,14 @@ def who_has_it(alert: Alert, silence: Silence | None, names: Mapping[str, str], 
     if alert.acknowledged_at is not None:
         since = moment(alert.acknowledged_at, at)
         has = join(named(alert.acknowledged_by, names), f" has it since {since}: {alert.acknowledged_why}")
-        parts.append(tag("span", shape("busy"), " ", has))
+        parts.append(tag("span", shape("running"), " ", has))
     elif silence is None and alert.folded_into is None:
         parts.append(chip("warn", "nobody has it"))
     if silence is not None:
         parts.append(silenced(silence, names, at))
     if alert.flapping:
         parts.append(chip("warn", "flapping: it comes and goes"))
-    return tag("div", *parts, class_="nx-numbers")
+    return tag("div", *parts, class_="nx-who")
 
 
 def silenced(one: Silence, names: Mapping[str, str], at: datetime) -> Html:
@@ -126,7 +126,7 @@ def alert_line(alert: Alert, found: Firing, names: Mapping[str, str], follow: Se
     following = "1 alert follows from it" if len(follow) == 1 else f"{len(follow)} alerts follow from it"
     return tag(
         "div",
-        tag("h3", shape(alert.severity), " ", link(alert.sentence, url("alert", id=alert.id))),
+        tag("h3", link(alert.sentence, url("alert", id=alert.id))),
         tag("div", chip(alert.severity), f" {title}{subject} · fired ", age(alert.fired_at), class_="nx-note"),
         who_has_it(alert, silence, names, found.at),
         tag("div", next_step(alert, rule, silence, found.at), class_="nx-note"),

@@ -73,7 +73,7 @@ def head() -> None:
 def _state(alert: Alert) -> Html:
     if alert.state == "pending":
         return join(
-            chip("wait", "waits"), " the condition holds since ", age(alert.began_at), ", not yet for long enough"
+            chip("queued", "waits"), " the condition holds since ", age(alert.began_at), ", not yet for long enough"
         )
     if alert.resolved_at is None or alert.fired_at is None:
         return join(chip(alert.severity), " · fired ", age(alert.fired_at))

@@ -158,15 +158,18 @@ def form() -> None:
     # Another version of the rule, another form: it begins with what stands now.
     key = f"rule-{rule.name}-{rule.version}"
     books = {one.id: one.title for one in people.templates() if isinstance(one, Template)}
-    draft = rule_form.draw(
-        rule, key=key, rules={one.name: one.title for one, _ in reads.rules()}, runbooks=books, people=NAMES,
-        channels=_channels(),
-    )  # fmt: skip
-    preview(draft)
-    if draft == rule and not IS_NEW:
-        show(tag("p", "Nothing is changed yet.", class_="nx-quiet"))
-    elif st.button("Save", key="save", type="primary", icon=":material/save:"):
-        ask_save(draft, key)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        draft = rule_form.draw(
+            rule, key=key, rules={one.name: one.title for one, _ in reads.rules()}, runbooks=books, people=NAMES,
+            channels=_channels(),
+        )  # fmt: skip
+    with right, st.container(key="nx-ruleahead"):
+        preview(draft)
+        if draft == rule and not IS_NEW:
+            show(tag("p", "Nothing is changed yet.", class_="nx-quiet"))
+        elif st.button("Save", key="save", type="primary", icon=":material/save:"):
+            ask_save(draft, key)
 
 
 def _channels() -> tuple[str, ...]:

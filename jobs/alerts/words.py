@@ -13,12 +13,20 @@ COMPARED: Mapping[str, str] = {">": "over", ">=": "at least", "<": "under", "<="
 
 
 def condition_in_words(rule: Rule) -> str:
-    """When a rule fires: "days until the disk is full under 7 days for 60 min, of host-*"."""
+    """When a rule fires: "Days until the disk is full under 7 days for 60 min, of host-*"."""
     signal = SIGNALS.get(rule.signal)
-    title = signal.title[0].lower() + signal.title[1:] if signal is not None else rule.signal
+    title = signal.title if signal is not None else rule.signal
     held = f" for {span(rule.for_s)}" if rule.for_s else ""
-    of = "" if rule.subject == "*" else f", of {rule.subject}"
+    of = "" if rule.subject == "*" else f", of {subjects_in_words(rule.subject)}"
     return f"{title} {limit_in_words(rule)}{held}{of}"
+
+
+def subjects_in_words(patterns: str) -> str:
+    """Patterns of subjects as a sentence says them: "host-*", "all but reconcile-*, sync-wallets"."""
+    parts = [part.strip() for part in patterns.split(",")]
+    wanted = ", ".join(part for part in parts if not part.startswith("!"))
+    without = ", ".join(part[1:] for part in parts if part.startswith("!"))
+    return f"{wanted or 'all'} but {without}" if without else wanted
 
 
 def limit_in_words(rule: Rule) -> str:
