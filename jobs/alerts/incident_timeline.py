@@ -194,7 +194,7 @@ def _trail(row: Trail, names: Mapping[str, str]) -> Moment:
 
 def _plain(row: Trail) -> str:
     """An action that nobody has put into words here: "schedule disabled: reconcile-pending"."""
-    return f"{row.action.replace('.', ' ').replace('_', ' ')}: {row.entity_id}".replace("{", "(").replace("}", ")")
+    return f"{row.action.replace('.', ' ').replace('_', ' ')}: {row.entity_id}"
 
 
 def _alerts(ids: Iterable[Any], names: Mapping[str, str]) -> str:
