@@ -29,7 +29,7 @@ from jobs.alerts.rules import Change, advance, fold
 from jobs.alerts.signals import SAMPLED
 from jobs.alerts.store import list_rules, open_alerts
 from jobs.alerts.telling import put_due
-from jobs.core.flags import Flag, read_flags
+from jobs.core.flags import rehearses
 from jobs.core.jobs import Every, Params, Run, job
 from jobs.core.settings import Settings
 from jobs.probes.facts import read_facts
@@ -64,10 +64,7 @@ class Seen:
     params=Params,
 )
 def evaluate_alerts(run: Run, _params: Params) -> None:
-    """Counts `signals`, `kept` readings, `fired`, `resolved` and `folded`; a dry run says what would change.
-
-    The flag `dryRun` is for what moves money: while it is on, somebody still has to be told when the desk is in trouble.
-    """
+    """Counts `signals`, `kept` readings, `fired`, `resolved` and `folded`; a dry run says what would change."""
     for name in ("signals", "kept", "fired", "resolved", "folded"):
         run.count(name, 0)
     if run.dry_run and _rehearse(run):
@@ -112,7 +109,7 @@ def settle(conn: Connection, seen: Seen, *, actor: str) -> tuple[list[Change], i
 def _rehearse(run: Run) -> bool:
     """Says what would change; False, and says nothing, where it is the flag that makes every run a dry one."""
     with run.db.read() as conn:
-        if read_flags(conn).get(Flag.DRY_RUN, False):
+        if not rehearses(conn, dry_run=run.dry_run):
             return False
         seen = look(conn, run.settings)
         changes = seen.changes(conn)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
+from jobs.alerts.editing import save_rule, switch_rule
 from jobs.alerts.evaluate import EVALUATE_ALERTS, LEASE, look, settle
 from jobs.alerts.model import Alert
 from jobs.alerts.shipped import SHIPPED, seed_rules
@@ -129,6 +130,34 @@ def test_readings_are_kept_where_they_changed_and_the_watch_goes_on_until_there_
         )
     evaluate(db, settings)
     assert count(db, "ops.alert_watches") == 2
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_follows_from_something_is_folded_in_the_same_evaluation_and_a_rule_that_is_switched_off_ends_it(
+    db: Database, settings: Settings
+) -> None:
+    with db.begin() as conn:
+        seen = get_rule(conn, "flag-switched")
+        cause = replace(seen, name="cleanup-is-off", subject="enableCleanup", folds_into=())
+        save_rule(conn, cause, 0, ADA, channels=(), reason="a test", origin="test")
+        follows = replace(seen, folds_into=("cleanup-is-off",))
+        save_rule(conn, follows, seen.version, ADA, channels=(), reason="a test", origin="test")
+        for flag in (Flag.CLEANUP, Flag.RETRY):
+            set_flag(conn, flag, False, actor=ADA, reason="a test", origin="test")
+    assert evaluate(db, settings).counters["folded"] == 1
+    with db.read() as conn:
+        alerts = {(alert.rule, alert.subject): alert for alert in open_alerts(conn) if alert.state == "firing"}
+    assert {key: alert.folded_into for key, alert in alerts.items()} == {
+        ("cleanup-is-off", "enableCleanup"): None,
+        ("flag-switched", "enableCleanup"): alerts["cleanup-is-off", "enableCleanup"].id,
+        ("flag-switched", "enableRetry"): None,
+    }
+    assert "alert.folded" in actions(db)
+    with db.begin() as conn:
+        switch_rule(conn, "cleanup-is-off", False, ADA, reason="a test", origin="test")
+    evaluate(db, settings)
+    with db.read() as conn:
+        assert [alert.resolution for alert in list_alerts(conn, rule="cleanup-is-off")] == ["the rule was switched off"]
 
 
 def test_the_shipped_rules_are_there_and_follow_the_version_until_somebody_edits_them(db: Database) -> None:
