@@ -1,4 +1,4 @@
-"""What falls due, and what became of what did: the calendar of lists, runs, reviews and contacts."""
+"""What falls due, and what became of what did: the calendar of lists, runs, reviews, contacts and hand-overs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from sqlalchemy import Connection, text
 from checklists import contacts, reviews
 from checklists.recurring import occurrences
 from checklists.schema import Template
+from jobs.alerts.rota import turns
+from jobs.alerts.rota_store import list_overrides, list_rotas, of, read_names
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing on one moment (UTC). `state` is done, open, overdue, missed, refused, abandoned, coming or due.
 
-    `kind` is run, occurrence, review or contact; `run_id` leads to a run, `template_id` to a definition.
+    `kind` is run, occurrence, review, contact or handover; `run_id` leads to a run, `template_id` to a definition.
     """
 
     at: datetime
@@ -37,6 +39,7 @@ def entries(conn: Connection, templates: Iterable[Template], since: datetime, un
     found += _coming(templates, max(since, now), until)
     found += _reviews(conn, templates, now)
     found += _contacts(conn, templates, now)
+    found += _handovers(conn, since, until, now)
     titles = {template.id: template.title for template in templates}
     named = (
         entry if entry.title else Entry(entry.at, entry.kind, entry.state, titles.get(entry.template_id or "", ""), entry.note, None, entry.template_id)
@@ -111,6 +114,31 @@ def _contacts(conn: Connection, templates: Iterable[Template], now: datetime) ->
         )
         for contact in contacts.list_contacts(conn, templates)
         if (day := contact.due_at(now).date())
+    ]
+
+
+def _handovers(conn: Connection, since: datetime, until: datetime, now: datetime) -> list[Entry]:
+    """Whose turn on call begins when; what was planned is known, and not what was: overrides that are over are left out."""
+    begin = max(since, now)
+    if begin >= until:
+        return []
+    overrides = list_overrides(conn, begin)
+    ahead = [
+        (rota, turn)
+        for rota in list_rotas(conn)
+        for turn in turns(rota, of(rota, overrides), begin, until)
+        if begin <= turn.starts_at
+    ]
+    names = read_names(conn, sorted({turn.person for _, turn in ahead}))
+    return [
+        Entry(
+            turn.starts_at,
+            "handover",
+            "coming",
+            names.get(turn.person, (turn.person, False))[0],
+            f"on call, {rota.name}",
+        )
+        for rota, turn in ahead
     ]
 
 

@@ -95,7 +95,12 @@ class _Worker:
             Loop("rescue", RESCUE_S, rescue_step),
             Loop("audit chain", SEAL_S, Sealer(db, AnchorFile.of(settings)).step),
             Loop("probe-host", host.EVERY_S, host.HostProbe(db, settings).step),
-            Loop("database watch", LOOK_S, DatabaseWatch(settings, db.conninfo).step),
+            # Without a channel there is nobody to tell.
+            *(
+                [Loop("database watch", LOOK_S, DatabaseWatch(settings, db.conninfo).step)]
+                if settings.notice_urls
+                else []
+            ),
         )
 
     async def work(self) -> None:

@@ -78,7 +78,7 @@ def _day(day: date, entries: Sequence[Entry], *, outside: bool, today: bool) -> 
 
 def words(entry: Entry) -> Html:
     """One entry: its title as a link, its hour, and how it stands."""
-    at = f"{entry.at.astimezone(UTC):%H:%M} UTC" if entry.kind in {"occurrence", "run"} else ""
+    at = f"{entry.at.astimezone(UTC):%H:%M} UTC" if entry.kind in {"occurrence", "run", "handover"} else ""
     said = ", ".join(part for part in (at, _WORDS.get(entry.state, entry.state), entry.note) if part)
     return tag("span", link(entry.title, _address(entry)), tag("span", f" {said}", class_="nx-note") if said else "")
 
@@ -86,6 +86,6 @@ def words(entry: Entry) -> Html:
 def _address(entry: Entry) -> str:
     if entry.run_id is not None:
         return url("checklist", id=entry.run_id)
-    if entry.kind == "contact":
+    if entry.kind in {"contact", "handover"}:
         return url("contacts")
     return url("checklists", template=entry.template_id)

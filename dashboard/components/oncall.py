@@ -31,7 +31,9 @@ def headline(found: Sequence[OnCall], plan: Plan) -> tuple[str, str]:
     if first.until is None:
         return f"{first.name} is called", "There is no rota: this is the emergency contact."
     following = next((turn for turn in plan.rotas[0][1] if turn.starts_at >= first.until), None)
-    lead = f"Until {_day(first.until)}" + (f", then {plan.name(following.person)}" if following is not None else "")
+    lead = f"Until {_day(first.until)}"
+    if following is not None and following.person != first.email:
+        lead += f", then {plan.name(following.person)}"
     return f"{first.name} is on call", f"{lead}{then}."
 
 

@@ -26,19 +26,28 @@ _PROBLEM = "nx-rota-problem"
 _SHOWN = 3
 
 
-def rota_dialog(rota: Rota | None, people: Mapping[str, str]) -> None:
-    """Opens the form of a rota; None: of a new one. Call it where a button was pressed."""
+def new_rota(name: str, people: Mapping[str, str]) -> None:
+    """Opens the form of a rota that is not there yet, with a name to begin with. Call it where a button was pressed."""
+    _begin("New rota", None, name, people)
+
+
+def change_rota(rota: Rota, people: Mapping[str, str]) -> None:
+    """The same for one that is there."""
+    _begin(f"Rota {rota.name}", rota, rota.name, people)
+
+
+def _begin(title: str, rota: Rota | None, name: str, people: Mapping[str, str]) -> None:
     for key in (_PROBLEM, _FINISHED):
         st.session_state.pop(key, None)
-    st.dialog("New rota" if rota is None else f"Rota {rota.name}")(_rota_form)(rota, people)
+    st.dialog(title)(_rota_form)(rota, name, people)
 
 
-def _rota_form(rota: Rota | None, people: Mapping[str, str]) -> None:
+def _rota_form(rota: Rota | None, name: str, people: Mapping[str, str]) -> None:
     if st.session_state.pop(_FINISHED, False):
         st.rerun()
     key = f"rota-{rota.name}-{rota.version}" if rota is not None else "rota-new"
     if rota is None:
-        st.text_input("Name", value="primary", key=f"{key}-name", max_chars=40, help="Small letters and hyphens.")
+        st.text_input("Name", value=name, key=f"{key}-name", max_chars=40, help="Small letters and hyphens.")
     # Whose account is closed is left out: saved again, the rota is whole again.
     chosen = [email for email in (rota.people if rota is not None else ()) if email in people]
     st.multiselect(
@@ -99,9 +108,9 @@ def ask_override(rota: Rota, people: Mapping[str, str]) -> None:
                      format_func=lambda email: f"{people[email]}, {email}")  # fmt: skip
         left, right = st.columns(2)
         left.date_input("From", value=here.date(), key=f"{key}-from", format="YYYY-MM-DD")
-        right.time_input("At", value=here.time().replace(second=0, microsecond=0), key=f"{key}-from-at")
+        right.time_input("Time from", value=here.time().replace(second=0, microsecond=0), key=f"{key}-from-at")
         left.date_input("Until", value=here.date() + timedelta(days=1), key=f"{key}-until", format="YYYY-MM-DD")
-        right.time_input("At", value=rota.handover, key=f"{key}-until-at")
+        right.time_input("Time until", value=rota.handover, key=f"{key}-until-at")
         return tag("p", f"By the clock of {rota.zone}. Whose turn it is has it again afterwards.", class_="nx-quiet")
 
     def instant(side: str) -> datetime:

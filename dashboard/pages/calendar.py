@@ -26,7 +26,9 @@ def month() -> None:
     found = reads.calendar(*span(first))
     here = reads.calendar(*span(today.replace(day=1)))
     late = [entry for entry in here if entry.state in WRONG]
-    coming = [entry for entry in here if entry.state in {"coming", "due"} and entry.at >= now()]
+    coming = [
+        entry for entry in here if entry.state in {"coming", "due"} and entry.kind != "handover" and entry.at >= now()
+    ]
     page_head(_headline(late), _lead(coming))
     if late:
         shown = late[-MOST:]

@@ -13,7 +13,7 @@ from dashboard.components.contacts import contact_line, contact_state
 from dashboard.components.layout import empty, page_head, section
 from dashboard.components.markup import show, tag
 from dashboard.components.oncall import channel_line, headline, override_line, rota_line, turns_table
-from dashboard.components.oncall_forms import ask_drop, ask_override, ending, rota_dialog
+from dashboard.components.oncall_forms import ask_drop, ask_override, change_rota, ending, new_rota
 from dashboard.components.times import now
 from dashboard.desk import desk
 from jobs.alerts.notices import SEND_NOTICE, TEST, put
@@ -41,12 +41,12 @@ def on_call() -> None:
         if MAY_KEEP:
             _rota_buttons(rota)
     if MAY_KEEP and st.button("New rota", key="rota-new", icon=":material/group_add:"):
-        rota_dialog(None, queries_oncall.open_people())
+        new_rota("secondary" if plan.rotas else "primary", queries_oncall.open_people())
     for rota, turns in plan.rotas:
         section(f"The next four weeks, {rota.name}", "times in UTC")
         turns_table(rota, turns, plan)
     if plan.overrides:
-        section("Who stands in", "by and by, and from now on")
+        section("Who stands in", "now and later")
     for override in plan.overrides:
         show(override_line(override, plan))
         if MAY_KEEP:
@@ -61,7 +61,7 @@ def _rota_buttons(rota: Rota) -> None:
         if st.button("Somebody stands in", key=f"stand-in-{rota.name}", icon=":material/swap_horiz:"):
             ask_override(rota, queries_oncall.open_people())
         if st.button("Change", key=f"rota-{rota.name}", icon=":material/edit:"):
-            rota_dialog(rota, queries_oncall.open_people())
+            change_rota(rota, queries_oncall.open_people())
         if st.button("Take away", key=f"drop-{rota.name}", icon=":material/delete:"):
             ask_drop(rota)
 

@@ -136,6 +136,8 @@ def save_rota(
         raise UsageError("A rota needs at least one person, and everybody once.")
     _require_open(conn, names)
     old = conn.execute(text("SELECT * FROM ops.rotas WHERE name = :name FOR UPDATE"), {"name": name}).one_or_none()
+    if old is not None and seen_version == 0:
+        raise Conflict(f"There is a rota {name} already: change that one, or choose another name.")
     values = {"zone": zone, "starts_on": starts_on, "handover": handover, "turn_days": turn_days, "people": names}
     if seen_version == 0:
         # Two new ones at the same moment would take the same place.

@@ -44,8 +44,10 @@ def title_of(tellings: Sequence[Telling], now: datetime) -> str:
     severe = _SEVERE[alert.severity]
     if count > 1:
         critical = sum(one.alert.severity == "critical" for one in tellings)
-        counted = f", {critical} critical" if critical else ""
-        return f"{count} alerts{counted}: {how}{alert.sentence}"
+        counted = {0: f"{count} alerts", count: f"{count} critical alerts"}.get(
+            critical, f"{count} alerts, {critical} critical"
+        )
+        return f"{counted}: {how}{alert.sentence}"
     return f"{severe}: {how}{alert.sentence}"
 
 

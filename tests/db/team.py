@@ -24,6 +24,7 @@ class Team:
     port: int = 0
     got: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     status: dict[str, int] = field(default_factory=dict)
+    pings: int = 0
 
     def url(self, name: str) -> str:
         return f"json://desk:{PASSWORD}@127.0.0.1:{self.port}/{name}/{KEY}"
@@ -41,6 +42,12 @@ def a_team() -> Iterator[Team]:
         def do_POST(self) -> None:
             found.got.append((self.path, orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))))
             self.send_response(found.status.get(self.path.split("/")[1], 200))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            found.pings += 1
+            self.send_response(found.status.get("ping", 200))
             self.send_header("Content-Length", "0")
             self.end_headers()
 

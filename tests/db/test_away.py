@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -27,30 +26,6 @@ from tests.db.team import Team, with_channels
 SECRET = "5e1f-hunter2"
 
 
-@pytest.fixture
-def outside() -> Iterator[tuple[str, list[str], list[int]]]:
-    """A service that counts pings: its address, the paths it was called at, and the status that it answers."""
-    called: list[str] = []
-    status = [200]
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            called.append(self.path)
-            self.send_response(status[0])
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/{SECRET}", called, status
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
 def run_of(db: Database, settings: Settings, address: str, *, dry_run: bool = False) -> Any:
     """As much of a run as a ping needs, with what it warned of."""
     warned: list[str] = []
@@ -60,35 +35,32 @@ def run_of(db: Database, settings: Settings, address: str, *, dry_run: bool = Fa
     )  # fmt: skip
 
 
-def test_the_ping_goes_out_once_a_minute_by_all_together(
-    db: Database, settings: Settings, outside: tuple[str, list[str], list[int]]
-) -> None:
-    address, called, _ = outside
+def test_the_ping_goes_out_once_a_minute_by_all_together(db: Database, settings: Settings, team: Team) -> None:
+    address = f"http://127.0.0.1:{team.port}/{SECRET}"
     threads = [threading.Thread(target=ping, args=(run_of(db, settings, address),)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert called == [f"/{SECRET}"]
+    assert team.pings == 1
     with db.begin() as conn:
         conn.execute(text("UPDATE ops.leases SET expires_at = now() WHERE name = :name"), {"name": LEASE})
     ping(run_of(db, settings, address, dry_run=True))
     ping(run_of(db, settings, ""))
-    assert len(called) == 1
+    assert team.pings == 1
     ping(run_of(db, settings, address))
-    assert len(called) == 2
+    assert team.pings == 2
 
 
-@pytest.mark.parametrize("how", ["503", "nobody"])
+@pytest.mark.parametrize("how", ["it answers 503", "it gives no answer"])
 def test_a_ping_that_is_not_taken_is_a_warning_without_the_address(
-    db: Database, settings: Settings, outside: tuple[str, list[str], list[int]], how: str
+    db: Database, settings: Settings, team: Team, how: str
 ) -> None:
-    address, _, status = outside
-    status[0] = 503
-    run = run_of(db, settings, address if how == "503" else f"http://127.0.0.1:9/{SECRET}")
+    team.status["ping"] = 503
+    run = run_of(db, settings, f"http://127.0.0.1:{team.port if '503' in how else 9}/{SECRET}")
     ping(run)
     assert len(run.warned) == 1
-    assert ("it answers 503" if how == "503" else "it gives no answer") in run.warned[0]
+    assert how in run.warned[0]
     assert SECRET not in run.warned[0]
 
 

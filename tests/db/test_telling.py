@@ -12,17 +12,20 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from jobs.alerts.notices import list_notices, notices_about
+from jobs.alerts.evaluate import EVALUATE_ALERTS
+from jobs.alerts.notices import SEND_NOTICE, list_notices, notices_about
 from jobs.alerts.rota_store import save_rota
 from jobs.alerts.send import send_due
 from jobs.alerts.telling import put_due
 from jobs.core.db import Database
+from jobs.core.flags import Flag, set_flag
 from jobs.core.people import disable_person
 from jobs.core.permissions import Role
 from jobs.core.quiet_hours import read_quiet_hours
 from jobs.core.settings import Settings
+from jobs.run.store import list_runs
 from tests.db.alerting import add_rule, change, clock, fire, resolve
-from tests.db.books import count
+from tests.db.books import count, run_job
 from tests.db.team import Team, with_channels
 from tests.ui import seed
 
@@ -168,6 +171,28 @@ def test_without_a_channel_nothing_counts_as_told(db: Database, settings: Settin
     fire(db)
     assert tell(db, settings) == []
     assert len(tell(db, desk)) == 1
+
+
+def test_an_evaluation_tells_by_a_run_of_its_own_and_pings_also_where_a_channel_is_down(
+    db: Database, desk: Settings, team: Team
+) -> None:
+    team.status["ops"] = 503
+    pinged = desk.model_copy(update={"ping_url": SecretStr(f"http://127.0.0.1:{team.port}/ping")})
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.alert_rules SET for_s = 0 WHERE name = 'flag-switched'"))
+        conn.execute(text("UPDATE ops.alert_rules SET enabled = false WHERE name <> 'flag-switched'"))
+        set_flag(conn, Flag.CLEANUP, False, actor="test", reason="a test", origin="test")
+    run = run_job(db, pinged, EVALUATE_ALERTS)
+    assert run.state == "succeeded", run.error
+    assert run.counters["fired"] == 1
+    assert team.pings == 1
+    with db.read() as conn:
+        asked = list_runs(conn, job=SEND_NOTICE)
+        assert [(one.state, one.triggered_by) for one in asked] == [("queued", "system")]
+        waiting = [one.title for one in list_notices(conn)]
+    assert len(waiting) == 1
+    assert "enableCleanup is off" in waiting[0]
+    assert team.told("ops") == []
 
 
 def test_two_that_decide_at_once_put_it_in_once(db: Database, desk: Settings, team: Team) -> None:
