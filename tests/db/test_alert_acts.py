@@ -242,6 +242,6 @@ def test_the_commands(db: Database, monkeypatch: pytest.MonkeyPatch, server_sock
     assert "it is swapped" in said("silences")
     said("unsilence", "1")
     assert said("silences") == "Nothing is kept quiet.\n"
-    assert "95 % for 2 min" in said("rules", "list")
+    assert "Disk at least 95 % for 2 min" in said("rules", "list")
     read(db, (30, 0.9), (10, 0.1))
     assert "Would have fired once" in said("rules", "preview", "disk-full", "--threshold", "0.8")

@@ -88,7 +88,7 @@ def test_what_is_not_there_is_named(shell: Database) -> None:
 
 def test_lint_passes_the_shipped_definitions() -> None:
     result = type_in("lint")
-    assert (result.exit_code, result.output) == (0, "9 definitions, 0 errors, 0 warnings.\n")
+    assert (result.exit_code, result.output) == (0, "10 definitions, 0 errors, 0 warnings.\n")
 
 
 def test_lint_prints_a_line_for_each_mistake_and_fails(tmp_path: Path) -> None:
