@@ -47,13 +47,13 @@ def test_figures_come_with_their_units_and_percentiles(db: Database, settings: S
     assert "62 ms" in said
     assert "probe-horizon" in said
     assert "unavailable" in said
-    assert len(page.get("plotly_chart")) == 2
+    assert len(page.get("plotly_chart")) == 6
 
 
 def test_the_time_shown_stands_in_the_address(db: Database, settings: Settings) -> None:
     seed.living(db)
-    page = run_page(db, settings, "horizon", seed.person(db, Role.VIEWER), range="24 h")
-    assert page.button_group[0].value == "24 h"
+    page = run_page(db, settings, "horizon", seed.person(db, Role.VIEWER), range="24h")
+    assert page.button_group[0].value == "24h"
 
 
 def test_the_stand_in_says_whether_it_answers_and_never_an_old_green(db: Database, settings: Settings) -> None:
