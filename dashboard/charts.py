@@ -37,6 +37,8 @@ _INK = {
 }  # fmt: skip
 _FONT = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
 
+# A threshold that is further above the values than so many times would leave nothing of their course.
+_NEAR = 5
 # What the lower axis and the margins take of a figure's height, and what a label takes of it.
 _AXIS_PX, _LABEL_PX = 56, 15
 
@@ -60,11 +62,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A level that matters; `state` is warn or critical."""
+    """A level that matters; `state` is warn or critical. `always`: also far above all values, which it then flattens."""
 
     value: float
     state: str
     label: str
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ def course(
     if known:
         _say_ages(figure, max(known, key=lambda line: len(line.at)).at, local)
     top = max((value for line in lines for value in line.values if value is not None), default=0.0)
-    shown = [item for item in thresholds if item.value <= max(top * 1.6, min(t.value for t in thresholds) * 1.15)]
+    shown = [item for item in thresholds if item.always or item.value <= top * _NEAR]
     for item in shown:
         figure.add_hline(
             y=item.value,

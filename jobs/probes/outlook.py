@@ -88,7 +88,7 @@ def of_database(values: Values, lists: Mapping[str, Sequence[Mapping[str, Any]]]
             if len(needed) == 1
             else f"{len(needed)} indexes that the jobs live on are"
         )
-        found.append(Concern(Verdict.WARN, f"{names} missing", "Run the job create-indexes."))
+        found.append(Concern(Verdict.WARN, f"{names} missing", "Run the job create-indexes, or the statements below."))
     return _worst_first(found)
 
 
