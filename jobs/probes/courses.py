@@ -52,10 +52,13 @@ WITH wanted AS MATERIALIZED (
     SELECT s.id, s.subject, s.metric FROM unnest(CAST(:subjects AS text[]), CAST(:metrics AS text[])) AS w (subject, metric)
     JOIN ops.series s USING (subject, metric)
 ), edge AS MATERIALIZED (
-    SELECT CASE WHEN :source = 'sample' THEN '-infinity' ELSE coalesce(date_trunc(:source, max(newest.at), 'UTC'), '-infinity')
+    SELECT CASE WHEN :source = 'sample' THEN '-infinity' ELSE coalesce(
+               -- Of a series that was silent for so long that its minutes are gone the hours are left.
+               date_trunc(:source, max(newest.minute), 'UTC'), max(newest.hour) + interval '1 hour', '-infinity')
            END AS at
     FROM wanted s CROSS JOIN LATERAL (
-        SELECT max(at) AS at FROM ops.rollups WHERE :source <> 'sample' AND span = 'minute' AND series = s.id) AS newest
+        SELECT (SELECT max(at) FROM ops.rollups WHERE span = 'minute' AND series = s.id) AS minute,
+               (SELECT max(at) FROM ops.rollups WHERE span = 'hour' AND series = s.id) AS hour) AS newest
 ), found AS (
     SELECT w.subject, w.metric, x.* FROM wanted w CROSS JOIN edge CROSS JOIN LATERAL (
         SELECT r.at, r.n, r.total, r.least, r.most FROM ops.rollups r

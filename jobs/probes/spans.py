@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from statistics import median
 from typing import Literal, TypeVar
 
 T = TypeVar("T")
 MOST_POINTS = 400
 GAP = 3
-"""No point for so many of a course's usual distances is a gap; the clock of a probe is not that of the grid."""
+"""No point for so many of a course's usual distances is a gap: the clock of a probe is not that of the grid.
+
+Usual is the lower quartile, so that many gaps do not become what is usual, nor does one restart.
+"""
 
 Source = Literal["sample", "minute", "hour", "day"]
 
@@ -66,10 +68,10 @@ def grid(window: Window, now: datetime, *, least: Source = "sample") -> Grid:
 def with_gaps(points: Sequence[tuple[datetime, T]], step: timedelta) -> list[tuple[datetime, T | None]]:
     """The points with a None in every hole between them, so that a line drawn through them breaks there."""
     apart = [later[0] - earlier[0] for earlier, later in pairwise(points)]
-    most = max(step, timedelta(seconds=median(one.total_seconds() for one in apart))) * GAP if apart else step
-    whole: list[tuple[datetime, T | None]] = []
-    for point, distance in zip(points, [*apart, timedelta(0)], strict=True):
+    usual = sorted(apart)[len(apart) // 4] if apart else step
+    whole: list[tuple[datetime, T | None]] = list(points[:1])
+    for point, distance in zip(points[1:], apart, strict=True):
+        if distance > max(step, usual) * GAP:
+            whole.append((point[0] - distance + step, None))
         whole.append(point)
-        if distance > most:
-            whole.append((point[0] + step, None))
     return whole
