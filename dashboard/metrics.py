@@ -164,7 +164,7 @@ class Figures:
         for item in hour.latency:
             for quantile, value in (("0.5", item.p50), ("0.95", item.p95), ("0.99", item.p99)):
                 if value is not None:
-                    latency.add_metric([item.endpoint, quantile], value / 1000)
+                    latency.add_metric([item.name, quantile], value / 1000)
         yield latency
         if limit := self._settings.rate_limit_per_hour:
             left = max(0, limit - hour.total)

@@ -19,6 +19,7 @@ EVERY_S = 30.0
 """How often probe-database looks."""
 
 Entry = Mapping[str, Any]
+_MOST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def lists_of(lists: Mapping[str, Listed]) -> None:
         if not entries:
             empty(shown.none if found else "What the probe finds will stand here.")
             continue
-        table(shown.columns, [shown.row(entry) for entry in entries], numeric=shown.numeric, label=shown.title)
+        table(shown.columns, [shown.row(entry) for entry in entries[:_MOST]], numeric=shown.numeric, label=shown.title)
         show(tag("p", shown.mend, class_="nx-note"))
 
 

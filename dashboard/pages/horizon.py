@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import streamlit as st
@@ -25,7 +26,7 @@ from jobs.horizon.breaker import CLOSED, Breaker
 from jobs.horizon.servers import label_of, rpc_label
 from jobs.horizon.servers import servers as configured_servers
 from jobs.probes.attention import is_stale, ledgers_behind, left_in_words, span
-from jobs.probes.figures import Sample
+from jobs.probes.figures import Latency, Sample
 from jobs.probes.model import ServerFacts
 from jobs.probes.spans import Window
 
@@ -119,12 +120,10 @@ def courses(shown: Shown) -> None:
         if not asked.latency:
             empty("How fast each endpoint answers will stand here.", "It is measured with the first request.")
         else:
-            table(
-                ("Endpoint", "Requests", "p50", "p95", "p99"),
-                [(item.endpoint.replace("_", " "), f"{item.requests:,}", *map(_ms, (item.p50, item.p95, item.p99)))
-                 for item in asked.latency],
-                numeric=(1, 2, 3, 4), label="Latency by endpoint",
-            )  # fmt: skip
+            _latencies("Endpoint", [replace(item, name=item.name.replace("_", " ")) for item in asked.latency])
+        if len(asked.by_server) > 1:
+            section("Latency by server", shown.words)
+            _latencies("Server", [replace(item, name=short(item.name)) for item in asked.by_server])
     with right:
         limit = SETTINGS.rate_limit_per_hour
         section("Who spends the budget", shown.words + (f", {limit:,} an hour are allowed" if limit else ""))
@@ -141,6 +140,11 @@ def courses(shown: Shown) -> None:
             section("Errors by kind", f"{asked.error_share:.1%} of the requests")
             table(("Kind", "Requests"), [(kind.replace("_", " "), f"{count:,}") for kind, count in asked.errors],
                   numeric=(1,), label="Errors by kind")  # fmt: skip
+
+
+def _latencies(of: str, found: Sequence[Latency]) -> None:
+    rows = [(item.name, f"{item.requests:,}", *map(_ms, (item.p50, item.p95, item.p99))) for item in found]
+    table((of, "Requests", "p50", "p95", "p99"), rows, numeric=(1, 2, 3, 4), label=f"Latency by {of.lower()}")
 
 
 def _ms(value: float | None) -> str:
@@ -162,10 +166,13 @@ def servers() -> None:
         ("Newest ledger", lambda s: _newest(s, behind.get(s.server))),
         ("Keeps since ledger", lambda s: f"{s.elder_ledger:,}" if s.elder_ledger else "–"),
         ("Ledgers behind its core", lambda s: "–" if s.lag is None else str(s.lag)),
+        ("Ingested", _ingested),
+        ("Its own health", _health),
         ("Network", _network),
         ("Protocol", lambda s: f"{s.protocol} of {s.supported_protocol} supported" if s.protocol else "–"),
         ("Versions", lambda s: f"Horizon {s.horizon_version}, core {s.core_version}" if s.horizon_version else "–"),
         ("Fee p50, p95", lambda s: f"{s.fee_p50:,}, {s.fee_p95:,} stroops" if s.fee_p50 and s.fee_p95 else "–"),
+        ("Bids p95", lambda s: f"{s.max_fee_p95:,} stroops" if s.max_fee_p95 else "–"),
         ("Ledger full", lambda s: f"{s.capacity_usage:.0%}" if s.capacity_usage is not None else "–"),
         ("Asked", lambda s: age(s.at, interval_s=facts.probe_interval_s)),
         ("Error", lambda s: s.error or "none"),
@@ -192,6 +199,26 @@ def _newest(sample: Sample, behind: int | None) -> object:
         return number
     words = f"{behind:,} {'ledger' if behind == 1 else 'ledgers'} behind the furthest server"
     return join(number, tag("div", chip("warn", words) if behind >= SETTINGS.horizon_lag_warn else words))
+
+
+def _ingested(sample: Sample) -> object:
+    if sample.ingest_ledger is None or sample.latest_ledger is None:
+        return "–"
+    apart = abs(sample.latest_ledger - sample.ingest_ledger)
+    return (
+        f"{apart:,} {'ledger' if apart == 1 else 'ledgers'} apart from the history"
+        if apart
+        else "in step with the history"
+    )
+
+
+def _health(sample: Sample) -> object:
+    """What /health says; some providers serve none."""
+    if sample.core_up is None:
+        return "it does not say"
+    parts = (("database", sample.database_connected), ("core", sample.core_up), ("core in step", sample.core_synced))
+    bad = [name for name, well in parts if not well]
+    return chip("critical", f"not well: {', '.join(bad)}") if bad else "well"
 
 
 def _network(sample: Sample) -> object:

@@ -13,7 +13,7 @@ from dashboard.components.concerns import concerns
 from dashboard.components.filters import Shown, time_of_charts
 from dashboard.components.layout import empty, page_head, section, table
 from dashboard.components.marks import list_marks
-from dashboard.components.markup import join, link, tag, url
+from dashboard.components.markup import link, tag, url
 from dashboard.components.states import chip
 from dashboard.components.times import age, city, local_zone, now
 from dashboard.queries_marks import marks
@@ -49,7 +49,7 @@ def rows() -> None:
     judged = {host.name: of_host(host.name, host.figures.values) for host in heard}
     page_head(*_headline(found, heard, worst(one for concerned in judged.values() for one in concerned)))
     concerns([one for concerned in judged.values() for one in concerned])
-    section("Hosts", "of the last two days; measured by their workers every 30 s")
+    section("Hosts", "of the last two days")
     table(
         (
             "Host",
@@ -95,7 +95,7 @@ def _row(host: Host, verdict: Verdict | None) -> tuple[object, ...]:
         return "–" if value is None else tag("span", write(value), class_="nx-stale" if verdict is None else None)
 
     def pair(one: str, other: str) -> object:
-        return join(told(f"{one}_bytes_per_s", _per_s), ", ", told(f"{other}_bytes_per_s", _per_s))
+        return tag("span", told(f"{one}_bytes_per_s", _per_s), ", ", told(f"{other}_bytes_per_s", _per_s))
 
     return (
         tag("b", host.name),

@@ -81,12 +81,14 @@ FROM pg_stat_user_indexes s JOIN pg_index x ON x.indexrelid = s.indexrelid JOIN 
 WHERE s.idx_scan = 0 AND NOT x.indisunique AND i.relpages > 128 ORDER BY 4 DESC, 1, 2 LIMIT 20
 """,
     # A foreign key whose columns no valid index begins with, in any order: every DELETE over there reads this whole table.
+    # Of our own tables only what has its index is ever deleted from.
     "missing_indexes": """
 SELECT CAST(CAST(k.conrelid AS regclass) AS text) AS "table", c.reltuples AS rows, k.conname AS foreign_key,
        ARRAY(SELECT quote_ident(a.attname) FROM unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
                JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place) AS columns
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
-WHERE k.contype = 'f' AND c.relkind = 'r' AND NOT EXISTS (
+WHERE k.contype = 'f' AND c.relkind = 'r'
+  AND c.relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('ops', 'procrastinate')) AND NOT EXISTS (
     SELECT FROM pg_index x WHERE x.indrelid = k.conrelid AND x.indisvalid AND x.indpred IS NULL
        AND (CAST(x.indkey AS smallint[]))[0:cardinality(k.conkey) - 1] @> k.conkey)
 ORDER BY c.reltuples DESC, 1, 3 LIMIT 20

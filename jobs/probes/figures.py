@@ -40,6 +40,9 @@ class Sample:
     supported_protocol: int | None
     horizon_version: str | None
     core_version: str | None
+    database_connected: bool | None
+    core_up: bool | None
+    core_synced: bool | None
     capacity_usage: Decimal | None
     fee_p50: int | None
     fee_p95: int | None
@@ -53,7 +56,7 @@ def newest_samples(conn: Connection, servers: Sequence[str]) -> tuple[Sample, ..
         text(
             "SELECT s.server, s.at, s.verdict, s.reasons, s.latency_ms, s.age_s, s.lag, s.latest_ledger, s.elder_ledger,"
             " s.core_ledger, s.ingest_ledger, s.passphrase, s.protocol, s.supported_protocol, s.horizon_version,"
-            " s.core_version, s.capacity_usage, s.fee_p50, s.fee_p95, s.max_fee_p95, s.error"
+            " s.core_version, s.database_connected, s.core_up, s.core_synced, s.capacity_usage, s.fee_p50, s.fee_p95, s.max_fee_p95, s.error"
             " FROM unnest(CAST(:servers AS text[])) WITH ORDINALITY AS n (server, position) CROSS JOIN LATERAL ("
             "   SELECT * FROM ops.horizon_samples WHERE server = n.server ORDER BY at DESC LIMIT 1) AS s"
             " ORDER BY n.position"
@@ -68,9 +71,9 @@ def newest_samples(conn: Connection, servers: Sequence[str]) -> tuple[Sample, ..
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Percentiles in milliseconds of the requests to one endpoint."""
+    """Percentiles in milliseconds of the requests to one endpoint, or to one server."""
 
-    endpoint: str
+    name: str
     requests: int
     p50: float | None
     p95: float | None
@@ -90,7 +93,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What was asked of Horizon in a time: in its course, by endpoint, by who asked, and by what came back."""
+    """What was asked of Horizon in a time: in its course, by endpoint and server, by who asked, by what came back."""
 
     since: datetime
     until: datetime
@@ -98,6 +101,8 @@ class Requests:
     """None: a time in which nothing was asked."""
     total: int
     latency: tuple[Latency, ...]
+    """By endpoint, the most requested first."""
+    by_server: tuple[Latency, ...]
     p95: float | None
     by_job: tuple[tuple[str, int], ...]
     errors: tuple[tuple[str, int], ...]
@@ -114,16 +119,16 @@ WITH edge AS MATERIALIZED (
     SELECT CASE WHEN :source = 'minute' THEN '-infinity' ELSE coalesce(max(at), '-infinity') END AS at
     FROM ops.horizon_request_sums WHERE span = :source
 ), asked AS (
-    SELECT q.at, q.endpoint, q.job, q.outcome, q.count, q.buckets FROM ops.horizon_request_sums q, edge
+    SELECT q.at, q.server, q.endpoint, q.job, q.outcome, q.count, q.buckets FROM ops.horizon_request_sums q, edge
     WHERE q.span = :source AND q.at >= :first AND q.at < least(CAST(:until AS timestamptz), edge.at)
     UNION ALL
-    SELECT m.minute, m.endpoint, m.job, m.outcome, m.count, m.buckets FROM ops.horizon_requests m, edge
+    SELECT m.minute, m.server, m.endpoint, m.job, m.outcome, m.count, m.buckets FROM ops.horizon_requests m, edge
     WHERE m.minute >= greatest(CAST(:first AS timestamptz), edge.at) AND m.minute < :until
       AND cardinality(m.buckets) = :size
 )
-SELECT date_bin(CAST(:step AS interval), at, 'epoch') AS at, endpoint, job, outcome,
+SELECT date_bin(CAST(:step AS interval), at, 'epoch') AS at, server, endpoint, job, outcome,
        sum(count)::bigint AS n, {SUM_BUCKETS} AS buckets
-FROM asked GROUP BY GROUPING SETS ((1), (1, outcome), (endpoint), (job)) ORDER BY 1
+FROM asked GROUP BY GROUPING SETS ((1), (1, outcome), (server), (endpoint), (job)) ORDER BY 1
 """)  # noqa: S608 - a constant
 
 
@@ -154,14 +159,17 @@ def requests(conn: Connection, window: Window) -> Requests:
         until=until,
         course=tuple(with_gaps(course, chosen.step)),
         total=sum(moment.requests for _, moment in course),
-        latency=tuple(
-            Latency(name, sum(buckets), *_percentiles(buckets))
-            for name, buckets in sorted(endpoints.items(), key=lambda item: -sum(item[1]))
-        ),
+        latency=_latencies(endpoints),
+        by_server=_latencies({row.server: row.buckets for row in rows if row.server is not None}),
         p95=percentile(merge(endpoints.values()), 0.95),
         by_job=_largest_first({row.job: row.n for row in rows if row.job is not None}),
         errors=_largest_first(errors),
     )
+
+
+def _latencies(histograms: Mapping[str, Sequence[int]]) -> tuple[Latency, ...]:
+    most_first = sorted(histograms.items(), key=lambda item: -sum(item[1]))
+    return tuple(Latency(name, sum(buckets), *_percentiles(buckets)) for name, buckets in most_first)
 
 
 def _percentiles(buckets: Sequence[int]) -> tuple[float | None, float | None, float | None]:

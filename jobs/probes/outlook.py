@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
 
 from jobs.horizon.health import Verdict
@@ -30,12 +31,12 @@ class Concern:
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """`unit` says how the figure is written: a share, or seconds, or milliseconds."""
+    """`unit` says how the figure is written: a share, a multiple, or seconds, or milliseconds."""
 
     metric: str
     warn: float
     critical: float
-    unit: Literal["share", "s", "ms"]
+    unit: Literal["share", "times", "s", "ms"]
     what: str
     mend: str
 
@@ -55,7 +56,8 @@ _HOST = (
            "Make room, or move NEXAOPS_HOME to a larger disk."),
     _Limit("host.memory_used_ratio", 0.9, 0.97, "share", "of the memory are taken",
            "Lower NEXAOPS_CONCURRENCY or NEXAOPS_RUN_MEMORY_MB, or give it more."),
-    _Limit("host.load_per_cpu", 2, 4, "share", "of its CPUs are wanted",
+    # Never critical: a minute later it may be over.
+    _Limit("host.load_per_cpu", 2, inf, "times", "the work that its CPUs can do is waiting for them",
            "Find what runs on it, or add a worker on another host."),
 )  # fmt: skip
 

@@ -50,7 +50,7 @@ def read_summary(document: Any) -> Summary:
                 name="name", status="status", at="scheduled_for", until="scheduled_until",
             ),
         )  # fmt: skip
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError("it is not Statuspage's summary") from error
 
 

@@ -140,7 +140,7 @@ def test_sums_outlive_the_minutes_that_they_were_made_of(db: Database) -> None:
     rolled_up(db)
     assert (asked(db, 7 * DAY).total, asked(db, 30 * DAY).total, asked(db, 365 * DAY).total) == (10, 20, 20)
     (latency,) = asked(db, 365 * DAY).latency
-    assert (latency.endpoint, latency.requests) == ("root", 20)
+    assert (latency.name, latency.requests) == ("root", 20)
     assert latency.p50 is not None
     assert 20 < latency.p50 <= 50
 
