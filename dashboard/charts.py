@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.components.marks import draw_marks
+from dashboard.components.marks import marks_on
 from dashboard.components.times import local_zone, now
 from dashboard.queries_marks import Mark
 from jobs.probes.attention import span
@@ -128,75 +129,97 @@ def course(
     def local(at: datetime) -> datetime:
         return at.astimezone(zone).replace(tzinfo=None)
 
-    figure = go.Figure()
+    # As plain values, checked once at the end: a figure that is changed step by step costs ten times as much.
+    traces: list[dict[str, object]] = []
     for line in lines:
         if len(line.at) > MOST_POINTS:
             raise ValueError(f"{line.name} has {len(line.at)} points: bucket them in SQL, {MOST_POINTS} at most")
-        figure.add_scatter(
-            x=[local(at) for at in line.at],
-            y=list(line.values),
-            name=line.name,
-            mode="lines",
-            line={"color": colour_of(line.place), "width": 1.75, "dash": "dash" if line.guess else "solid"},
-            connectgaps=False,
-            hovertemplate=f"%{{y:,.1f}} {unit}<extra>{line.name}</extra>",
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": line.name,
+                "x": [local(at) for at in line.at],
+                "y": list(line.values),
+                "line": {"color": colour_of(line.place), "width": 1.75, "dash": "dash" if line.guess else "solid"},
+                "connectgaps": False,
+                "hovertemplate": f"%{{y:,.1f}} {unit}<extra>{line.name}</extra>",
+            }
         )
     known = [line for line in lines if line.at and not line.guess]
     if known:
-        _say_ages(figure, max(known, key=lambda line: len(line.at)).at, local)
+        traces.append(_ages(max(known, key=lambda line: len(line.at)).at, local))
     top = max((value for line in lines for value in line.values if value is not None), default=0.0)
     shown = [item for item in thresholds if item.always or item.value <= top * _NEAR]
-    for item in shown:
-        figure.add_hline(
-            y=item.value,
-            line={"color": colours[item.state], "width": 1, "dash": "dot"},
-            annotation={"text": item.label, "font": {"color": colours[item.state], "size": 12}, "xanchor": "left"},
-            annotation_position="top left",
-        )
-    figure.update_layout(**layout(colours, height, right=110 if len(lines) > 1 else 8))
     ceiling = max([top, *(item.value for item in shown)], default=1.0) * 1.12 or 1.0
+    shapes, labels = [_level(item, colours) for item in shown], [_level_label(item, colours) for item in shown]
     if len(lines) > 1:
-        _label_ends(figure, lines, ceiling, height)
-    figure.update_yaxes(range=[0, ceiling], ticksuffix=f" {unit}")
+        labels += _end_labels(lines, ceiling, height)
+    style = layout(colours, height, right=110 if len(lines) > 1 else 8)
+    style["yaxis"] |= {"range": [0, ceiling], "ticksuffix": f" {unit}"}
     if frame is not None:
         end = max((at for line in lines if line.guess for at in line.at), default=frame.until)
-        figure.update_xaxes(range=[local(frame.since), local(end)])
-        draw_marks(figure, frame.marks, since=frame.since, until=frame.until, local=local, top=ceiling, colours=colours)
-    return figure
+        style["xaxis"] |= {"range": [local(frame.since), local(end)]}
+        marked, trace = marks_on(
+            frame.marks, since=frame.since, until=frame.until, local=local, top=ceiling, colours=colours
+        )
+        shapes += marked
+        traces.append(trace)
+    return go.Figure({"data": traces, "layout": {**style, "shapes": shapes, "annotations": labels}})
 
 
-def _say_ages(figure: go.Figure, at: Sequence[datetime], local: Callable[[datetime], datetime]) -> None:
+def _ages(at: Sequence[datetime], local: Callable[[datetime], datetime]) -> dict[str, object]:
     """A line that nobody sees, which says on hover how old the values are."""
     present = now()
-    figure.add_scatter(
-        x=[local(one) for one in at],
-        y=[0.0] * len(at),
-        mode="lines",
-        line={"width": 0},
-        customdata=[f"{span((present - one).total_seconds())} ago" for one in at],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [local(one) for one in at],
+        "y": [0.0] * len(at),
+        "line": {"width": 0},
+        "customdata": [f"{span((present - one).total_seconds())} ago" for one in at],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
 
 
-def _label_ends(figure: go.Figure, lines: Sequence[Line], ceiling: float, height: int) -> None:
-    """Writes each line's name where it ends, lowest first, pushed up where two would cover each other."""
+def _level(item: Threshold, colours: Mapping[str, str]) -> dict[str, object]:
+    """A threshold's line across the whole chart."""
+    line = {"color": colours[item.state], "width": 1, "dash": "dot"}
+    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": item.value, "y1": item.value, "line": line}
+
+
+def _level_label(item: Threshold, colours: Mapping[str, str]) -> dict[str, object]:
+    font = {"color": colours[item.state], "size": 12}
+    return {
+        "text": item.label, "font": font, "xref": "paper", "x": 0, "y": item.value, "showarrow": False, "xanchor": "left",
+        "yanchor": "bottom",
+    }  # fmt: skip
+
+
+def _end_labels(lines: Sequence[Line], ceiling: float, height: int) -> list[dict[str, object]]:
+    """Each line's name where it ends, lowest first, pushed up where two would cover each other."""
     ends = [(_last(line.values), line) for line in lines]
     pixels = (height - _AXIS_PX) / ceiling
     free_from = 0.0
+    labels: list[dict[str, object]] = []
     for value, line in sorted(((value, line) for value, line in ends if value is not None), key=lambda end: end[0]):
         at = max(value * pixels, free_from)
         free_from = at + _LABEL_PX
-        figure.add_annotation(
-            x=1, xref="paper", y=value, text=line.name, font={"color": colour_of(line.place), "size": 12},
-            showarrow=False, xanchor="left", yanchor="middle", xshift=6, yshift=at - value * pixels,
+        labels.append(
+            {
+                "x": 1, "xref": "paper", "y": value, "text": line.name, "showarrow": False, "xanchor": "left",
+                "yanchor": "middle", "xshift": 6, "yshift": at - value * pixels,
+                "font": {"color": colour_of(line.place), "size": 12},
+            }
         )  # fmt: skip
+    return labels
 
 
 def _last(values: Sequence[float | None]) -> float | None:
     return next((value for value in reversed(values) if value is not None), None)
 
 
-def layout(colours: Mapping[str, str], height: int, *, right: int) -> dict[str, object]:
+def layout(colours: Mapping[str, str], height: int, *, right: int) -> dict[str, Any]:
     """What all figures share: their height and right margin in pixels, quiet axes, no chart junk."""
     axis = {
         "showgrid": False,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard.components.layout import table
@@ -19,8 +18,7 @@ _INKS = {"incident": "critical", "maintenance": "off", "deployment": "text", "fl
 _BAND = 0.1
 
 
-def draw_marks(
-    figure: go.Figure,
+def marks_on(
     marks: Sequence[Mark],
     *,
     since: datetime,
@@ -28,36 +26,36 @@ def draw_marks(
     local: Callable[[datetime], datetime],
     top: float,
     colours: Mapping[str, str],
-) -> None:
-    """Puts marks on a figure whose times are `local` and whose values reach up to `top`."""
-    shapes = []
+) -> tuple[list[dict[str, object]], dict[str, object]]:
+    """Shapes, and a trace to point at, for a figure whose times are `local` and whose values reach up to `top`."""
+    shapes: list[dict[str, object]] = []
     for mark in marks:
         begin, colour = max(mark.at, since), colours[_INKS[mark.kind]]
+        whole = {"xref": "x", "yref": "paper", "x0": local(begin), "y0": 0, "y1": 1, "layer": "below"}
         shapes.append(
-            {"type": "line", "xref": "x", "yref": "paper", "x0": local(begin), "x1": local(begin), "y0": 0, "y1": 1,
-             "line": {"color": colour, "width": 1, "dash": "dot"}, "layer": "below"}
-        )  # fmt: skip
+            {**whole, "type": "line", "x1": local(begin), "line": {"color": colour, "width": 1, "dash": "dot"}}
+        )
         if mark.until is not None:
+            end = local(min(mark.until, until))
             shapes.append(
-                {"type": "rect", "xref": "x", "yref": "paper", "x0": local(begin), "x1": local(min(mark.until, until)),
-                 "y0": 0, "y1": 1, "fillcolor": colour, "opacity": _BAND, "line": {"width": 0}, "layer": "below"}
-            )  # fmt: skip
-    figure.update_layout(shapes=[*figure.layout.shapes, *shapes])
-    figure.add_scatter(
-        x=[local(max(mark.at, since)) for mark in marks],
-        y=[top] * len(marks),
-        mode="markers",
-        marker={
+                {**whole, "type": "rect", "x1": end, "fillcolor": colour, "opacity": _BAND, "line": {"width": 0}}
+            )
+    trace: dict[str, object] = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [local(max(mark.at, since)) for mark in marks],
+        "y": [top] * len(marks),
+        "marker": {
             "symbol": [_SYMBOLS[mark.kind] for mark in marks],
             "color": [colours[_INKS[mark.kind]] for mark in marks],
             "size": 8,
         },
         # Somebody wrote it: a figure's text reads some markup.
-        customdata=[mark.label.replace("&", "&amp;").replace("<", "&lt;") for mark in marks],
-        hovertemplate="%{customdata}<extra></extra>",
-        showlegend=False,
-        cliponaxis=False,
-    )
+        "customdata": [mark.label.replace("&", "&amp;").replace("<", "&lt;") for mark in marks],
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "cliponaxis": False,
+    }
+    return shapes, trace
 
 
 def list_marks(marks: Sequence[Mark]) -> None:

@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from jobs.probes.series import HORIZON_NUMBERS
-from jobs.probes.spans import Window, grid, with_gaps
+from jobs.probes.spans import Window, grid, rolled_until, with_gaps
 
 Key = tuple[str, str]
 """Subject and metric of a series."""
@@ -46,31 +46,30 @@ class Courses:
         return self.by_key.get((subject, metric), Course())
 
 
-_NOW = text("SELECT now()")
+# Of a series that was silent for so long that its minutes are gone the hours are left.
+_ROLLED = text("""
+SELECT now() AS now, max(newest.minute) AS minute, max(newest.hour) AS hour
+FROM unnest(CAST(:subjects AS text[]), CAST(:metrics AS text[])) AS w (subject, metric)
+JOIN ops.series s USING (subject, metric) CROSS JOIN LATERAL (
+    SELECT (SELECT max(at) FROM ops.rollups WHERE span = 'minute' AND series = s.id) AS minute,
+           (SELECT max(at) FROM ops.rollups WHERE span = 'hour' AND series = s.id) AS hour) AS newest
+""")
 _COURSES = text(f"""
 WITH wanted AS MATERIALIZED (
     SELECT s.id, s.subject, s.metric FROM unnest(CAST(:subjects AS text[]), CAST(:metrics AS text[])) AS w (subject, metric)
     JOIN ops.series s USING (subject, metric)
-), edge AS MATERIALIZED (
-    SELECT CASE WHEN :source = 'sample' THEN '-infinity' ELSE coalesce(
-               -- Of a series that was silent for so long that its minutes are gone the hours are left.
-               date_trunc(:source, max(newest.minute), 'UTC'), max(newest.hour) + interval '1 hour', '-infinity')
-           END AS at
-    FROM wanted s CROSS JOIN LATERAL (
-        SELECT (SELECT max(at) FROM ops.rollups WHERE span = 'minute' AND series = s.id) AS minute,
-               (SELECT max(at) FROM ops.rollups WHERE span = 'hour' AND series = s.id) AS hour) AS newest
 ), found AS (
-    SELECT w.subject, w.metric, x.* FROM wanted w CROSS JOIN edge CROSS JOIN LATERAL (
+    SELECT w.subject, w.metric, x.* FROM wanted w CROSS JOIN LATERAL (
         SELECT r.at, r.n, r.total, r.least, r.most FROM ops.rollups r
-        WHERE r.span = :source AND r.series = w.id AND r.at >= :first AND r.at < least(CAST(:until AS timestamptz), edge.at)
+        WHERE r.span = :source AND r.series = w.id AND r.at >= :first AND r.at < :edge AND r.at < :until
         UNION ALL
         SELECT s.at, 1, s.value, s.value, s.value FROM ops.samples s
-        WHERE s.series = w.id AND s.at >= greatest(CAST(:first AS timestamptz), edge.at) AND s.at < :until) AS x
+        WHERE s.series = w.id AND s.at >= :first AND s.at >= :edge AND s.at < :until) AS x
     UNION ALL
     SELECT h.server, v.metric, h.at, 1, v.value, v.value, v.value
-    FROM edge CROSS JOIN ops.horizon_samples h {HORIZON_NUMBERS}
+    FROM ops.horizon_samples h {HORIZON_NUMBERS}
     WHERE h.server = ANY (CAST(:subjects AS text[])) AND v.metric = ANY (CAST(:metrics AS text[])) AND v.value IS NOT NULL
-      AND h.at >= greatest(CAST(:first AS timestamptz), edge.at) AND h.at < :until
+      AND h.at >= :first AND h.at >= :edge AND h.at < :until
 )
 SELECT subject, metric, date_bin(CAST(:step AS interval), at, 'epoch') AS at, min(least) AS least, max(most) AS most,
        sum(total) / sum(n) AS mean
@@ -80,20 +79,14 @@ FROM found GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 
 def read_courses(conn: Connection, keys: Sequence[Key], window: Window) -> Courses:
     """The courses of these series over the window; a series without a point in it is left out."""
-    now: datetime = conn.execute(_NOW).scalar_one()
-    until = window.until or now
-    chosen = grid(window, now)
-    rows = conn.execute(
-        _COURSES,
-        {
-            "subjects": [subject for subject, _ in keys],
-            "metrics": [metric for _, metric in keys],
-            "source": chosen.source,
-            "step": chosen.step,
-            "first": until - window.length,
-            "until": until,
-        },
-    )
+    wanted = {"subjects": [subject for subject, _ in keys], "metrics": [metric for _, metric in keys]}
+    rolled = conn.execute(_ROLLED, wanted).one()
+    until: datetime = window.until or rolled.now
+    chosen = grid(window, rolled.now)
+    # By itself: a bound that the planner knows lets it read no more than what lies behind it.
+    edge = rolled_until(chosen.source, rolled.minute, rolled.hour)
+    bounds = {"first": until - window.length, "until": until, "edge": edge}
+    rows = conn.execute(_COURSES, {**wanted, **bounds, "source": chosen.source, "step": chosen.step})
     points: dict[Key, list[tuple[datetime, tuple[float, float, float]]]] = {}
     for row in rows:
         points.setdefault((row.subject, row.metric), []).append((row.at, (row.least, row.mean, row.most)))

@@ -114,34 +114,37 @@ class Requests:
 
 
 # Sums end where the newest one was made, which may still grow: from there on the minutes themselves are read.
+_EDGE = text("""
+SELECT now() AS now, (SELECT max(at) FROM ops.horizon_request_sums WHERE span = 'hour') AS hour,
+       (SELECT max(at) FROM ops.horizon_request_sums WHERE span = 'day') AS day
+""")
+# In two steps, for the second takes each row five times.
 _REQUESTS = text(f"""
-WITH edge AS MATERIALIZED (
-    SELECT CASE WHEN :source = 'minute' THEN '-infinity' ELSE coalesce(max(at), '-infinity') END AS at
-    FROM ops.horizon_request_sums WHERE span = :source
-), asked AS (
-    SELECT q.at, q.server, q.endpoint, q.job, q.outcome, q.count, q.buckets FROM ops.horizon_request_sums q, edge
-    WHERE q.span = :source AND q.at >= :first AND q.at < least(CAST(:until AS timestamptz), edge.at)
+WITH asked AS (
+    SELECT at, server, endpoint, job, outcome, count, buckets FROM ops.horizon_request_sums
+    WHERE span = :source AND at >= :first AND at < :edge AND at < :until
     UNION ALL
-    SELECT m.minute, m.server, m.endpoint, m.job, m.outcome, m.count, m.buckets FROM ops.horizon_requests m, edge
-    WHERE m.minute >= greatest(CAST(:first AS timestamptz), edge.at) AND m.minute < :until
-      AND cardinality(m.buckets) = :size
+    SELECT minute, server, endpoint, job, outcome, count, buckets FROM ops.horizon_requests
+    WHERE minute >= :first AND minute >= :edge AND minute < :until AND cardinality(buckets) = :size
+), steps AS MATERIALIZED (
+    SELECT date_bin(CAST(:step AS interval), at, 'epoch') AS at, server, endpoint, job, outcome,
+           sum(count)::bigint AS count, {SUM_BUCKETS} AS buckets
+    FROM asked GROUP BY 1, 2, 3, 4, 5
 )
-SELECT date_bin(CAST(:step AS interval), at, 'epoch') AS at, server, endpoint, job, outcome,
-       sum(count)::bigint AS n, {SUM_BUCKETS} AS buckets
-FROM asked GROUP BY GROUPING SETS ((1), (1, outcome), (server), (endpoint), (job)) ORDER BY 1
+SELECT at, server, endpoint, job, outcome, sum(count)::bigint AS n, {SUM_BUCKETS} AS buckets
+FROM steps GROUP BY GROUPING SETS ((at), (at, outcome), (server), (endpoint), (job)) ORDER BY 1
 """)  # noqa: S608 - a constant
 
 
 def requests(conn: Connection, window: Window) -> Requests:
     """The requests of a window; of what is older than 30 days there are whole hours, or days, only."""
-    now: datetime = conn.execute(text("SELECT now()")).scalar_one()
-    until = window.until or now
-    chosen = grid(window, now, least="minute")
+    known = conn.execute(_EDGE).one()
+    until: datetime = window.until or known.now
+    chosen = grid(window, known.now, least="minute")
     first = until - window.length
-    rows = conn.execute(
-        _REQUESTS,
-        {"source": chosen.source, "step": chosen.step, "size": SIZE, "first": first, "until": until},
-    ).all()
+    edge = {"hour": known.hour, "day": known.day}.get(chosen.source) or first
+    bounds = {"first": first, "until": until, "edge": edge}
+    rows = conn.execute(_REQUESTS, {**bounds, "source": chosen.source, "step": chosen.step, "size": SIZE}).all()
     endpoints = {row.endpoint: row.buckets for row in rows if row.endpoint is not None}
     failed: dict[datetime, dict[str, int]] = {}
     errors: dict[str, int] = {}

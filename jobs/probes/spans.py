@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal, TypeVar
 
@@ -31,6 +31,7 @@ _STEPS: tuple[tuple[timedelta, Source], ...] = (
     (timedelta(days=1), "day"),
     (timedelta(days=2), "day"),
 )
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST = _STEPS[-1][0] * MOST_POINTS
 _KEPT: dict[Source, timedelta] = {
     "sample": timedelta(hours=47),
@@ -63,6 +64,21 @@ def grid(window: Window, now: datetime, *, least: Source = "sample") -> Grid:
         if window.length / step <= MOST_POINTS and old <= _KEPT.get(source, old):
             return Grid(step, source)
     return Grid(*_STEPS[-1])
+
+
+def rolled_until(source: Source, minute: datetime | None, hour: datetime | None) -> datetime:
+    """Up to when a source's buckets are whole, by the newest minute and hour: from then on samples are to be read.
+
+    The bucket that the newest minute lies in may still grow. Without a minute the hours are of long ago, and whole.
+    """
+    if source == "sample" or (minute is None and hour is None):
+        return _BEGINNING
+    if minute is None:
+        return (hour or _BEGINNING) + timedelta(hours=1)
+    minute = minute.astimezone(UTC)
+    if source == "minute":
+        return minute
+    return minute.replace(minute=0) if source == "hour" else minute.replace(hour=0, minute=0)
 
 
 def with_gaps(points: Sequence[tuple[datetime, T]], step: timedelta) -> list[tuple[datetime, T | None]]:
