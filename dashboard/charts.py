@@ -126,8 +126,9 @@ def course(
     colours = ink()
     zone = local_zone()
 
-    def local(at: datetime) -> datetime:
-        return at.astimezone(zone).replace(tzinfo=None)
+    def local(at: datetime) -> str:
+        # A figure copies what it is given, and a text costs nothing to copy.
+        return at.astimezone(zone).replace(tzinfo=None).isoformat(timespec="milliseconds")
 
     # As plain values, checked once at the end: a figure that is changed step by step costs ten times as much.
     traces: list[dict[str, object]] = []
@@ -168,7 +169,7 @@ def course(
     return go.Figure({"data": traces, "layout": {**style, "shapes": shapes, "annotations": labels}})
 
 
-def _ages(at: Sequence[datetime], local: Callable[[datetime], datetime]) -> dict[str, object]:
+def _ages(at: Sequence[datetime], local: Callable[[datetime], str]) -> dict[str, object]:
     """A line that nobody sees, which says on hover how old the values are."""
     present = now()
     return {

@@ -23,7 +23,7 @@ def marks_on(
     *,
     since: datetime,
     until: datetime,
-    local: Callable[[datetime], datetime],
+    local: Callable[[datetime], str],
     top: float,
     colours: Mapping[str, str],
 ) -> tuple[list[dict[str, object]], dict[str, object]]:

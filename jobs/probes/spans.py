@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Literal, TypeVar
 
 T = TypeVar("T")
-MOST_POINTS = 400
+MOST_POINTS = 250
 GAP = 3
 """No point for so many of a course's usual distances is a gap: the clock of a probe is not that of the grid.
 
@@ -25,11 +25,13 @@ Source = Literal["sample", "minute", "hour", "day"]
 _STEPS: tuple[tuple[timedelta, Source], ...] = (
     (timedelta(seconds=15), "sample"),
     (timedelta(minutes=1), "minute"),
-    (timedelta(minutes=5), "minute"),
+    (timedelta(minutes=2), "minute"),
+    (timedelta(minutes=10), "minute"),
     (timedelta(hours=1), "hour"),
-    (timedelta(hours=2), "hour"),
+    (timedelta(hours=3), "hour"),
     (timedelta(days=1), "day"),
     (timedelta(days=2), "day"),
+    (timedelta(days=4), "day"),
 )
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST = _STEPS[-1][0] * MOST_POINTS

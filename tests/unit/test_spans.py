@@ -18,11 +18,11 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
     ("length", "until", "step", "source"),
     [
         (HOUR, None, timedelta(seconds=15), "sample"),
-        (6 * HOUR, None, MINUTE, "minute"),
-        (DAY, None, 5 * MINUTE, "minute"),
+        (6 * HOUR, None, 2 * MINUTE, "minute"),
+        (DAY, None, 10 * MINUTE, "minute"),
         (7 * DAY, None, HOUR, "hour"),
-        (30 * DAY, None, 2 * HOUR, "hour"),
-        (365 * DAY, None, DAY, "day"),
+        (30 * DAY, None, 3 * HOUR, "hour"),
+        (365 * DAY, None, 2 * DAY, "day"),
         # What is older than a source is kept is read from the next coarser one.
         (HOUR, NOW - 3 * DAY, MINUTE, "minute"),
         (HOUR, NOW - 40 * DAY, HOUR, "hour"),
