@@ -23,7 +23,7 @@ def status_panel(page: str, found: StatusPage | None) -> None:
         empty(f"What {page} says will stand here.", "The job probe-status-page asks it once a minute.")
         return
     fresh = found.answered_at is not None and (now() - found.answered_at).total_seconds() <= EVERY_S * STALE_INTERVALS
-    lines: list[Html] = [tag("p", _state(found, fresh=fresh), " ", age(found.answered_at, interval_s=EVERY_S))]
+    lines: list[Html] = [tag("p", _state(found, fresh=fresh), ", ", age(found.answered_at, interval_s=EVERY_S))]
     if found.error is not None:
         lines.append(tag("p", f"It gave no answer when it was asked last: {found.error}", class_="nx-note"))
     show(*lines)

@@ -50,19 +50,24 @@ class Sample:
     error: str | None
 
 
+# Fees are asked once a minute only: those of the last minutes count as the newest sample's.
+_NEWEST = text("""
+SELECT s.server, s.at, s.verdict, s.reasons, s.latency_ms, s.age_s, s.lag, s.latest_ledger, s.elder_ledger,
+       s.core_ledger, s.ingest_ledger, s.passphrase, s.protocol, s.supported_protocol, s.horizon_version,
+       s.core_version, s.database_connected, s.core_up, s.core_synced, f.capacity_usage, f.fee_p50, f.fee_p95,
+       f.max_fee_p95, s.error
+FROM unnest(CAST(:servers AS text[])) WITH ORDINALITY AS n (server, position) CROSS JOIN LATERAL (
+    SELECT * FROM ops.horizon_samples WHERE server = n.server ORDER BY at DESC LIMIT 1) AS s LEFT JOIN LATERAL (
+    SELECT capacity_usage, fee_p50, fee_p95, max_fee_p95 FROM ops.horizon_samples
+    WHERE server = n.server AND capacity_usage IS NOT NULL AND at > s.at - interval '5 minutes'
+    ORDER BY at DESC LIMIT 1) AS f ON true
+ORDER BY n.position
+""")
+
+
 def newest_samples(conn: Connection, servers: Sequence[str]) -> tuple[Sample, ...]:
     """The newest sample of each server, in the order given; a server without any is left out."""
-    rows = conn.execute(
-        text(
-            "SELECT s.server, s.at, s.verdict, s.reasons, s.latency_ms, s.age_s, s.lag, s.latest_ledger, s.elder_ledger,"
-            " s.core_ledger, s.ingest_ledger, s.passphrase, s.protocol, s.supported_protocol, s.horizon_version,"
-            " s.core_version, s.database_connected, s.core_up, s.core_synced, s.capacity_usage, s.fee_p50, s.fee_p95, s.max_fee_p95, s.error"
-            " FROM unnest(CAST(:servers AS text[])) WITH ORDINALITY AS n (server, position) CROSS JOIN LATERAL ("
-            "   SELECT * FROM ops.horizon_samples WHERE server = n.server ORDER BY at DESC LIMIT 1) AS s"
-            " ORDER BY n.position"
-        ),
-        {"servers": list(servers)},
-    )
+    rows = conn.execute(_NEWEST, {"servers": list(servers)})
     return tuple(
         Sample(**{**row._mapping, "reasons": tuple(str(reason["sentence"]) for reason in row.reasons or ())})
         for row in rows

@@ -180,3 +180,15 @@ def test_of_several_servers_each_has_its_latency_and_its_health(db: Database, se
     assert "Latency by server" in said
     assert said.count("not well: core in step") == 1
     assert said.count("2 ledgers apart from the history") == 1
+
+
+def test_fees_that_are_asked_once_a_minute_stand_there_all_the_time(db: Database, settings: Settings) -> None:
+    seed.living(db)
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "UPDATE ops.horizon_samples SET capacity_usage = NULL, fee_p50 = NULL, fee_p95 = NULL, max_fee_p95 = NULL"
+                " WHERE at > now() - interval '40 s'"
+            )
+        )
+    assert "100, 2,000 stroops" in seen(run_page(db, settings, "horizon", seed.person(db, Role.VIEWER)))
