@@ -6,14 +6,18 @@ by its place in a fixed order, not by where it happens to stand in a chart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.components.times import local_zone
+from dashboard.components.marks import marks_on
+from dashboard.components.times import local_zone, now
+from dashboard.queries_marks import Mark
+from jobs.probes.attention import span
 
 MOST_POINTS = 500
 # Six hues that hold a contrast of 3:1 on the ground of their mode; none is the green, amber or red of a state.
@@ -34,27 +38,46 @@ _INK = {
 }  # fmt: skip
 _FONT = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
 
+# A threshold that is further above the values than so many times would leave nothing of their course.
+_NEAR = 5
 # What the lower axis and the margins take of a figure's height, and what a label takes of it.
 _AXIS_PX, _LABEL_PX = 56, 15
 
 
+_BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A course: a name, and a value at each time; None is a gap. `place` chooses the colour."""
+    """A course: a name, and a value at each time; None is a gap. `place` chooses the colour.
+
+    `guess`: what may come, drawn in dashes.
+    """
 
     name: str
     at: Sequence[datetime]
     values: Sequence[float | None]
     place: int = 0
+    guess: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A level that matters; `state` is warn or critical."""
+    """A level that matters; `state` is warn or critical. `always`: also far above all values, which it then flattens."""
 
     value: float
     state: str
     label: str
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the charts of a page share: the time they show, whether there is data in it or not, and what happened then."""
+
+    since: datetime
+    until: datetime
+    marks: Sequence[Mark] = ()
 
 
 def mode() -> str:
@@ -73,59 +96,131 @@ def colour_of(place: int) -> str:
     return hues[place % len(hues)]
 
 
-def course(lines: Sequence[Line], *, unit: str, thresholds: Sequence[Threshold] = (), height: int = 220) -> go.Figure:
-    """Values over time. A threshold is drawn when the values come near it, so that it never flattens them."""
+def in_bytes(lines: Sequence[Line], per: str = "") -> tuple[list[Line], str]:
+    """Lines of bytes in the largest unit that suits them, and that unit; `per` goes behind it: "/s"."""
+    top = max((value for line in lines for value in line.values if value is not None), default=0.0)
+    factor, unit = next(((factor, unit) for factor, unit in _BYTES if top >= factor), (1, "B"))
+    scaled = [
+        replace(line, values=[None if value is None else value / factor for value in line.values]) for line in lines
+    ]
+    return scaled, f"{unit}{per}"
+
+
+def in_percent(values: Sequence[float | None]) -> list[float | None]:
+    """Shares of one as hundredths."""
+    return [None if value is None else value * 100 for value in values]
+
+
+def course(
+    lines: Sequence[Line],
+    *,
+    unit: str,
+    thresholds: Sequence[Threshold] = (),
+    height: int = 220,
+    frame: Frame | None = None,
+) -> go.Figure:
+    """Values over time. A threshold is drawn when the values come near it, so that it never flattens them.
+
+    With a frame the chart shows its whole time, so that data which ended early ends early, and marks what happened in it.
+    """
     colours = ink()
     zone = local_zone()
-    figure = go.Figure()
+
+    def local(at: datetime) -> str:
+        # A figure copies what it is given, and a text costs nothing to copy.
+        return at.astimezone(zone).replace(tzinfo=None).isoformat(timespec="milliseconds")
+
+    # As plain values, checked once at the end: a figure that is changed step by step costs ten times as much.
+    traces: list[dict[str, object]] = []
     for line in lines:
         if len(line.at) > MOST_POINTS:
             raise ValueError(f"{line.name} has {len(line.at)} points: bucket them in SQL, {MOST_POINTS} at most")
-        figure.add_scatter(
-            x=[at.astimezone(zone).replace(tzinfo=None) for at in line.at],
-            y=list(line.values),
-            name=line.name,
-            mode="lines",
-            line={"color": colour_of(line.place), "width": 1.75},
-            connectgaps=False,
-            hovertemplate=f"%{{y:,.1f}} {unit}<extra>{line.name}</extra>",
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": line.name,
+                "x": [local(at) for at in line.at],
+                "y": list(line.values),
+                "line": {"color": colour_of(line.place), "width": 1.75, "dash": "dash" if line.guess else "solid"},
+                "connectgaps": False,
+                "hovertemplate": f"%{{y:,.1f}} {unit}<extra>{line.name}</extra>",
+            }
         )
+    known = [line for line in lines if line.at and not line.guess]
+    if known:
+        traces.append(_ages(max(known, key=lambda line: len(line.at)).at, local))
     top = max((value for line in lines for value in line.values if value is not None), default=0.0)
-    shown = [item for item in thresholds if item.value <= max(top * 1.6, min(t.value for t in thresholds) * 1.15)]
-    for item in shown:
-        figure.add_hline(
-            y=item.value,
-            line={"color": colours[item.state], "width": 1, "dash": "dot"},
-            annotation={"text": item.label, "font": {"color": colours[item.state], "size": 12}, "xanchor": "left"},
-            annotation_position="top left",
-        )
-    figure.update_layout(**layout(colours, height, right=110 if len(lines) > 1 else 8))
+    shown = [item for item in thresholds if item.always or item.value <= top * _NEAR]
     ceiling = max([top, *(item.value for item in shown)], default=1.0) * 1.12 or 1.0
+    shapes, labels = [_level(item, colours) for item in shown], [_level_label(item, colours) for item in shown]
     if len(lines) > 1:
-        _label_ends(figure, lines, ceiling, height)
-    figure.update_yaxes(range=[0, ceiling], ticksuffix=f" {unit}")
-    return figure
+        labels += _end_labels(lines, ceiling, height)
+    style = layout(colours, height, right=110 if len(lines) > 1 else 8)
+    style["yaxis"] |= {"range": [0, ceiling], "ticksuffix": f" {unit}"}
+    if frame is not None:
+        end = max((at for line in lines if line.guess for at in line.at), default=frame.until)
+        style["xaxis"] |= {"range": [local(frame.since), local(end)]}
+        marked, trace = marks_on(
+            frame.marks, since=frame.since, until=frame.until, local=local, top=ceiling, colours=colours
+        )
+        shapes += marked
+        traces.append(trace)
+    return go.Figure({"data": traces, "layout": {**style, "shapes": shapes, "annotations": labels}})
 
 
-def _label_ends(figure: go.Figure, lines: Sequence[Line], ceiling: float, height: int) -> None:
-    """Writes each line's name where it ends, lowest first, pushed up where two would cover each other."""
+def _ages(at: Sequence[datetime], local: Callable[[datetime], str]) -> dict[str, object]:
+    """A line that nobody sees, which says on hover how old the values are."""
+    present = now()
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [local(one) for one in at],
+        "y": [0.0] * len(at),
+        "line": {"width": 0},
+        "customdata": [f"{span((present - one).total_seconds())} ago" for one in at],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+
+
+def _level(item: Threshold, colours: Mapping[str, str]) -> dict[str, object]:
+    """A threshold's line across the whole chart."""
+    line = {"color": colours[item.state], "width": 1, "dash": "dot"}
+    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": item.value, "y1": item.value, "line": line}
+
+
+def _level_label(item: Threshold, colours: Mapping[str, str]) -> dict[str, object]:
+    font = {"color": colours[item.state], "size": 12}
+    return {
+        "text": item.label, "font": font, "xref": "paper", "x": 0, "y": item.value, "showarrow": False, "xanchor": "left",
+        "yanchor": "bottom",
+    }  # fmt: skip
+
+
+def _end_labels(lines: Sequence[Line], ceiling: float, height: int) -> list[dict[str, object]]:
+    """Each line's name where it ends, lowest first, pushed up where two would cover each other."""
     ends = [(_last(line.values), line) for line in lines]
     pixels = (height - _AXIS_PX) / ceiling
     free_from = 0.0
+    labels: list[dict[str, object]] = []
     for value, line in sorted(((value, line) for value, line in ends if value is not None), key=lambda end: end[0]):
         at = max(value * pixels, free_from)
         free_from = at + _LABEL_PX
-        figure.add_annotation(
-            x=1, xref="paper", y=value, text=line.name, font={"color": colour_of(line.place), "size": 12},
-            showarrow=False, xanchor="left", yanchor="middle", xshift=6, yshift=at - value * pixels,
+        labels.append(
+            {
+                "x": 1, "xref": "paper", "y": value, "text": line.name, "showarrow": False, "xanchor": "left",
+                "yanchor": "middle", "xshift": 6, "yshift": at - value * pixels,
+                "font": {"color": colour_of(line.place), "size": 12},
+            }
         )  # fmt: skip
+    return labels
 
 
 def _last(values: Sequence[float | None]) -> float | None:
     return next((value for value in reversed(values) if value is not None), None)
 
 
-def layout(colours: Mapping[str, str], height: int, *, right: int) -> dict[str, object]:
+def layout(colours: Mapping[str, str], height: int, *, right: int) -> dict[str, Any]:
     """What all figures share: their height and right margin in pixels, quiet axes, no chart junk."""
     axis = {
         "showgrid": False,
@@ -141,6 +236,8 @@ def layout(colours: Mapping[str, str], height: int, *, right: int) -> dict[str, 
         "font": {"family": _FONT, "color": colours["text"], "size": 13},
         "showlegend": False,
         "hovermode": "x unified",
+        # Opaque: what it says stands above the lines.
+        "hoverlabel": {"bgcolor": colours["paper"], "bordercolor": colours["line"], "font": {"color": colours["text"]}},
         "dragmode": False,
         "xaxis": {
             **axis,
@@ -148,6 +245,8 @@ def layout(colours: Mapping[str, str], height: int, *, right: int) -> dict[str, 
             "tickformat": "%H:%M\n%-d %b",
             "hoverformat": "%-d %b %H:%M:%S",
             "linecolor": colours["line"],
+            "spikecolor": colours["quiet"],
+            "spikethickness": 1,
             "showline": True,
             "automargin": True,
         },

@@ -64,7 +64,7 @@ def requests(hour: Requests, limit: int) -> Iterator[Metric]:
     """What was asked of all servers in the last hour; `limit` requests an hour are ours, 0 is no limit."""
     yield gauge(
         "horizon_latency_seconds", "Latency of the last hour's requests.", ["endpoint", "percentile"],
-        [((item.endpoint, percentile), None if value is None else value / 1000) for item in hour.latency
+        [((item.name, percentile), None if value is None else value / 1000) for item in hour.latency
          for percentile, value in (("50", item.p50), ("95", item.p95), ("99", item.p99))],
     )  # fmt: skip
     yield figure("horizon_requests_last_hour", "Requests of the last hour, to all servers.", hour.total)

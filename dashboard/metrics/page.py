@@ -22,6 +22,7 @@ from jobs.core.logs import get_logger
 from jobs.core.settings import Settings
 from jobs.probes import figures
 from jobs.probes.model import Facts
+from jobs.probes.spans import Window
 
 log = get_logger(__name__)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -66,7 +67,10 @@ class Figures:
         yield "alerts", self._reading(alerts.alerts)
         yield "upkeep", self._reading(money.upkeep)
         yield "probes", lambda: probes.probes(_newest())
-        yield "requests", lambda: horizon.requests(_requests(timedelta(hours=1)), self._settings.rate_limit_per_hour)
+        yield (
+            "requests",
+            lambda: horizon.requests(_requests(Window(timedelta(hours=1))), self._settings.rate_limit_per_hour),
+        )
         yield "facts", lambda: _of(queries.standing().facts)
         yield "fees", lambda: _fees(queries.standing().facts)
 

@@ -5,7 +5,7 @@ from alembic import op
 from jobs.core.schema import run_sql
 
 revision = "0027"
-down_revision = "0024"
+down_revision = "0026"
 
 
 def upgrade() -> None:

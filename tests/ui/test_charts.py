@@ -1,0 +1,80 @@
+"""A chart's figure: its whole time, gaps, marks that can be pointed at, thresholds near the values, readable units."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dashboard import charts
+from dashboard.queries_marks import Mark
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+AT = tuple(NOW - timedelta(minutes=minutes) for minutes in (30, 20, 10))
+
+
+def line(*values: float | None, name: str = "a", place: int = 0) -> charts.Line:
+    return charts.Line(name, AT[: len(values)], values, place)
+
+
+def test_a_gap_breaks_the_line_and_the_time_shown_is_whole() -> None:
+    frame = charts.Frame(NOW - timedelta(hours=6), NOW)
+    figure = charts.course([line(1.0, None, 3.0)], unit="s", frame=frame)
+    assert figure.data[0].connectgaps is False
+    assert list(figure.data[0].y) == [1.0, None, 3.0]
+    assert figure.layout.xaxis.range == tuple(
+        at.replace(tzinfo=None).isoformat(timespec="milliseconds") for at in (frame.since, frame.until)
+    )
+
+
+def test_the_pointer_says_value_unit_and_age() -> None:
+    figure = charts.course([line(1.0, 2.0, 3.0)], unit="ms")
+    assert figure.data[0].hovertemplate == "%{y:,.1f} ms<extra>a</extra>"
+    assert list(figure.data[1].customdata) == ["30 min ago", "20 min ago", "10 min ago"]
+
+
+@pytest.mark.parametrize(("level", "always", "drawn"), [(4.0, False, True), (400.0, False, False), (400.0, True, True)])
+def test_a_threshold_is_drawn_where_it_says_something(level: float, always: bool, drawn: bool) -> None:
+    figure = charts.course(
+        [line(1.0, 2.0, 3.0)], unit="s", thresholds=[charts.Threshold(level, "warn", "attention", always=always)]
+    )
+    assert [note.text for note in figure.layout.annotations] == (["attention"] if drawn else [])
+    assert len(figure.layout.shapes) == drawn
+    assert (figure.layout.yaxis.range[1] > level) is drawn
+
+
+def test_marks_are_lines_bands_and_points_and_their_words_are_no_markup() -> None:
+    since = NOW - timedelta(hours=1)
+    marks = (
+        Mark("incident", "<b>It</b> & that", since - timedelta(hours=3), NOW + timedelta(hours=1), "/incident?id=1"),
+        Mark("deployment", "Version 2.4.0 runs", AT[1], None, "/releases"),
+    )
+    figure = charts.course([line(1.0, 2.0, 3.0)], unit="s", frame=charts.Frame(since, NOW, marks))
+    assert [shape.type for shape in figure.layout.shapes] == ["line", "rect", "line"]
+    band = figure.layout.shapes[1]
+    assert (band.x0, band.x1) == figure.layout.xaxis.range, "no further than the chart"
+    points = figure.data[-1]
+    assert list(points.customdata) == ["&lt;b>It&lt;/b> &amp; that", "Version 2.4.0 runs"]
+    assert len(set(points.marker.symbol)) == 2, "not by colour alone"
+
+
+def test_lines_that_end_together_have_names_that_do_not_cover_each_other() -> None:
+    figure = charts.course([line(1.0, 1.0, 5.0), line(1.0, 1.0, 5.0, name="b", place=1)], unit="s")
+    first, second = figure.layout.annotations
+    assert abs(first.yshift - second.yshift) >= 15
+
+
+def test_bytes_are_told_in_the_unit_that_suits_them() -> None:
+    lines, unit = charts.in_bytes([line(0.0, None, 3.0 * 2**30)], "/s")
+    assert (list(lines[0].values), unit) == ([0.0, None, 3.0], "GiB/s")
+    assert charts.in_bytes([])[1] == "B"
+
+
+def test_too_many_points_are_refused() -> None:
+    many = tuple(NOW for _ in range(charts.MOST_POINTS + 1))
+    with pytest.raises(ValueError, match="bucket them in SQL"):
+        charts.course([charts.Line("a", many, [1.0] * len(many))], unit="s")
+
+
+def test_without_any_value_there_is_still_a_chart() -> None:
+    assert charts.course([], unit="s", frame=charts.Frame(NOW - timedelta(hours=1), NOW)).layout.yaxis.range[1] > 0
