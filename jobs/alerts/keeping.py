@@ -7,9 +7,8 @@ only if there is none: what somebody else did first stays, and has its own audit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -140,10 +139,10 @@ def apply_folds(conn: Connection, folds: Sequence[Fold], *, actor: str) -> int:
 def _insert(conn: Connection, alerts: Sequence[Alert]) -> list[Change]:
     if not alerts:
         return []
-    rows = conn.execute(text(_INSERT), {"rows": jsonb([_row(alert) for alert in alerts])})
+    rows = conn.execute(text(_INSERT), {"rows": jsonb([asdict(alert) for alert in alerts])})
     ids = {(row.rule, row.subject): row.id for row in rows}
     return [
-        Change(None, alert_with(alert, ids[alert.rule, alert.subject]))
+        Change(None, replace(alert, id=ids[alert.rule, alert.subject]))
         for alert in alerts
         if (alert.rule, alert.subject) in ids
     ]
@@ -153,21 +152,12 @@ def _update(conn: Connection, changes: Sequence[Change]) -> list[Change]:
     if not changes:
         return []
     rows = [
-        {**_row(change.after), "was": change.before.state}
+        {**asdict(change.after), "was": change.before.state}
         for change in changes
         if change.after is not None and change.before is not None
     ]
     done = set(conn.execute(text(_UPDATE), {"rows": jsonb(rows)}).scalars())
     return [change for change in changes if change.after is not None and change.after.id in done]
-
-
-def alert_with(alert: Alert, alert_id: int) -> Alert:
-    """The alert under the number that the table gave it."""
-    return Alert(**{**asdict(alert), "id": alert_id})
-
-
-def _row(alert: Alert) -> dict[str, Any]:
-    return asdict(alert)
 
 
 def _columns(names: Sequence[str]) -> str:

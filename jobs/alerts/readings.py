@@ -27,6 +27,7 @@ _VERDICTS: Mapping[str | None, float] = {"ok": 0.0, "warn": 1.0, "critical": 2.0
 _BY_ITSELF = ("wallets", "history")
 _UNMEASURED: Mapping[str, tuple[str, float]] = {
     "host.disk_full_days": ("host.disk_used_ratio", 3_650.0),
+    "database.full_days": ("database.connect_ms", 3_650.0),
     "database.oldest_transaction_s": ("database.connect_ms", 0.0),
     "database.replication_lag_s": ("database.connect_ms", 0.0),
 }

@@ -114,6 +114,8 @@ _RULES = (
     _rule("database-replication", "A replica is behind", "database.replication_lag_s", (">", 60), "warn",
           for_s=5 * MINUTE),
     _rule("database-dead-rows", "Many rows are dead", "database.dead_ratio", (">=", 0.4), "warn", for_s=6 * HOUR),
+    _rule("database-full-soon", "PostgreSQL's disk is full within a week", "database.full_days", ("<", 7), "warn",
+          for_s=HOUR, folds_into=("disk-full", "disk-full-soon")),
     # Stellar API
     _rule(NO_HORIZON, "No Horizon server can be trusted", "horizon.usable", ("<", 1), "critical", for_s=30,
           folds_into=_NOBODY_WORKS, runbook="rollback-stellar"),

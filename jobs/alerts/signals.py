@@ -148,6 +148,9 @@ _ALL = (
            "A replica of PostgreSQL is {value} behind", "/database", _PROBED),
     Signal("database.dead_ratio", "Dead rows", Unit.SHARE, "high", "", "Dead rows, of all rows.",
            "{value} of PostgreSQL's rows are dead", "/database", _PROBED),
+    Signal("database.full_days", "Days until the database's disk is full", Unit.DAYS, "low", "",
+           "When the disk of PostgreSQL is full if it grows as in the last week; where it lies on a host of ours.",
+           "The disk of PostgreSQL is full in {value}", "/database", _PROBED),
     # Horizon
     Signal("horizon.usable", "Horizon servers to trust", Unit.COUNT, "low", "",
            "Configured servers whose newest sample is fresh and not critical, and on which settling is not frozen.",
