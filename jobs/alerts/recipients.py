@@ -57,8 +57,8 @@ def _of(target: Target, book: AddressBook) -> tuple[list[str], list[str]]:
         return list(book.team), []
     if target.to == ON_CALL:
         return _on_call(target.place, book)
-    if kind == "channel" and name in book.team:
-        return [name], []
+    if kind == "channel":
+        return ([name], []) if name in book.team else ([], [f"This is for the channel {name}, which is none any more."])
     if kind == "role":
         emails = book.roles.get(name, ())
         return _people(emails, book) if emails else ([], [f"This is for the role {name}, which nobody has."])

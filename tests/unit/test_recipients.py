@@ -24,7 +24,7 @@ BOOK = AddressBook(
     [
         (Target("team"), BOOK, TEAM, ""),
         (Target("channel:slack://"), BOOK, ("slack://",), ""),
-        (Target("channel:ntfy://"), BOOK, TEAM, "This is for “channel:ntfy://”, which is nobody."),
+        (Target("channel:ntfy://"), BOOK, TEAM, "This is for the channel ntfy://, which is none any more."),
         (Target("on-call"), BOOK, ("person ada@x",), ""),
         (Target("on-call", 2), BOOK, ("person bob@x",), ""),
         (Target("on-call", 3), BOOK, ("person bob@x",), ""),
