@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
+from jobs.alerts.shipped import seed_rules
 from jobs.core.audit_anchor import AnchorFile
 from jobs.core.audit_seal import Sealer
 from jobs.core.db import Database, first_line, open_database, require_migrated
@@ -56,6 +57,7 @@ def run_worker(settings: Settings, concurrency: int) -> None:
         with db.begin() as conn:
             seed_schedules(conn, load_jobs())
             follow_settings(conn, load_jobs(), settings)
+            seed_rules(conn)
         for broken in broken_jobs():
             log.error(
                 "a package's job is broken and left out", job=broken.name, module=broken.module, reason=broken.reason

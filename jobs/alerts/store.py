@@ -110,6 +110,25 @@ def fired_times(conn: Connection, since: datetime) -> dict[str, int]:
     return {row.rule: row.n for row in rows}
 
 
+def rule_values(rule: Rule) -> dict[str, Any]:
+    """What a rule says, as the table and the audit trail hold it: everything that can be edited, and its name."""
+    return {
+        "name": rule.name,
+        "title": rule.title,
+        "signal": rule.signal,
+        "subject": rule.subject,
+        "comparison": rule.comparison,
+        "threshold": rule.threshold,
+        "for_s": rule.for_s,
+        "severity": rule.severity,
+        "steps": [{"after_s": step.after_s, "to": step.to} for step in rule.steps],
+        "repeat_s": rule.repeat_s,
+        "folds_into": list(rule.folds_into),
+        "runbook": rule.runbook,
+        "enabled": rule.enabled,
+    }
+
+
 def step_of(value: Mapping[str, Any]) -> Step:
     """One step as the table holds it."""
     return Step(int(value["after_s"]), str(value["to"]))
