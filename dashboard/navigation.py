@@ -31,6 +31,11 @@ class Entry:
 
 PAGES: tuple[Entry, ...] = (
     Entry("Now", "overview", "Overview", ":material/monitoring:"),
+    Entry("Now", "alerts", "Alerts", ":material/notifications:"),
+    Entry("Now", "alert", "Alert", ":material/notification_important:", hidden=True),
+    Entry("Now", "rule", "Rule", ":material/rule:", hidden=True),
+    Entry("Now", "incidents", "Incidents", ":material/emergency:"),
+    Entry("Now", "incident", "Incident", ":material/emergency_heat:", hidden=True),
     Entry("Money", "transactions", "Transactions", ":material/swap_horiz:"),
     Entry("Money", "transaction", "Transaction", ":material/receipt_long:", hidden=True),
     Entry("Money", "cases", "Cases", ":material/gavel:"),

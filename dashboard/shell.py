@@ -18,7 +18,7 @@ from starlette.routing import Route
 from streamlit import file_util
 
 ASSETS = Path(__file__).parent / "assets"
-STYLES = ("desk.css", "engine.css", "money.css", "checklists.css", "release.css", "signing.css")
+STYLES = ("desk.css", "engine.css", "money.css", "checklists.css", "release.css", "signing.css", "alerts.css")
 SCRIPTS = ("desk.js", "checklist.js")
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 _NOSCRIPT = "<noscript><p>This page needs JavaScript.</p></noscript>"
