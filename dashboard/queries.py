@@ -95,8 +95,8 @@ class Standing:
 
     @property
     def tab(self) -> str:
-        """What a tab's title begins with: "(2) critical · "; nothing when all is well."""
-        return f"({len(self.outlook.urgent)}) {self.said} · " if self.outlook.urgent else ""
+        """What a tab's title begins with: "(2) critical"; nothing when all is well."""
+        return f"({len(self.outlook.urgent)}) {self.said}" if self.outlook.urgent else ""
 
     @property
     def switched(self) -> list[tuple[str, str]]:

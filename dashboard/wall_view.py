@@ -19,7 +19,7 @@ from dashboard.components.strips import Bar
 from dashboard.queries import Standing
 from jobs.alerts.rota_store import OnCall
 from jobs.alerts.standing import Concern
-from jobs.probes.attention import STALE_INTERVALS, is_stale, span
+from jobs.probes.attention import STALE_INTERVALS, alive, is_stale, span
 from jobs.probes.model import Facts
 
 BARS = 24
@@ -36,11 +36,10 @@ def page(
     """The whole page as HTML."""
     return _FRAME.substitute(
         state=standing.state,
-        tab=esc(standing.tab),
-        network=esc(network),
+        tab=esc(f"{standing.tab} · " if standing.tab else ""),
         network_class=network.lower(),
         body=join(
-            _top(standing, on_call, now),
+            _top(standing, on_call, network, now),
             _sentence(standing),
             _concerns(standing, now),
             _figures(standing.facts, now),
@@ -56,10 +55,11 @@ def in_public(concern: Concern) -> str:
     return said if concern.signal == "horizon.verdict" else said.partition(": ")[0]
 
 
-def _top(standing: Standing, on_call: Sequence[OnCall], now: datetime) -> Html:
+def _top(standing: Standing, on_call: Sequence[OnCall], network: str, now: datetime) -> Html:
     who = ", then ".join(one.name for one in on_call if one.fault is None) or "nobody"
     return tag(
         "div",
+        tag("span", network, class_="network"),
         tag("span", tag("span", "on call ", class_="quiet"), tag("b", who), class_="oncall"),
         tag("span", tag("span", "data ", class_="quiet"), _age(standing.read_at, now, every_s=_EVERY_S), id="data"),
         tag(
@@ -77,12 +77,11 @@ def _sentence(standing: Standing) -> Html:
     urgent = standing.outlook.urgent
     if not urgent:
         return tag("h1", shape("ok"), "All is well")
-    said = "1 thing is wrong" if len(urgent) == 1 else f"{len(urgent)} things are wrong"
-    free = sum(one.taken_by is None for one in urgent)
-    taken = (
-        "somebody is at it" if not free else "nobody has it" if free == len(urgent) else f"nobody has {free} of them"
-    )
-    return tag("h1", shape(standing.state), f"{standing.said.capitalize()}: {said}, and {taken}")
+    one, free = len(urgent) == 1, sum(one.taken_by is None for one in urgent)
+    things = "1 thing" if one else f"{len(urgent)} things"
+    nobody = "nobody has it" if one else "nobody has them"
+    taken = "taken" if not free else nobody if free == len(urgent) else f"nobody has {free} of them"
+    return tag("h1", shape(standing.state), f"{standing.said.capitalize()}: {things}, {taken}")
 
 
 def _concerns(standing: Standing, now: datetime) -> Html:
@@ -114,13 +113,15 @@ def _concern(concern: Concern, standing: Standing, now: datetime) -> Html:
 def _figures(facts: Facts, now: datetime) -> Html:
     waiting = sum(item.count for item in facts.pending)
     oldest = min((item.oldest for item in facts.pending), default=None)
+    beating = alive(facts)
+    hosts = len({worker.host for worker in beating})
     return tag(
         "div",
         _figure("Pending", f"{waiting:,}", join("oldest ", _age(oldest, now)) if oldest else "nothing waits"),
         _figure("Cases", f"{facts.cases:,}",
                 join("oldest ", _age(facts.oldest_case, now)) if facts.oldest_case else "nothing to decide"),
         *_servers(facts, now),
-        _figure("Workers", f"{len(facts.workers)}", "beat" if facts.workers else "none runs"),
+        _figure("Workers", f"{len(beating)}", f"on {hosts} {'host' if hosts == 1 else 'hosts'}" if hosts else "none runs"),
         class_="figures",
     )  # fmt: skip
 

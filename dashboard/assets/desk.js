@@ -30,7 +30,8 @@
     }
     const gone = performance.now() - since > GONE_MS;
     if (!top && !gone) return; // it is being drawn
-    const wanted = gone ? "(no data) " : top.dataset.tab;
+    const tab = gone ? "no data" : top.dataset.tab;
+    const wanted = tab ? `${tab} · ` : "";
     const name = document.title.startsWith(prefix) ? document.title.slice(prefix.length) : document.title;
     if (document.title !== wanted + name) document.title = wanted + name;
     prefix = wanted;

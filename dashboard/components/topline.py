@@ -38,7 +38,7 @@ def _standing() -> None:
         found, on_call = queries.standing(), queries_oncall.on_call_now()
     except SQLAlchemyError:
         gone = chip("critical", "the database does not answer")
-        show(_line("critical", "no database · ", now(), network, gone, _clock()))
+        show(_line("critical", "no database", now(), network, gone, _clock()))
         return
     count = len(found.outlook.urgent)
     show(
@@ -50,7 +50,12 @@ def _standing() -> None:
             link(chip(found.state, f"{found.said} · {count}" if count else found.said), url("")),
             _called(on_call),
             *(link(chip("warn", f"{name} {word}"), url("flags")) for name, word in found.switched),
-            tag("span", "data ", age(found.read_at, interval_s=10), class_="nx-note nx-data"),
+            tag(
+                "span",
+                tag("span", "data ", class_="nx-word"),
+                age(found.read_at, interval_s=10),
+                class_="nx-note nx-data",
+            ),
             _clock(),
         )
     )

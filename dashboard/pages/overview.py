@@ -14,7 +14,7 @@ from dashboard.components.actors import who
 from dashboard.components.checklist_words import bar, counted
 from dashboard.components.contacts import reach
 from dashboard.components.job_words import asked_by
-from dashboard.components.layout import empty, page_head, section, table, tiles
+from dashboard.components.layout import empty, page_head, problems, section, table, tiles
 from dashboard.components.markup import Html, esc, join, link, show, tag, url
 from dashboard.components.money_words import brief, failure_words
 from dashboard.components.numbers import amount_text, figure
@@ -48,12 +48,11 @@ _VERBS = {
 @guarded_fragment(run_every=10, parallel=False)
 def what_is_wrong() -> None:
     found = queries.standing()
-    urgent, concerns = found.outlook.urgent, found.outlook.concerns
+    urgent = found.outlook.urgent
     if not urgent:
         waiting = sum(item.count for item in found.facts.pending)
         on = sum(job.enabled for job in found.facts.jobs)
         page_head("All is well", f"{on} jobs on schedule; transactions waiting: {waiting:,}.")
-        _listed(concerns, found)
     else:
         first, more = urgent[0], len(urgent) - 1
         others = f"{more} more below" if more else "nothing else needs you"
@@ -62,7 +61,9 @@ def what_is_wrong() -> None:
             show(tag("div", about(first, found)))
             if MAY_ACT:
                 acknowledge_button(first)
-        _listed([one for one in concerns if one is not first], found)
+        _listed(urgent[1:], found)
+    # What is only to be known takes a line and no more.
+    problems([one for one in found.outlook.concerns if one not in urgent])
     if found.outlook.quiet:
         section("Silenced", "nobody is told of these, and they do not count")
         _listed(found.outlook.quiet, found)
@@ -276,7 +277,7 @@ def said(change: queries.Change) -> Html:
 
 
 what_is_wrong()
-parts = {"figures": figures, "jobs": job_strip, "running": running, "lists": releases}
+parts = {"figures": figures, "running": running, "lists": releases, "jobs": job_strip}
 if may(person, Right.VIEW_AUDIT):
     parts["changes"] = changes
 for name, part in parts.items():

@@ -50,7 +50,7 @@ def add_link(conn: Connection, name: str, *, actor: str, origin: str) -> str:
         text("INSERT INTO ops.wall_links (name, digest, created_by) VALUES (:name, :digest, :actor) RETURNING id"),
         {"name": named, "digest": _digest(secret), "actor": actor},
     ).scalar_one()
-    audit.record(conn, audit.AuditRow(actor, "wall.added", "wall", str(link_id), origin, new={"name": named}))
+    audit.record(conn, audit.AuditRow(actor, "wall.added", "wall_link", str(link_id), origin, new={"name": named}))
     return secret
 
 
@@ -68,7 +68,7 @@ def revoke_link(conn: Connection, link_id: int, *, actor: str, origin: str, reas
         if known is None:
             raise NotFound(f"There is no wall link {link_id}: `nexaops wall list` shows those there are.")
         raise Conflict(f"The wall link {link_id} has been revoked already.")
-    row = audit.AuditRow(actor, "wall.revoked", "wall", str(link_id), origin, old={"name": name}, reason=reason)
+    row = audit.AuditRow(actor, "wall.revoked", "wall_link", str(link_id), origin, old={"name": name}, reason=reason)
     audit.record(conn, row)
     return name
 

@@ -29,7 +29,9 @@ def opened(db: Database, secret: str) -> str | None:
 
 def audited(db: Database) -> list[tuple[str, str, str]]:
     with db.read() as conn:
-        rows = conn.execute(text("SELECT action, entity_id, actor FROM ops.audit WHERE entity = 'wall' ORDER BY id"))
+        rows = conn.execute(
+            text("SELECT action, entity_id, actor FROM ops.audit WHERE entity = 'wall_link' ORDER BY id")
+        )
         return [tuple(row) for row in rows]
 
 
