@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -42,7 +42,7 @@ def open_alerts(conn: Connection) -> list[Alert]:
 
 
 def get_alert(conn: Connection, alert_id: int) -> Alert:
-    """One alert, open or ended; its history is its rows of the audit trail. NotFound if there is none."""
+    """One alert, open or ended; see `history` for what became of it. NotFound if there is none."""
     found = alerts_of(conn, [alert_id])
     if not found:
         raise NotFound(f"There is no alert {alert_id}: see `nexaops alerts list`.")
@@ -108,6 +108,34 @@ def fired_times(conn: Connection, since: datetime) -> dict[str, int]:
         text("SELECT rule, count(*) AS n FROM ops.alerts WHERE fired_at >= :since GROUP BY rule"), {"since": since}
     )
     return {row.rule: row.n for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One row of the audit trail about an alert or a rule."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    old: Mapping[str, Any]
+    new: Mapping[str, Any]
+    reason: str | None
+
+
+def history(
+    conn: Connection, entity: Literal["alert", "alert_rule", "silence"], entity_id: str, *, limit: int = 100
+) -> list[Happened]:
+    """What was done to it, the oldest first: the newest `limit` of it."""
+    rows = conn.execute(
+        text(
+            "SELECT * FROM (SELECT id, at, actor, action, coalesce(old, '{}') AS old, coalesce(new, '{}') AS new, reason"
+            " FROM ops.audit WHERE entity = :entity AND entity_id = :entity_id ORDER BY id DESC LIMIT :limit) AS h"
+            " ORDER BY id"
+        ),
+        {"entity": entity, "entity_id": entity_id, "limit": limit},
+    )
+    return [Happened(**row._mapping) for row in rows]
 
 
 def rule_values(rule: Rule) -> dict[str, Any]:
