@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
+from jobs.alerts.away import LOOK_S, DatabaseWatch
 from jobs.alerts.shipped import seed_rules
 from jobs.core.audit_anchor import AnchorFile
 from jobs.core.audit_seal import Sealer
@@ -94,6 +95,7 @@ class _Worker:
             Loop("rescue", RESCUE_S, rescue_step),
             Loop("audit chain", SEAL_S, Sealer(db, AnchorFile.of(settings)).step),
             Loop("probe-host", host.EVERY_S, host.HostProbe(db, settings).step),
+            Loop("database watch", LOOK_S, DatabaseWatch(settings, db.conninfo).step),
         )
 
     async def work(self) -> None:

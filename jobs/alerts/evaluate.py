@@ -23,10 +23,12 @@ from jobs.alerts.keeping import (
     last_readings,
 )
 from jobs.alerts.model import Alert, Reading, Rule
+from jobs.alerts.ping import ping
 from jobs.alerts.readings import read_signals
 from jobs.alerts.rules import Change, advance, fold
 from jobs.alerts.signals import SAMPLED
 from jobs.alerts.store import list_rules, open_alerts
+from jobs.alerts.telling import put_due
 from jobs.core.jobs import Every, Params, Run, job
 from jobs.core.settings import Settings
 from jobs.probes.facts import read_facts
@@ -80,6 +82,7 @@ def evaluate_alerts(run: Run, _params: Params) -> None:
         conn.execute(text("SELECT set_config('statement_timeout', '8s', true)"))
         seen = look(conn, run.settings)
         changes, folded = settle(conn, seen, actor=f"run:{run.id}")
+        put_due(conn, run.settings, seen.now)
         kept = keep_readings(conn, seen.readings, seen.known, seen.now)
         keep_watching(conn, seen.now)
         # Only the lock was wanted: the next evaluation is another run and need not wait until the lease has run out.
@@ -88,6 +91,7 @@ def evaluate_alerts(run: Run, _params: Params) -> None:
     run.count("kept", kept)
     run.count("folded", folded)
     _tell_run(run, changes)
+    ping(run)
 
 
 def look(conn: Connection, settings: Settings) -> Seen:
