@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from dashboard.components.actors import who
+from dashboard.components.actors import named
 from dashboard.components.markup import Html, join, link, plain, tag, url
 from dashboard.components.states import chip
 from dashboard.components.times import age, clock, now
@@ -26,16 +26,11 @@ KINDS: Mapping[Kind, str] = {
 }
 
 
-def name_of(email: str | None, names: Mapping[str, str]) -> Html:
-    """A person by their name, by whatever the audit trail calls them where nobody knows it."""
-    return tag("span", names[email], title=email) if email is not None and email in names else who(email)
-
-
 def standing(one: Incident, names: Mapping[str, str]) -> Html:
     """How an incident stands, in a line: since when it hurts, and who has it or what ended it."""
     if one.open:
-        return join(chip(one.severity), " · began ", age(one.began_at), " · ", name_of(one.lead, names), " has it")
-    by = name_of(one.resolved_by, names)
+        return join(chip(one.severity), " · began ", age(one.began_at), " · ", named(one.lead, names), " has it")
+    by = named(one.resolved_by, names)
     return join(chip("resolved"), f" after {hurt(one)}, ", age(one.resolved_at), ", by ", by)
 
 
@@ -73,7 +68,7 @@ def _moment(moment: Moment, names: Mapping[str, str]) -> Html:
         tag("span", KINDS[moment.kind], class_="nx-note"),
         tag(
             "div",
-            join(tag("b", name_of(moment.who, names)), " ", what) if moment.who else what,
+            join(tag("b", named(moment.who, names)), " ", what) if moment.who else what,
             tag("p", moment.said, class_="nx-prose") if moment.said else "",
         ),
         class_=f"nx-moment nx-of-{moment.kind}",

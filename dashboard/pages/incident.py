@@ -13,8 +13,9 @@ from dashboard import queries_incidents as reads
 from dashboard.access import guarded_fragment, may, origin, require
 from dashboard.actions import attempt
 from dashboard.components import incident_actions as actions
+from dashboard.components.actors import named
 from dashboard.components.checklist_forms import words_form
-from dashboard.components.incident_words import as_markdown, course, name_of, standing
+from dashboard.components.incident_words import as_markdown, course, standing
 from dashboard.components.instants import instant
 from dashboard.components.job_actions import run_dialog
 from dashboard.components.layout import empty, page_head, section
@@ -121,11 +122,11 @@ def facts() -> None:
     """Since when, until when, who; and where it is reviewed."""
     rows: list[tuple[str, object]] = [
         ("Began", join(instant(incident.began_at), ", ", age(incident.began_at))),
-        ("Opened", join(instant(incident.opened_at), " by ", name_of(incident.opened_by, NAMES))),
-        ("Has it", name_of(incident.lead, NAMES)),
+        ("Opened", join(instant(incident.opened_at), " by ", named(incident.opened_by, NAMES))),
+        ("Has it", named(incident.lead, NAMES)),
     ]
     if incident.resolved_at is not None:
-        rows.append(("Resolved", join(instant(incident.resolved_at), " by ", name_of(incident.resolved_by, NAMES))))
+        rows.append(("Resolved", join(instant(incident.resolved_at), " by ", named(incident.resolved_by, NAMES))))
         rows.append(("Review", _review()))
     show(tag("dl", *(join(tag("dt", name), tag("dd", value)) for name, value in rows), class_="nx-facts"))
 

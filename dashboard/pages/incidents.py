@@ -7,8 +7,9 @@ import streamlit as st
 from dashboard import queries_checklists as people
 from dashboard import queries_incidents as reads
 from dashboard.access import guarded_fragment, may, require
+from dashboard.components.actors import named
 from dashboard.components.incident_actions import ask_open
-from dashboard.components.incident_words import hurt, incident_line, name_of
+from dashboard.components.incident_words import hurt, incident_line
 from dashboard.components.layout import empty, page_head, section, table
 from dashboard.components.markup import join, link, show, tag, url
 from dashboard.components.pager import before_id, pager
@@ -67,7 +68,7 @@ def _row(line: IncidentLine) -> tuple[object, ...]:
         chip(one.severity),
         age(one.began_at),
         hurt(one),
-        name_of(one.resolved_by, NAMES),
+        named(one.resolved_by, NAMES),
         tag("div", one.resolution or "", class_="nx-words"),
         link(f"run {one.review_run}", url("checklist", id=one.review_run)) if one.review_run else "none yet",
     )

@@ -17,7 +17,7 @@ def timeline(conn: Connection, incident: Incident) -> tuple[Moment, ...]:
     """The incident's course, the oldest first."""
     names = alert_names(conn, incident.id)
     window = {"id": incident.id, "since": incident.began_at, "until": incident.resolved_at, "most": MOST}
-    ids = {"alerts": list(names), "notices": [f"alert-{one}-%" for one in names]}
+    ids = {"alerts": list(names), "numbers": [int(one) for one in names]}
     return moments(
         Sources(
             trail=tuple(Trail(**row._mapping) for row in conn.execute(text(_TRAIL), window | ids)),
@@ -32,7 +32,7 @@ def timeline(conn: Connection, incident: Incident) -> tuple[Moment, ...]:
 
 def told_of(conn: Connection, alert_id: int, *, most: int = 200) -> tuple[Told, ...]:
     """The notices about one alert, the newest first."""
-    bounds = {"notices": [f"alert-{alert_id}-%"], "most": most}
+    bounds = {"numbers": [alert_id], "most": most}
     return tuple(Told(**row._mapping) for row in conn.execute(text(_TOLD), bounds))
 
 
@@ -46,8 +46,8 @@ def alert_names(conn: Connection, incident_id: int) -> dict[str, str]:
     """What each alert of an incident is about, by its id as the trail has it: the rule's title and the subject."""
     rows = conn.execute(
         text(
-            "SELECT a.id::text, r.title || CASE WHEN a.subject = '' THEN '' ELSE ', ' || a.subject END AS name"
-            " FROM ops.incident_alerts i JOIN ops.alerts a ON a.id = i.alert_id JOIN ops.alert_rules r ON r.name = a.rule"
+            "SELECT a.id::text, coalesce(r.title, a.rule) || CASE WHEN a.subject = '' THEN '' ELSE ', ' || a.subject END AS name"
+            " FROM ops.incident_alerts i JOIN ops.alerts a ON a.id = i.alert_id LEFT JOIN ops.alert_rules r ON r.name = a.rule"
             " WHERE i.incident_id = :id ORDER BY a.id"
         ),
         {"id": incident_id},
@@ -76,7 +76,7 @@ SELECT at, author, kind, body FROM ops.incident_entries WHERE incident_id = :id 
 
 _TOLD = """
 SELECT key, created_at AS at, channel, title, state, error FROM ops.notices
- WHERE key LIKE ANY(CAST(:notices AS text[])) ORDER BY id DESC LIMIT :most
+ WHERE alerts && CAST(:numbers AS bigint[]) ORDER BY id DESC LIMIT :most
 """
 
 _LISTS = """

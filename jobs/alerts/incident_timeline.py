@@ -111,7 +111,7 @@ class Sources:
 def moments(sources: Sources) -> tuple[Moment, ...]:
     """Everything in one column, the oldest first."""
     found = [
-        *(_trail(row, sources.names or {}) for row in sources.trail if row.action not in _WRITTEN),
+        *(_trail(row, sources.names or {}) for row in sources.trail if row.action not in _ELSEWHERE),
         *(_entry(entry) for entry in sources.entries),
         *notified(sources.told),
         *(Moment(one.at, Kind.LIST, one.actor, f"{one.verb} “{one.title}”", link=_to("checklist", one.run_id))
@@ -128,8 +128,8 @@ def notified(told: Iterable[Told]) -> tuple[Moment, ...]:
     return tuple(_told(list(group)) for _, group in groupby(ordered, key=lambda one: one.key))
 
 
-_WRITTEN = frozenset({"incident.noted", "incident.handed_over"})
-"""These stand among the entries, as they were written."""
+_ELSEWHERE = frozenset({"incident.noted", "incident.handed_over", "alert.told"})
+"""These stand among the entries as they were written, and among the notices with what became of them."""
 
 # action -> kind and words; {id} is what it is about, {name} what is known of that.
 _WORDS: Mapping[str, tuple[Kind, str]] = {

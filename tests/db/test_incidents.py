@@ -111,10 +111,10 @@ def test_what_happened_to_its_alerts_and_who_was_told_is_in_it(db: Database, ada
                      " VALUES ('run:7', 'alert.fired', 'alert', :id, 'job')"), {"id": str(one)}
             )  # fmt: skip
             conn.execute(
-                text("INSERT INTO ops.notices (key, channel, title, body, created_by, state, ended_at, error) VALUES"
-                     " (:key, 'slack://', 'It fails', '', 'run:7', 'delivered', now(), NULL),"
-                     " (:key, 'mailto://', 'It fails', '', 'run:7', 'dead', now(), 'it answers 550')"),
-                {"key": f"alert-{one}-step-1"},
+                text("INSERT INTO ops.notices (key, channel, title, body, created_by, state, ended_at, error, alerts) VALUES"
+                     " (:key, 'slack://', 'It fails', '', 'run:7', 'delivered', now(), NULL, ARRAY[:id]),"
+                     " (:key, 'mailto://', 'It fails', '', 'run:7', 'dead', now(), 'it answers 550', ARRAY[:id])"),
+                {"key": f"alert-{one}-step-1", "id": one},
             )  # fmt: skip
     said = told(db, number)
     assert said.count("run:7 A job fails, reconcile-pending fired") == 1
