@@ -104,8 +104,8 @@ class Standing:
         return [(state.flag.value, "on" if state.value else "off") for state in self.facts.flags if state.unusual]
 
     def name(self, actor: str) -> str:
-        """Who that is: a person by name, whoever else as records name them."""
-        return self.names.get(actor, actor)
+        """Who that is, in a word: a person by name, whoever was at a shell as that knows them."""
+        return self.names.get(actor) or actor.partition(":")[2] or actor
 
 
 _SAID = {"critical": "critical", "warn": "attention", "ok": "all well"}

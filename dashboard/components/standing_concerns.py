@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import streamlit as st
-from sqlalchemy import Connection
 
-from dashboard.access import origin
-from dashboard.actions import ask
-from dashboard.components.markup import Html, esc, join, link, show, tag, url
+from dashboard.components.alert_actions import ask_acknowledge
+from dashboard.components.alert_words import silenced, who_has_it
+from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.states import shape
 from dashboard.components.times import age, now, unbroken
 from dashboard.navigation import PAGES
 from dashboard.queries import Standing
-from jobs.alerts.acting import acknowledge
 from jobs.alerts.standing import Concern
-from jobs.core.people import Person
-from jobs.core.permissions import Right
-from jobs.probes.attention import Severity, moment
 
 MOST_FOLLOWERS = 3
 _TITLES = {entry.name: entry.title for entry in PAGES}
@@ -46,9 +41,8 @@ def concern_line(concern: Concern, standing: Standing) -> None:
 
 def about(concern: Concern, standing: Standing) -> Html:
     """Who has it, to what it belongs, and the ways onward; then what follows from it."""
-    parts = [part for part in (*_state(concern, standing), *_ways(concern, standing)) if part]
-    line = tag("p", *_between(parts), class_="nx-note") if parts else ""
-    return join(line, _followers(concern))
+    parts = [*_state(concern, standing), tag("div", *_ways(concern, standing), class_="nx-numbers nx-note")]
+    return tag("div", *parts, _followers(concern), class_="nx-about")
 
 
 def acknowledge_button(concern: Concern) -> None:
@@ -56,43 +50,18 @@ def acknowledge_button(concern: Concern) -> None:
     alert = concern.alert
     if alert is None or alert.acknowledged_at is not None or concern.quiet is not None:
         return
-    if st.button("Acknowledge", key=f"nx-ack-{alert.id}", icon=":material/front_hand:"):
-        ask(
-            "Acknowledge: I have it",
-            f"{concern.sentence}. Your name stands beside it on every page, and nobody else is called for it.",
-            verb="Acknowledge",
-            right=Right.ACT_ON_ALERTS,
-            command=_acknowledging(alert.id),
-            key=f"nx-acknowledging-{alert.id}",
-        )
-
-
-def _acknowledging(alert_id: int) -> Callable[[Connection, Person, str], str]:
-    came_from = origin()
-
-    def command(conn: Connection, actor: Person, reason: str) -> str:
-        acknowledge(conn, alert_id, actor.email, reason, origin=came_from)
-        return "You have it: nobody else is called for this alert."
-
-    return command
+    if st.button(
+        "Acknowledge", key=f"nx-ack-{alert.id}", icon=":material/front_hand:", help=f"Acknowledge alert {alert.id}"
+    ):
+        ask_acknowledge(alert)
 
 
 def _state(concern: Concern, standing: Standing) -> Iterator[Html]:
-    alert, quiet, incident = concern.alert, concern.quiet, concern.incident
-    if quiet is not None:
-        kind = "in maintenance" if quiet.kind == "maintenance" else "silenced"
-        yield esc(f"{kind} until {moment(quiet.ends_at, now())} by {standing.name(quiet.created_by)}: {quiet.reason}")
-    if alert is not None and alert.acknowledged_by is not None and alert.acknowledged_at is not None:
-        why = f": {alert.acknowledged_why}" if alert.acknowledged_why else ""
-        has = tag("span", f"{standing.name(alert.acknowledged_by)} has it", class_="nx-strong")
-        yield join(has, f" since {moment(alert.acknowledged_at, now())}{why}")
-    elif alert is not None and quiet is None and concern.severity is not Severity.NOTE:
-        yield tag("span", "nobody has it", class_="nx-nobody")
-    if alert is not None and alert.flapping:
-        yield esc("comes and goes")
-    if incident is not None:
-        where = link(f"incident {incident.id}", url("incident", id=incident.id), class_="nx-link nx-inline")
-        yield join(where, f", led by {standing.name(incident.lead)}")
+    at = now()
+    if concern.alert is not None:
+        yield who_has_it(concern.alert, concern.quiet, standing.names, at)
+    elif concern.quiet is not None:
+        yield silenced(concern.quiet, standing.names, at)
 
 
 def _ways(concern: Concern, standing: Standing) -> Iterator[Html]:
@@ -103,6 +72,9 @@ def _ways(concern: Concern, standing: Standing) -> Iterator[Html]:
         yield link("Alert", url("alert", id=concern.alert.id), class_="nx-link nx-inline")
         if runbook := standing.runbooks.get(concern.alert.rule):
             yield link("Runbook", url("checklists", template=runbook), class_="nx-link nx-inline")
+    if (incident := concern.incident) is not None:
+        where = link(f"Incident {incident.id}", url("incident", id=incident.id), class_="nx-link nx-inline")
+        yield tag("span", where, f", led by {standing.name(incident.lead)}")
 
 
 def _followers(concern: Concern) -> Html:
@@ -115,10 +87,3 @@ def _followers(concern: Concern) -> Html:
     if (more := len(concern.follows) - MOST_FOLLOWERS) > 0:
         lines.append(tag("li", link(f"and {more} more that follow from it", url("alerts"))))
     return tag("ul", *lines, class_="nx-follows nx-note", aria_label="What follows from it")
-
-
-def _between(parts: list[Html]) -> Iterator[Html]:
-    for number, part in enumerate(parts):
-        if number:
-            yield esc(" · ")
-        yield part

@@ -8,7 +8,7 @@ concern by itself. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -120,7 +120,7 @@ def _of_problem(
     if firing:
         return _with_alerts(concern, firing, silences, incidents, now)
     # Without an alert there is no rule's name to match: only what keeps every rule quiet covers it.
-    quiet = next((one for one in silences if one.covers("", problem.subject, now)), None)
+    quiet = _longest(one for one in silences if one.covers("", problem.subject, now))
     return _Found(replace(concern, quiet=quiet), frozenset())
 
 
@@ -168,7 +168,11 @@ def _foremost(firing: Sequence[Alert], silences: Sequence[Silence], now: datetim
 
 
 def _silence_of(alert: Alert, silences: Sequence[Silence], now: datetime) -> Silence | None:
-    return next((one for one in silences if one.covers(alert.rule, alert.subject, now)), None)
+    return _longest(one for one in silences if one.covers(alert.rule, alert.subject, now))
+
+
+def _longest(silences: Iterable[Silence]) -> Silence | None:
+    return max(silences, key=lambda one: one.ends_at, default=None)
 
 
 def _under_their_cause(found: Sequence[_Found], now: datetime) -> tuple[Concern, ...]:

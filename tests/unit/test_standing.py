@@ -161,19 +161,21 @@ def test_the_worst_stands_first_and_among_equals_the_oldest() -> None:
 
 
 _ABOUT = st.sampled_from([("s", "x"), ("s", "y"), ("t", "x")])
-_ALERTS = st.lists(
-    st.tuples(_ABOUT, st.sampled_from(["warn", "critical"]), st.none() | st.integers(0, 7)), max_size=7
-).map(
-    lambda drawn: [
+
+
+def _alerts(drawn: list[tuple[tuple[str, str], str, int | None]]) -> list[Alert]:
+    return [
         alert(number, *about, severity=severity, folded_into=folded)
         for number, (about, severity, folded) in enumerate(drawn)
     ]
-)
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(list(Severity)), _ABOUT), max_size=5),
-    _ALERTS,
+    st.builds(
+        _alerts,
+        st.lists(st.tuples(_ABOUT, st.sampled_from(["warn", "critical"]), st.none() | st.integers(0, 7)), max_size=7),
+    ),
     st.lists(st.sampled_from(["*", "rule-1", "rule-2"]), max_size=2),
 )
 def test_nothing_is_lost_and_nothing_is_doubled(
