@@ -142,7 +142,7 @@ def _server(server: ServerFacts) -> Html:
         return figure("–", label=f"Horizon {name}", note="not probed yet")
     if is_stale(server.sampled_at, facts):
         stale = age(server.sampled_at, interval_s=facts.probe_interval_s)
-        return figure(chip("stale"), label=f"Horizon {name}", note=stale)
+        return figure(link(chip("stale"), url("horizon")), label=f"Horizon {name}", note=stale)
     old = "–" if server.age_s is None else span(server.age_s)
     lag = f"{server.lag} {'ledger' if server.lag == 1 else 'ledgers'} behind, " if server.lag else ""
     note = join(lag, "probed ", age(server.sampled_at, interval_s=facts.probe_interval_s))
