@@ -18,6 +18,9 @@ _PAGES: Mapping[str, tuple[str, str]] = {
     "run": ("run", "id"),
     "schedule": ("schedule", "name"),
     "checklist_run": ("checklist", "id"),
+    "alert": ("alert", "id"),
+    "alert_rule": ("rule", "name"),
+    "incident": ("incident", "id"),
 }
 
 

@@ -27,10 +27,10 @@ person = require(Right.VIEW)
 MAY_ACT = may(person, Right.ACT_ON_ALERTS)
 NAMES = dict(people.accounts())
 NOW, SILENCES, PAST, RULES = "now", "silences", "past", "rules"
+# Alerts with buttons of their own.
 MOST = 50
-"""Alerts with buttons of their own."""
+# The rules are evaluated every 15 s; after this long nobody may trust that nothing fires.
 SILENT_AFTER = timedelta(seconds=90)
-"""The rules are evaluated every 15 s; after this long nobody may trust that nothing fires."""
 _STATES = {"fires": "firing", "resolved": "resolved"}
 
 
@@ -101,10 +101,9 @@ def silences() -> None:
     found, at = reads.silences(), reads.firing().at
     now = [one for one in found if one.ended_at is None and one.ends_at > at]
     lasting = sum(one.lasts(at) for one in now)
-    planned = len(now) - lasting
-    counted = f"{lasting or 'Nothing'} {'keeps' if lasting < 2 else 'keep'} alerts quiet now" + (
-        f", {planned} planned" if planned else ""
-    )
+    planned = f", {len(now) - lasting} planned" if len(now) > lasting else ""
+    kept = "Nothing is silenced" if not lasting else "One silence" if lasting == 1 else f"{lasting} silences"
+    counted = f"{kept}{' in force' if lasting else ''}{planned}"
     page_head(counted, "A silence begins at once; a maintenance window is planned.")
     if MAY_ACT and st.button("Plan a maintenance window", key="plan-open", icon=":material/event:"):
         ask_plan(reads.firing().rules)

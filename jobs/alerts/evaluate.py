@@ -29,6 +29,7 @@ from jobs.alerts.rules import Change, advance, fold
 from jobs.alerts.signals import SAMPLED
 from jobs.alerts.store import list_rules, open_alerts
 from jobs.alerts.telling import put_due
+from jobs.core.flags import Flag, read_flags
 from jobs.core.jobs import Every, Params, Run, job
 from jobs.core.settings import Settings
 from jobs.probes.facts import read_facts
@@ -63,15 +64,13 @@ class Seen:
     params=Params,
 )
 def evaluate_alerts(run: Run, _params: Params) -> None:
-    """Counts `signals`, `kept` readings, `fired`, `resolved` and `folded`; a dry run says what would change."""
+    """Counts `signals`, `kept` readings, `fired`, `resolved` and `folded`; a dry run says what would change.
+
+    The flag `dryRun` is for what moves money: while it is on, somebody still has to be told when the desk is in trouble.
+    """
     for name in ("signals", "kept", "fired", "resolved", "folded"):
         run.count(name, 0)
-    if run.dry_run:
-        with run.db.read() as conn:
-            seen = look(conn, run.settings)
-            changes = seen.changes(conn)
-        run.count("signals", len(seen.readings))
-        _tell_run(run, changes)
+    if run.dry_run and _rehearse(run):
         return
     lease = Lease(LEASE, run.token, LEASE_S)
     with run.db.begin() as conn:
@@ -108,6 +107,18 @@ def settle(conn: Connection, seen: Seen, *, actor: str) -> tuple[list[Change], i
     alerts = open_alerts(conn)
     folds = fold(seen.rules, alerts, ended_causes(conn, alerts), seen.now)
     return changes, apply_folds(conn, folds, actor=actor)
+
+
+def _rehearse(run: Run) -> bool:
+    """Says what would change; False, and says nothing, where it is the flag that makes every run a dry one."""
+    with run.db.read() as conn:
+        if read_flags(conn).get(Flag.DRY_RUN, False):
+            return False
+        seen = look(conn, run.settings)
+        changes = seen.changes(conn)
+    run.count("signals", len(seen.readings))
+    _tell_run(run, changes)
+    return True
 
 
 def _tell_run(run: Run, changes: list[Change]) -> None:

@@ -136,12 +136,16 @@ _WORDS: Mapping[str, tuple[Kind, str]] = {
     "incident.opened": (Kind.INCIDENT, "opened the incident"),
     "incident.resolved": (Kind.INCIDENT, "resolved the incident"),
     "incident.review_started": (Kind.INCIDENT, "started the post-incident review"),
-    "alert.fired": (Kind.ALERT, "{name} fired"),
-    "alert.resolved": (Kind.ALERT, "{name} is resolved"),
-    "alert.acknowledged": (Kind.ALERT, "has {name}"),
-    "alert.unacknowledged": (Kind.ALERT, "no longer has {name}"),
-    "alert.folded": (Kind.ALERT, "{name} follows from another alert"),
-    "alert.unfolded": (Kind.ALERT, "{name} stands by itself again"),
+    "alert.fired": (Kind.ALERT, "“{name}” fired"),
+    "alert.resolved": (Kind.ALERT, "“{name}” is resolved"),
+    "alert.acknowledged": (Kind.ALERT, "took “{name}”"),
+    "alert.unacknowledged": (Kind.ALERT, "gave “{name}” back"),
+    "alert.folded": (Kind.ALERT, "“{name}” follows from another alert"),
+    "alert.unfolded": (Kind.ALERT, "“{name}” stands by itself again"),
+    "silence.ended": (Kind.SWITCH, "took silence {id} back"),
+    "rule.added": (Kind.SWITCH, "added the rule {id}"),
+    "rule.edited": (Kind.SWITCH, "changed the rule {id}"),
+    "rule.deleted": (Kind.SWITCH, "deleted the rule {id}"),
     "run.stop": (Kind.RUN, "stopped run {id}"),
     "schedule.paused": (Kind.SWITCH, "paused {id}"),
     "schedule.resumed": (Kind.SWITCH, "resumed {id}"),
@@ -150,8 +154,6 @@ _WORDS: Mapping[str, tuple[Kind, str]] = {
 _KINDS: Mapping[str, Kind] = {
     "incident": Kind.INCIDENT,
     "alert": Kind.ALERT,
-    "silence": Kind.ALERT,
-    "alert_rule": Kind.ALERT,
     "run": Kind.RUN,
 }
 _PAGES: Mapping[str, tuple[str, str]] = {
@@ -171,6 +173,10 @@ def _trail(row: Trail, names: Mapping[str, str]) -> Moment:
             words = f"switched {row.entity_id} {'on' if new.get('value') else 'off'}"
         case "job.run":
             words = f"ran {new.get('job', 'a job')}, run {row.entity_id}"
+        case "silence.added":
+            words = f"silenced {new.get('rule')} of {new.get('subject')} until {str(new.get('ends_at'))[:16]}"
+        case "maintenance.planned":
+            words = f"planned the maintenance window “{new.get('title')}”"
         case "incident.alerts_added":
             words = f"added {_alerts(new.get('alerts', ()), names)}"
         case "incident.alert_removed":
@@ -188,11 +194,11 @@ def _trail(row: Trail, names: Mapping[str, str]) -> Moment:
 
 def _plain(row: Trail) -> str:
     """An action that nobody has put into words here: "schedule disabled: reconcile-pending"."""
-    return f"{row.action.replace('.', ' ').replace('_', ' ')}: {row.entity_id}".replace("{", "(").replace("}", ")")
+    return f"{row.action.replace('.', ' ').replace('_', ' ')}: {row.entity_id}"
 
 
 def _alerts(ids: Iterable[Any], names: Mapping[str, str]) -> str:
-    return ", ".join(names.get(str(one), f"alert {one}") for one in ids) or "nothing"
+    return ", ".join(f"“{names.get(str(one), f'alert {one}')}”" for one in ids) or "nothing"
 
 
 def _entry(entry: Entry) -> Moment:

@@ -117,7 +117,7 @@ def test_what_happened_to_its_alerts_and_who_was_told_is_in_it(db: Database, ada
                 {"key": f"alert-{one}-step-1", "id": one},
             )  # fmt: skip
     said = told(db, number)
-    assert said.count("run:7 A job fails, reconcile-pending fired") == 1
+    assert said.count("run:7 “A job fails, reconcile-pending” fired") == 1
     assert said.count(" Told on mailto:// (given up), slack://: It fails") == 1
     assert not any("retry-failed" in line for line in said)
 
