@@ -83,7 +83,7 @@ def _listed(concerns: Sequence[Concern], found: queries.Standing) -> None:
 def _incidents(found: queries.Standing) -> None:
     if not found.incidents:
         return
-    section("Open incidents", "newest below")
+    section("Open incidents", "the worst and oldest first")
     table(
         ("Incident", "Hurts since", "Led by", "Alerts"),
         [
