@@ -56,6 +56,7 @@ PAGES: tuple[Entry, ...] = (
     Entry("Release", "contacts", "Contacts", ":material/contact_phone:"),
     Entry("Admin", "flags", "Flags", ":material/toggle_on:"),
     Entry("Admin", "people", "People", ":material/group:", right=Right.MANAGE_PEOPLE),
+    Entry("Admin", "walls", "Wall links", ":material/tv:", right=Right.SHARE_WALL),
     Entry("Admin", "audit", "Audit", ":material/policy:", right=Right.VIEW_AUDIT),
     Entry("Release", "signing", "Sign off", ":material/signature:", hidden=True),
     Entry("Release", "move", "Move to a newer version", ":material/update:", hidden=True),

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from checklists.store import start_run
 from dashboard.doors import COOKIE
 from dashboard.navigation import PAGES
+from jobs.alerts.walls import add_link
 from jobs.core.permissions import Role
 from tests.db.conftest import Site, free_port, start_dashboard
 from tests.e2e.conftest import browser_path, settle
@@ -108,6 +109,24 @@ def test_nothing_breaks_the_security_policy_and_figures_are_drawn(site: Site, ch
     context.close()
 
 
+def test_the_tab_follows_what_the_line_on_top_says(site: Site, chromium: Browser) -> None:
+    context = signed_in(site, chromium)
+    page = context.new_page()
+    visit(page, f"{site.base}/jobs")
+    # As the line renews itself every ten seconds; read before the browser can do anything else.
+    renewed = """async found => {
+        Object.assign(document.querySelector("[data-worst]").dataset, found);
+        await null;
+        return [document.title, document.querySelector("link[rel~=icon]").getAttribute("href")];
+    }"""
+    for worst, tab in (("critical", "(2) critical"), ("warn", "(1) attention"), ("ok", "")):
+        title, icon = page.evaluate(renewed, {"worst": worst, "tab": tab, "read": tab})
+        assert title == (f"{tab} · " if tab else "") + "Jobs · NexaFX operations"
+        assert icon == f"/assets/icon-{worst}.svg"
+        assert page.request.get(f"{site.base}{icon}").status == 200
+    context.close()
+
+
 def test_links_of_ours_do_not_reload_and_the_way_back_works(site: Site, chromium: Browser) -> None:
     context = signed_in(site, chromium)
     page = context.new_page()
@@ -117,7 +136,7 @@ def test_links_of_ours_do_not_reload_and_the_way_back_works(site: Site, chromium
     page.wait_for_selector("text=Servers side by side")
     assert page.url == f"{site.base}/horizon"
     page.go_back()
-    page.wait_for_selector("text=Open checklists")
+    page.wait_for_selector("text=Open releases and checklists")
     assert page.evaluate("window.kept") == 1
     context.close()
 
@@ -200,4 +219,30 @@ def test_pages_can_be_read_by_everybody(site: Site, chromium: Browser, theme: st
         # Streamlit's own navigation nests its list in a way that axe does not like; the rest is ours.
         found = Axe().run(page, context={"exclude": [["[data-testid=stSidebarNav]"]]})
         assert found.violations_count == 0, found.generate_report()
+    context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_wall_can_be_read_by_everybody_and_turns_grey_when_its_data_is_old(
+    site: Site, chromium: Browser, theme: str
+) -> None:
+    with site.db.begin() as conn:
+        secret = add_link(conn, f"A {theme} room", actor="ada@nexafx.test", origin="test")
+    # Nobody has signed in; axe as above.
+    context = chromium.new_context(viewport=PHONE, color_scheme=theme, bypass_csp=True)  # type: ignore[arg-type]
+    page = context.new_page()
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    # Links are remembered for five seconds: a new one is known at the latest then.
+    for _ in range(12):
+        if page.goto(f"{site.base}/wall/{secret}").status == 200:  # type: ignore[union-attr]  # it answers
+            break
+        page.wait_for_timeout(500)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["width"]
+    expect(page.locator("body")).not_to_have_class("away")
+    page.evaluate("document.querySelector('#data time').dataset.limit = -1")
+    expect(page.locator("body")).to_have_class("away")
+    assert said == []
     context.close()
