@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Annotated, TypeVar
 
 import typer
@@ -50,6 +51,7 @@ def dashboard(
                 "filled": filled and filled.document(),
                 "pages": [page.document() for page in pages.pages] if pages else [],
                 "paths": [path.document() for path in pages.paths] if pages else [],
+                "work": [asdict(page) for page in pages.work] if pages else [],
                 "errors": list(pages.errors) if pages else [],
                 "crowd": crowd and crowd.document(),
                 "first_paint": painted.document() if painted else [],
@@ -68,15 +70,18 @@ def _of(results: list[Result], kind: type[T]) -> T | None:
 def _print(filled: Filled | None, pages: Pages | None, crowd: Crowd | None, painted: Painted | None) -> None:
     seen = {page.page: page for page in painted.pages} if painted else {}
     table = Table(box=None, header_style="bold")
-    for name in ("", "p50", "p95", "sent", "first paint", "drawn"):
+    used = {page.page: page for page in pages.work} if pages else {}
+    for name in ("", "p50", "p95", "CPU", "sent", "first paint", "drawn"):
         table.add_column(name, justify="right" if name else "left")
     for page in (*pages.pages, *pages.paths) if pages else ():
         found = seen.get(page.page)
         browser = (f"{found.paint_ms:,.0f} ms", f"{found.drawn_ms:,.0f} ms") if found else ("", "")
+        work = used.get(page.page)
+        cpu = f"{work.dashboard_ms:.0f} + {work.postgres_ms:.0f} ms" if work else ""
         table.add_row(
-            page.page, f"{page.p50_ms:,.0f} ms", f"{page.p95_ms:,.0f} ms", f"{page.bytes / 1000:,.0f} kB", *browser
+            page.page, f"{page.p50_ms:,.0f} ms", f"{page.p95_ms:,.0f} ms", cpu, f"{page.bytes / 1000:,.0f} kB", *browser
         )
-    table.add_row("wanted", "", f"{TARGETS['page_p95_ms']:.0f} ms", f"{TARGETS['page_bytes'] / 1000:.0f} kB",
+    table.add_row("wanted", "", f"{TARGETS['page_p95_ms']:.0f} ms", "", f"{TARGETS['page_bytes'] / 1000:.0f} kB",
                   f"{TARGETS['first_paint_ms']:,.0f} ms", "", style="dim")  # fmt: skip
     console.print(table)
     if crowd:
@@ -91,5 +96,6 @@ def _print(filled: Filled | None, pages: Pages | None, crowd: Crowd | None, pain
         rows = ", ".join(f"{name} {count:,}" for name, count in list(filled.rows.items())[:4])
         console.print(f"{filled.bytes / 1e9:.1f} GB {took}: {rows} …")
     console.print(
-        f"{machine_words()} For one person nothing is remembered from an earlier look; the browser is on the same machine."
+        f"{machine_words()} For one person nothing is remembered from an earlier look; CPU is of the dashboard and of PostgreSQL,"
+        " a visit; the browser is on the same machine."
     )

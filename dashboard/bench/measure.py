@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -20,15 +20,17 @@ from uuid import uuid4
 
 import aiohttp
 import orjson
+import psutil
 from platformdirs import user_cache_path
 from sqlalchemy import text
 
 from dashboard.bench.fill import Desk, Sizes, fill, open_desk
 from dashboard.bench.paint import paint
-from dashboard.bench.results import Crowd, Filled, Pages, Painted, Times, percentile, times
+from dashboard.bench.results import Crowd, Filled, Pages, Painted, Times, Work, percentile, times
 from dashboard.bench.serving import dashboard_of
 from dashboard.bench.visitor import Place, Visit, a_visitor
 from dashboard.navigation import PAGES, START
+from jobs.bench.processes import Meter, postmaster
 from jobs.bench.telling import Tell
 from jobs.core.db import Database, open_database
 from jobs.core.embedded import embedded_server
@@ -69,8 +71,9 @@ def measure(plan: Plan, tell: Tell) -> Iterator[Result]:
                     origin="bench",
                 )
         places = places_of(desk)
-        with dashboard_of(settings) as address:
-            yield asyncio.run(_alone(address, desk.cookies[0], token, places, plan.visits, tell))
+        with dashboard_of(settings) as (address, process):
+            servers = (process, postmaster(home))
+            yield asyncio.run(_alone(address, servers, desk.cookies[0], token, places, plan.visits, tell))
             tell(f"{len(desk.cookies)} people at once")
             yield asyncio.run(_crowd(address, desk.cookies, places, plan.visits))
             tell("first paint")
@@ -130,9 +133,18 @@ def _filled(db: Database, plan: Plan, note: Path, tell: Tell) -> Filled:
     return Filled(known, size, 0.0 if before else time.monotonic() - began)
 
 
-async def _alone(address: str, cookie: str, token: str, places: list[Place], visits: int, tell: Tell) -> Pages:
+async def _alone(
+    address: str,
+    servers: Sequence[psutil.Process],
+    cookie: str,
+    token: str,
+    places: list[Place],
+    visits: int,
+    tell: Tell,
+) -> Pages:
     """One person, round after round through all pages; the first round, which loads what is loaded late, counts not."""
     found: dict[str, list[Visit]] = {place.page: [] for place in places}
+    used = {place.page: Meter(servers) for place in places}
     async with aiohttp.ClientSession() as http, a_visitor(http, address, cookie) as visitor:
         for place in places:
             await visitor.visit(place)
@@ -140,7 +152,8 @@ async def _alone(address: str, cookie: str, token: str, places: list[Place], vis
             tell(f"every page, {number} of {visits}")
             for place in places:
                 await visitor.forget()
-                found[place.page].append(await visitor.visit(place))
+                with used[place.page]:
+                    found[place.page].append(await visitor.visit(place))
         paths = []
         for path in PATHS:
             ms, sizes = [], []
@@ -152,7 +165,8 @@ async def _alone(address: str, cookie: str, token: str, places: list[Place], vis
                 ms.append((time.perf_counter() - began) * 1000)
             paths.append(times(path, ms, sizes))
     pages = tuple(_times(page, seen) for page, seen in found.items())
-    return Pages(pages, tuple(paths), _errors(visit for seen in found.values() for visit in seen))
+    work = tuple(Work(page, *(round(1000 * it / visits, 1) for it in meter.seconds)) for page, meter in used.items())
+    return Pages(pages, tuple(paths), work, _errors(visit for seen in found.values() for visit in seen))
 
 
 async def _crowd(address: str, cookies: tuple[str, ...], places: list[Place], steps: int) -> Crowd:

@@ -37,11 +37,21 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """What one visit of a page costs in CPU milliseconds, on the average: the same on a busy machine."""
+
+    page: str
+    dashboard_ms: float
+    postgres_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pages:
     """Every page, what other programs ask for, and what went wrong while they were measured."""
 
     pages: tuple[Times, ...]
     paths: tuple[Times, ...]
+    work: tuple[Work, ...]
     errors: tuple[str, ...]
 
 

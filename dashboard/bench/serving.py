@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
+
 from dashboard.bench.fill import SERVERS
 from jobs.bench.processes import STOP_S, environment
 from jobs.core.errors import NexaError
@@ -20,8 +22,8 @@ START_S = 60.0
 
 
 @contextmanager
-def dashboard_of(settings: Settings) -> Iterator[str]:
-    """Its address, once it answers; it has ended afterwards. Raises NexaError if it does not start."""
+def dashboard_of(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
+    """Its address, once it answers, and its process; it has ended afterwards. Raises NexaError if it does not start."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -33,7 +35,7 @@ def dashboard_of(settings: Settings) -> Iterator[str]:
     try:
         address = f"http://127.0.0.1:{port}"
         _wait_for(process, address)
-        yield address
+        yield address, psutil.Process(process.pid)
     finally:
         process.terminate()
         try:
