@@ -33,7 +33,7 @@ def dashboard(
 ) -> None:
     """Measure every page on a desk with years behind it: for one person, for fifty at once, and in a browser.
 
-    Fills a database of its own first, which takes ten minutes and 15 GB of the folder for temporary files as it stands.
+    Fills a database of its own first, which takes some ten minutes and 9 GB of the folder for temporary files as it stands.
     Exit code 1 if a page says an error; a missed target is shown, for it is the machine's too. Ctrl-C ends it and prints
     what was measured until then.
     """
