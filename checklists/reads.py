@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
+import orjson
 from sqlalchemy import Connection, text
 
 from checklists.lines import CheckState, Facts, Mark, Progress, Standing, State, TrackedPhase, build, count
@@ -113,11 +115,17 @@ class Event:
     note: str | None
 
 
+@lru_cache(maxsize=64)
+def _template(definition: str) -> Template:
+    """A run's own definition: several runs have the same, and reading one takes longer than all the rest of its run."""
+    return Template.model_validate(orjson.loads(definition))
+
+
 def load_run(conn: Connection, run_id: int) -> ChecklistRun:
     """One run with phases, lines, states, who and when; NotFound."""
     row = conn.execute(
         text(
-            "SELECT r.*, clock_timestamp() AS read_at, coalesce(s.name, r.started_by) AS starter,"
+            "SELECT r.*, CAST(r.definition AS text) AS pinned, clock_timestamp() AS read_at, coalesce(s.name, r.started_by) AS starter,"
             " coalesce(c.name, r.closed_by) AS closer, coalesce(r.lead, r.started_by) AS led_by,"
             " coalesce(l.name, r.lead, s.name, r.started_by) AS leader,"
             # Read before all else, so that whatever is missing below comes with a later number.
@@ -130,7 +138,7 @@ def load_run(conn: Connection, run_id: int) -> ChecklistRun:
     ).one_or_none()
     if row is None:
         raise NotFound(f"There is no checklist run {run_id}: `nexaops checklists list` shows those there are.")
-    template = Template.model_validate(row.definition)
+    template = _template(row.pinned)
     fields = {field.id: row.fields[field.id] for field in template.fields if field.id in row.fields}
     facts = Facts(
         fields,

@@ -69,8 +69,8 @@ def _failed(request: Request, error: Exception) -> Response:
 
 @asynccontextmanager
 async def _lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
-    # Imported before the first visitor comes, and then taken out of the collector's sight: Streamlit collects after
-    # every rerun, and walking these modules' objects would take most of its time.
+    # Imported before the first visitor comes, and then taken out of the collector's sight: walking these modules'
+    # objects would take most of its time.
     for name in _HEAVY:
         import_module(name)
     load_jobs()

@@ -130,8 +130,8 @@ SELECT a.id, a.at, a.actor, a.action, a.entity, a.entity_id, a.old, a.new, a.rea
 
 _KNOWN = """
 WITH recent AS MATERIALIZED (SELECT action, entity FROM ops.audit ORDER BY id DESC LIMIT :recent)
-SELECT coalesce((SELECT array_agg(DISTINCT action ORDER BY action) FROM recent), '{}') AS actions,
-       coalesce((SELECT array_agg(DISTINCT entity ORDER BY entity) FROM recent), '{}') AS entities
+SELECT ARRAY(SELECT action FROM recent GROUP BY action ORDER BY action) AS actions,
+       ARRAY(SELECT entity FROM recent GROUP BY entity ORDER BY entity) AS entities
 """
 
 _EXPORT_AFTER = """

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
-import streamlit as st
 from sqlalchemy import Connection, text
 
 from checklists.delegation import Delegation, list_delegations
@@ -152,7 +152,7 @@ def _changed_at(path: Path) -> int:
         return 0
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@lru_cache(maxsize=4)  # for ever: what they are made of is the key
 def _templates(files: tuple[tuple[str, int], ...]) -> tuple[Template | BrokenTemplate, ...]:
     del files  # the key alone
     return tuple(load_templates())

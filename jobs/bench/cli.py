@@ -1,19 +1,13 @@
-"""`nexaops bench`: the benchmarks of the README."""
+"""`nexaops bench`: every floor's benchmarks by the entry point group `nexaops.benches`, and those of this floor."""
 
 from __future__ import annotations
 
-import os
-import platform
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import psutil
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from jobs.bench import jobs as engine
@@ -26,12 +20,16 @@ from jobs.bench.scenario import (
     read_budget,
     usual_scenarios,
 )
+from jobs.bench.telling import gather, machine, machine_words
 from jobs.core.cli import console, print_json
+from jobs.core.commands import gathered
 from jobs.core.errors import UsageError
 
-app = typer.Typer(help="The benchmarks of the README: each on throw-away data of its own.", no_args_is_help=True)
-errors = Console(stderr=True, highlight=False)
-T = TypeVar("T")
+app = typer.Typer(
+    cls=gathered("nexaops.benches"),
+    help="The benchmarks of the README: each on throw-away data of its own.",
+    no_args_is_help=True,
+)
 
 Rows = Annotated[int | None, typer.Option(metavar="N", min=0, max=20_000_000, help="Settled rows in the table.")]
 Pending = Annotated[int | None, typer.Option(metavar="N", min=1, max=200_000, help="Rows to settle.")]
@@ -47,7 +45,6 @@ def bench() -> None:
     """The benchmarks of the README: each on throw-away data of its own."""
 
 
-@app.command()
 def reconcile(
     rows: Rows = None,
     pending: Pending = None,
@@ -81,16 +78,15 @@ def reconcile(
     scenarios = full_scenarios() if full else [replace(USUAL, **chosen)] if chosen else usual_scenarios()
     results: list[Result] = []
     with suppress(KeyboardInterrupt):
-        _gather(lambda tell: measure(scenarios, tell), len(scenarios), results)
+        gather(lambda tell: measure(scenarios, tell), len(scenarios), results)
     if as_json:
-        print_json({"machine": _machine(), "scenarios": [result.document() for result in results]})
+        print_json({"machine": machine(), "scenarios": [result.document() for result in results]})
     else:
         _print(results)
     if len(results) < len(scenarios) or not all(result.complete for result in results):
         raise typer.Exit(1)
 
 
-@app.command()
 def jobs(
     minutes: Annotated[
         float, typer.Option(metavar="M", min=0.05, max=600, help="How long the schedules are followed.")
@@ -114,13 +110,13 @@ def jobs(
     plan = engine.Plan(counts, runs=runs, asked=min(runs, usual.asked), minutes=minutes)
     results: list[engine.Capacity | engine.Slots] = []
     with suppress(KeyboardInterrupt):
-        _gather(lambda tell: engine.measure(plan, tell), len(plan.workers) + 1, results)
+        gather(lambda tell: engine.measure(plan, tell), len(plan.workers) + 1, results)
     capacities = [result for result in results if isinstance(result, engine.Capacity)]
     slots = next((result for result in results if isinstance(result, engine.Slots)), None)
     if as_json:
         print_json(
             {
-                "machine": _machine(),
+                "machine": machine(),
                 "targets": engine.TARGETS,
                 "workers": [result.document() for result in capacities],
                 "slots": None if slots is None else slots.document(),
@@ -130,17 +126,6 @@ def jobs(
         _print_engine(capacities, slots)
     if slots is None or slots.missing:
         raise typer.Exit(1)
-
-
-def _gather(measured: Callable[[Callable[[str], None]], Iterator[T]], total: int, results: list[T]) -> None:
-    """Adds each result as soon as it is there, and shows on a terminal what goes on."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left running, nor on the disk
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        task = progress.add_task("starting PostgreSQL", total=total)
-        for result in measured(lambda words: progress.update(task, description=words)):
-            results.append(result)
-            progress.advance(task)
 
 
 def _print(results: list[Result]) -> None:
@@ -173,7 +158,7 @@ def _print(results: list[Result]) -> None:
         )
     console.print(table)
     console.print(
-        f"{_machine_words()} Horizon is a sandbox on the same machine. CPU is a row's, of the run, PostgreSQL and the"
+        f"{machine_words()} Horizon is a sandbox on the same machine. CPU is a row's, of the run, PostgreSQL and the"
         " sandbox; the shares are the run's own."
     )
 
@@ -200,7 +185,7 @@ def _print_engine(capacities: Sequence[engine.Capacity], slots: engine.Slots | N
         console.print(table)
         left = f" {slots.missing:,} slots have no run that succeeded." if slots.missing else ""
         console.print(f"{slots.schedules} schedules for {slots.minutes:g} minutes, {slots.workers} workers.{left}")
-    console.print(f"{_machine_words()} CPU a run: of the workers and of PostgreSQL, on the same machine.")
+    console.print(f"{machine_words()} CPU a run: of the workers and of PostgreSQL, on the same machine.")
 
 
 def _ms(spread: engine.Spread) -> tuple[str, ...]:
@@ -212,21 +197,3 @@ def _state(result: Result) -> str:
         return f"{result.state}: {result.error}"
     left = result.scenario.pending - result.settled
     return f"{left:,} left" if left else result.state
-
-
-def _machine_words() -> str:
-    machine = _machine()
-    return (
-        f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}, Python {machine['python']}; load"
-        f" {machine['load']}."
-    )
-
-
-def _machine() -> dict[str, object]:
-    return {
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 1e9),
-        "load": round(psutil.getloadavg()[0], 1),
-        "system": platform.system(),
-        "python": platform.python_version(),
-    }

@@ -64,7 +64,7 @@ def throwaway_database(settings: Settings) -> Iterator[Database]:
         upgrade(db)
         yield db
     with open_database(settings.model_copy(update={"db_name": "postgres"})) as admin:
-        _alone(admin, f'DROP DATABASE "{settings.db_name}" WITH (FORCE)')
+        alone(admin, f'DROP DATABASE "{settings.db_name}" WITH (FORCE)')
 
 
 def add_pending(db: Database, payments: Path, accounts: int, *, timeout_s: int) -> None:
@@ -85,13 +85,13 @@ def add_pending(db: Database, payments: Path, accounts: int, *, timeout_s: int) 
         conn.execute(text(_PENDING), {"accounts": accounts})
         conn.execute(text("UPDATE ops.schedules SET timeout_s = :s WHERE name = :job"), {"s": timeout_s, "job": JOB})
         conn.execute(text("DELETE FROM ops.horizon_servers"))  # each scenario has a Horizon and a budget of its own
-    _alone(db, "VACUUM (ANALYZE) transactions")
-    _alone(db, "CHECKPOINT")
+    alone(db, "VACUUM (ANALYZE) transactions")
+    alone(db, "CHECKPOINT")
 
 
 def _fill(db: Database, rows: int, accounts: int, progress: Callable[[int], None]) -> None:
     with db.begin() as conn:
-        again = _drop_keys(conn) + _drop_indexes(conn)
+        again = drop_keys(conn, "transactions") + drop_indexes(conn, "transactions")
     for first in range(1, rows + 1, ROWS_AT_ONCE):
         last = min(rows, first + ROWS_AT_ONCE - 1)
         with db.begin() as conn:
@@ -103,39 +103,43 @@ def _fill(db: Database, rows: int, accounts: int, progress: Callable[[int], None
         conn.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
         for definition in again:
             conn.exec_driver_sql(definition)
-    _alone(db, "VACUUM (ANALYZE) transactions")
-    _alone(db, "VACUUM (ANALYZE) users")
+    alone(db, "VACUUM (ANALYZE) transactions")
+    alone(db, "VACUUM (ANALYZE) users")
 
 
-def _drop_keys(conn: Connection) -> list[str]:
+def drop_keys(conn: Connection, table: str) -> list[str]:
     """Takes the table's key away, with what refers to it, and returns how to make them again, the key first."""
     found = conn.execute(
         text(
             "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', CAST(conrelid AS regclass), conname),"
             " format('ALTER TABLE %s ADD CONSTRAINT %I %s', CAST(conrelid AS regclass), conname, pg_get_constraintdef(oid))"
-            " FROM pg_constraint WHERE confrelid = CAST('transactions' AS regclass)"
-            " OR (conrelid = CAST('transactions' AS regclass) AND contype = 'p') ORDER BY contype = 'p'"
-        )
+            " FROM pg_constraint WHERE confrelid = CAST(:table AS regclass)"
+            " OR (conrelid = CAST(:table AS regclass) AND contype = 'p') ORDER BY contype = 'p'"
+        ),
+        {"table": table},
     ).all()
     for drop, _ in found:
         conn.exec_driver_sql(drop)
     return [add for _, add in reversed(found)]
 
 
-def _drop_indexes(conn: Connection) -> list[str]:
-    """Takes the table's indexes away and returns how to make them again: it fills several times as fast."""
+def drop_indexes(conn: Connection, table: str) -> list[str]:
+    """Takes the table's indexes away, but for those of constraints, and returns how to make them again: it fills several
+    times as fast."""
     found = conn.execute(
         text(
             "SELECT CAST(indexrelid AS regclass), pg_get_indexdef(indexrelid) FROM pg_index"
-            " WHERE indrelid = CAST('transactions' AS regclass) AND NOT indisprimary"
-        )
+            " WHERE indrelid = CAST(:table AS regclass)"
+            " AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)"
+        ),
+        {"table": table},
     ).all()
     for name, _ in found:
         conn.exec_driver_sql(f"DROP INDEX {name}")
     return [definition for _, definition in found]
 
 
-def _alone(db: Database, statement: str) -> None:
+def alone(db: Database, statement: str) -> None:
     """A statement that stands in no transaction."""
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.exec_driver_sql(statement)

@@ -11,7 +11,7 @@ import random
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from sqlalchemy import Row, text
 
 from jobs.bench.database import throwaway_database
 from jobs.bench.processes import cpu_of, postmaster, workers
+from jobs.bench.telling import Tell
 from jobs.core.db import Database
 from jobs.core.embedded import embedded_server
 from jobs.core.errors import NexaError
@@ -33,7 +34,6 @@ from jobs.run.store import request_run
 from jobs.schedule.model import fires_between
 from jobs.schedule.store import list_schedules, seed_schedules
 
-Tell = Callable[[str], None]
 START_S, WORK_S = 60.0, 300.0
 SETTLE_S, LATEST_S = 2.0, 60.0
 """After the schedules are there, until their slots count; and after the last of these, until it is left out."""

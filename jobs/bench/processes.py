@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -45,6 +45,24 @@ def cpu_of(process: psutil.Process) -> float:
             used += cpu_of(child)
     times = process.cpu_times()
     return used + float(times.user + times.system + times.children_user + times.children_system)
+
+
+class Meter:
+    """Adds up what processes, each with its children, use in CPU seconds while one of the blocks lasts."""
+
+    def __init__(self, processes: Sequence[psutil.Process]) -> None:
+        self._processes = processes
+        self._before: list[float] = []
+        self.seconds = [0.0] * len(processes)
+
+    def __enter__(self) -> None:
+        self._before = [cpu_of(process) for process in self._processes]
+
+    def __exit__(self, *_error: object) -> None:
+        now = [cpu_of(process) for process in self._processes]
+        self.seconds = [
+            used + after - before for used, after, before in zip(self.seconds, now, self._before, strict=True)
+        ]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ import psutil
 from jobs.bench.database import add_pending, filled_database
 from jobs.bench.processes import cpu_of, environment, postmaster
 from jobs.bench.scenario import Scenario, budget_words, by_database
+from jobs.bench.telling import Tell
 from jobs.core.db import Database
 from jobs.core.embedded import embedded_server
 from jobs.core.errors import NexaError
@@ -89,9 +90,6 @@ class Result:
             "cpu_ms_per_row": round(self.cpu_ms_per_row, 3),
             "memory_mb": dict(self.memory_mb),
         }
-
-
-Tell = Callable[[str], None]
 
 
 def measure(scenarios: list[Scenario], tell: Tell) -> Iterator[Result]:
