@@ -1,7 +1,8 @@
-// Five small things that Streamlit has no word for. Nothing here decides or fetches data:
+// Six small things that Streamlit has no word for. Nothing here decides or fetches data:
 // 1. links of ours change the page without a reload;  2. ages, clocks and waits go on counting;
 // 3. the tab's icon and title tell the worst state;   4. a session that has ended leads to the login page;
-// 5. what hangs outside of the application (dialogs, popovers, lists) has its theme, too.
+// 5. what hangs outside of the application (dialogs, popovers, lists) has its theme, too;
+// 6. the navigation's groups are lists for those who hear it.
 (() => {
   "use strict";
 
@@ -15,7 +16,9 @@
     event.preventDefault();
     history.pushState({}, "", url);
     dispatchEvent(new PopStateEvent("popstate", { state: {} }));
-    if (!link.classList.contains("nx-stay")) scrollTo(0, 0);
+    if (link.classList.contains("nx-stay")) return;
+    scrollTo(0, 0);
+    document.querySelector("main")?.focus(); // whoever goes on by keys begins where the page does
   });
 
   // 2. An element says how old it was when it was drawn; the time since then is measured here, by a clock that
@@ -86,6 +89,12 @@
     if (scheme && document.documentElement.style.colorScheme !== scheme) document.documentElement.style.colorScheme = scheme;
   };
 
-  setInterval(() => { tick(); mark(); paint(); }, 1000);
+  // 6. Streamlit puts a group's element between its one list and the items, which then belong to no list.
+  const group = () => {
+    const items = document.querySelector("[data-testid=stSidebarNavItems]");
+    for (const element of items ? [items, ...items.children] : []) element.role = element === items ? "none" : "list";
+  };
+
+  setInterval(() => { tick(); mark(); paint(); group(); }, 1000);
   setInterval(check, 3000);
 })();

@@ -16,13 +16,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from jobs.core.db import Database, open_database
+from jobs.core.settings import Settings
 
 NEW_PASSWORD = "correct horse battery"
 READY = "[data-testid=stApp][data-test-script-state=notRunning]"
@@ -59,6 +62,12 @@ class Desk:
             text=True,
             timeout=timeout,
             check=False,
+        )
+
+    def database(self) -> AbstractContextManager[Database]:
+        """The database that the desk works on, to look into it and to prepare what a test needs."""
+        return open_database(
+            Settings.model_validate({"NEXAOPS_HOME": self.home, "NEXAOPS_DEMO": True, "DB_NAME": "nexaops_demo"})
         )
 
     def family(self) -> list[psutil.Process]:
@@ -125,6 +134,13 @@ def fresh_home() -> Iterator[Path]:
 def desk() -> Iterator[Desk]:
     with fresh_home() as home, running_desk(home) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def demo(desk: Desk) -> Iterator[Database]:
+    """The database that the desk works on."""
+    with desk.database() as db:
+        yield db
 
 
 def browser_path() -> str:
