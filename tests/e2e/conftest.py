@@ -22,12 +22,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from jobs.core.db import Database, open_database
 from jobs.core.settings import Settings
 
 NEW_PASSWORD = "correct horse battery"
+PATIENCE_MS = 30_000  # for a machine that does much besides; how fast it is stands in the README, not here
+expect.set_options(timeout=PATIENCE_MS)
 READY = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 

@@ -19,7 +19,7 @@ from tests.e2e.conftest import Desk, settle, sign_in
 from tests.e2e.everybody import against_the_rules, complaints, pale_in, turn_to
 from tests.e2e.places import FACES, addresses, prepare
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("desk")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("desk")]
 
 FORMS = [pytest.param(1440, "light", id="laptop"), pytest.param(390, "dark", id="phone")]
 OTHER = {"light": "dark", "dark": "light"}

@@ -21,12 +21,10 @@ from dashboard.doors import COOKIE
 from jobs.core.db import Database
 from jobs.core.people import Person, person_from
 from jobs.core.sessions import open_session
-from tests.e2e.conftest import Desk
+from tests.e2e.conftest import PATIENCE_MS, Desk
 from tests.ui import seed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("desk")]
-PATIENCE_MS = 30_000  # for a machine that does much besides; how fast it is stands in the README, not here
-expect.set_options(timeout=PATIENCE_MS)
 PNG = b"\x89PNG\r\n\x1a\n and what a camera saw"
 
 
