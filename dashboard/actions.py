@@ -62,20 +62,27 @@ def attempt_apart(right: Right, command: Callable[[Database, Person], T], refuse
 
 
 def ask(
-    title: str, consequence: str | Callable[[], Html], *, verb: str, right: Right, command: ReasonedCommand, key: str
+    title: str,
+    consequence: str | Callable[[], Html],
+    *,
+    verb: str,
+    right: Right,
+    command: ReasonedCommand,
+    key: str,
+    asked: str | None = "Why",
 ) -> None:
     """Opens a dialog: what will happen, why it is wanted, and a button that says `verb`.
 
     Call it where a button was pressed (`if st.button(…): ask(…)`), outside of parallel fragments. A dialog with fields
     of its own draws them in `consequence` and returns the words. The command gets the reason, which is never empty, as
-    its third argument.
+    its third argument. `asked` is what the reason is called; None: none is needed, and the command gets "".
     """
     why, problem, finished = f"{key}-why", f"{key}-problem", f"{key}-finished"
 
     def reasoned(conn: Connection, person: Person) -> str:
         reason = str(st.session_state.get(why, "")).strip()
-        if not reason:
-            raise UsageError("Say why: whoever comes after you will want to know.")
+        if not reason and asked is not None:
+            raise UsageError(f"Say {asked[:1].lower()}{asked[1:]}: whoever comes after you will want to know.")
         return command(conn, person, reason)
 
     def confirmed() -> None:
@@ -87,7 +94,8 @@ def ask(
         if st.session_state.pop(finished, False):
             st.rerun()
         show(tag("p", consequence) if isinstance(consequence, str) else consequence())
-        st.text_area("Why", key=why, max_chars=500, height=88, placeholder=WHERE_WHY_STANDS)
+        if asked is not None:
+            st.text_area(asked, key=why, max_chars=500, height=88, placeholder=WHERE_WHY_STANDS)
         confirm(verb, problem, key=key, on_click=confirmed)
 
     st.session_state.pop(problem, None)

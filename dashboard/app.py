@@ -8,11 +8,11 @@ import streamlit as st
 
 from dashboard.access import may, require
 from dashboard.actions import say_what_was_done
-from dashboard.components.topline import LOGO, icon, top_line
+from dashboard.components.topline import LOGO, top_line
 from dashboard.navigation import PAGES, START
 from jobs.core.permissions import Right
 
-st.set_page_config(page_icon=icon(), layout="wide", initial_sidebar_state="auto")
+st.set_page_config(layout="wide", initial_sidebar_state="auto")
 st.logo(LOGO, size="medium")
 person = require(Right.VIEW)
 

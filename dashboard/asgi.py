@@ -20,11 +20,12 @@ from dashboard import health
 from dashboard.access import show_error
 from dashboard.api.app import Api
 from dashboard.desk import open_desk
-from dashboard.doors import SECURITY_HEADERS
+from dashboard.doors import security_headers, to_log
 from dashboard.gate import Gate, SessionBook
 from dashboard.login import Doorkeeper
 from dashboard.navigation import PATHS
 from dashboard.shell import shell_routes
+from dashboard.wall import Wall
 from jobs.core.db import Database
 from jobs.core.jobs import load_jobs
 from jobs.core.logs import get_logger
@@ -47,6 +48,7 @@ def build_app(settings: Settings, db: Database) -> st.App:
             *health.routes(settings, db),
             *Doorkeeper(settings, db, book).routes(),
             Api(settings, db, book).mount(),
+            *Wall(settings, db).routes(),
             *shell_routes(PATHS),
         ],
         middleware=[Middleware(Gate, settings=settings, book=book)],
@@ -58,9 +60,9 @@ def build_app(settings: Settings, db: Database) -> st.App:
 
 def _failed(request: Request, error: Exception) -> Response:
     number = uuid4().hex[:8]
-    log.error("a request failed", error_id=number, path=request.url.path, exc_info=error)
+    log.error("a request failed", error_id=number, path=to_log(request.scope["path"]), exc_info=error)
     sentence = f"Something failed on our side. The log has the details under {number}."
-    return PlainTextResponse(sentence, 500, headers=dict(SECURITY_HEADERS))
+    return PlainTextResponse(sentence, 500, headers=dict(security_headers(request.scope["path"])))
 
 
 @asynccontextmanager

@@ -20,8 +20,12 @@ HEALTH = frozenset({"/health", "/health/scheduled-jobs"})
 METRICS = "/metrics"
 API = "/api"
 LOGIN, LOGOUT, PASSWORD = "/login", "/logout", "/password"
-# What the login page itself needs; nothing in it tells anything about the desk.
-OPEN_ASSETS = frozenset({"/assets/login.css", "/assets/text.woff2", "/assets/icon-ok.svg", "/favicon.png"})
+WALL = "/wall/"
+_ICONS = frozenset(f"/assets/icon-{state}.svg" for state in ("ok", "warn", "critical", "gone"))
+# What the login page and the wall view need; nothing in it tells anything about the desk.
+OPEN_ASSETS = _ICONS | {
+    "/assets/login.css", "/assets/wall.css", "/assets/wall.js", "/assets/ages.js", "/assets/text.woff2", "/favicon.png",
+}  # fmt: skip
 STREAM = "/_stcore/stream"
 # Streamlit's own figures and its API for programs: of no use to a person, so closed to everybody.
 SHUT = ("/_stcore/metrics", "/_stcore/agent/", "/_stcore/script-health-check")
@@ -41,6 +45,15 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
+# Its address is its key: it goes nowhere; and the page needs nothing that Streamlit needs.
+_WALL_HEADERS: Mapping[str, str] = {
+    **SECURITY_HEADERS,
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self';"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "referrer-policy": "no-referrer",
+}
 
 
 def is_open(path: str, *, public_metrics: bool) -> bool:
@@ -51,6 +64,21 @@ def is_open(path: str, *, public_metrics: bool) -> bool:
 def is_shut(path: str) -> bool:
     """Whether a path answers nobody."""
     return any(path == door.rstrip("/") or (door.endswith("/") and path.startswith(door)) for door in SHUT)
+
+
+def is_wall(path: str, method: str) -> bool:
+    """Whether a request looks at the wall view, which knows its own links and changes nothing."""
+    return path.startswith(WALL) and method in ("GET", "HEAD")
+
+
+def security_headers(path: str) -> Mapping[str, str]:
+    """What every answer under a path tells the browser."""
+    return _WALL_HEADERS if path.startswith(WALL) else SECURITY_HEADERS
+
+
+def to_log(path: str) -> str:
+    """A path as it may stand in a log: without the key that the wall's has in it."""
+    return f"{WALL}…" if path.startswith(WALL) else path
 
 
 def is_api(path: str) -> bool:

@@ -101,7 +101,7 @@ class Gate:
             if scope["type"] == "websocket":
                 await self._websocket(scope, receive, send)
             else:
-                await self._http(scope, receive, _with_security_headers(send))
+                await self._http(scope, receive, _with_security_headers(scope, send))
         except SQLAlchemyError as error:
             log.error("the gate cannot reach the database", reason=first_line(error))
             if scope["type"] == "websocket":
@@ -109,7 +109,7 @@ class Gate:
                     await send({"type": "websocket.close", "code": 1013, "reason": "the database does not answer"})
             else:
                 sentence = "The database does not answer: try again in a moment."
-                await PlainTextResponse(sentence, 503)(scope, receive, _with_security_headers(send))
+                await PlainTextResponse(sentence, 503)(scope, receive, _with_security_headers(scope, send))
 
     def _host_allowed(self, headers: doors.Headers) -> bool:
         return doors.host_allowed(
@@ -135,7 +135,7 @@ class Gate:
             return PlainTextResponse("This request did not come from our own pages.", 403)
         if doors.is_shut(path):
             return PlainTextResponse("Not found", 404)
-        if doors.is_open(path, public_metrics=self._settings.public_metrics):
+        if doors.is_wall(path, method) or doors.is_open(path, public_metrics=self._settings.public_metrics):
             return None
         person = await self._book.find(doors.session_token(headers))
         if person is None:
@@ -225,10 +225,12 @@ def _to(place: str, scope: Scope) -> Response:
     return RedirectResponse(place if wanted == "/" else f"{place}?next={quote(wanted)}", 303)
 
 
-def _with_security_headers(send: Send) -> Send:
+def _with_security_headers(scope: Scope, send: Send) -> Send:
+    headers = doors.security_headers(scope["path"])
+
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
-            ours = [(name.encode(), value.encode()) for name, value in doors.SECURITY_HEADERS.items()]
+            ours = [(name.encode(), value.encode()) for name, value in headers.items()]
             names = {name for name, _ in ours} | {b"server"}
             message = {
                 **message,

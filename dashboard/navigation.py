@@ -31,6 +31,11 @@ class Entry:
 
 PAGES: tuple[Entry, ...] = (
     Entry("Now", "overview", "Overview", ":material/monitoring:"),
+    Entry("Now", "alerts", "Alerts", ":material/notifications:"),
+    Entry("Now", "alert", "Alert", ":material/notification_important:", hidden=True),
+    Entry("Now", "rule", "Rule", ":material/rule:", hidden=True),
+    Entry("Now", "incidents", "Incidents", ":material/emergency:"),
+    Entry("Now", "incident", "Incident", ":material/emergency_heat:", hidden=True),
     Entry("Money", "transactions", "Transactions", ":material/swap_horiz:"),
     Entry("Money", "transaction", "Transaction", ":material/receipt_long:", hidden=True),
     Entry("Money", "cases", "Cases", ":material/gavel:"),
@@ -49,6 +54,7 @@ PAGES: tuple[Entry, ...] = (
     Entry("Release", "contacts", "Contacts", ":material/contact_phone:"),
     Entry("Admin", "flags", "Flags", ":material/toggle_on:"),
     Entry("Admin", "people", "People", ":material/group:", right=Right.MANAGE_PEOPLE),
+    Entry("Admin", "walls", "Wall links", ":material/tv:", right=Right.SHARE_WALL),
     Entry("Admin", "audit", "Audit", ":material/policy:", right=Right.VIEW_AUDIT),
     Entry("Release", "signing", "Sign off", ":material/signature:", hidden=True),
     Entry("Release", "move", "Move to a newer version", ":material/update:", hidden=True),

@@ -8,9 +8,9 @@ time. A page's own reads are functions of a connection in the room that owns the
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Concatenate, ParamSpec, TypeVar
 
 import streamlit as st
@@ -19,9 +19,15 @@ from sqlalchemy import Connection, text
 from checklists.reads import RunState, RunSummary, list_runs
 from dashboard.components.strips import Bar
 from dashboard.desk import desk
-from jobs.probes.attention import Problem, Severity, find_problems, worst
+from jobs.alerts.rota_store import read_names
+from jobs.alerts.standing import OpenIncident, Outlook, look
+from jobs.alerts.standing_store import open_incidents, runbooks
+from jobs.alerts.store import list_silences, open_alerts
+from jobs.probes.attention import Problem, Severity, find_problems
 from jobs.probes.facts import read_facts
 from jobs.probes.model import Facts
+from jobs.run.store import RunRow
+from jobs.run.store import list_runs as list_runs_of_jobs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,27 +68,59 @@ def cached(ttl: float) -> Callable[[Callable[Concatenate[Connection, P], R]], Ca
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How things stand: what every page's top line and the overview say."""
+    """How things stand: what every page's top line, the overview and the wall say, and with which words."""
 
     facts: Facts
     problems: Sequence[Problem]
+    """What is wrong by the facts alone."""
+    outlook: Outlook
+    """The same with the alerts that fire and what people did about them."""
+    incidents: Sequence[OpenIncident]
+    runbooks: Mapping[str, str]
+    """The checklist to start, by the rule."""
+    names: Mapping[str, str]
+    """What people are called who have something, by their addresses."""
     read_at: datetime
 
     @property
-    def worst(self) -> Severity | None:
-        return worst(self.problems)
+    def state(self) -> str:
+        """The worst of what counts, as icons and shapes are named: "critical", "warn" or "ok"."""
+        worst = self.outlook.worst
+        return "ok" if worst is None or worst is Severity.NOTE else worst.value
+
+    @property
+    def said(self) -> str:
+        """The same as a word: "critical", "attention" or "all well"."""
+        return _SAID[self.state]
+
+    @property
+    def tab(self) -> str:
+        """What a tab's title begins with: "(2) critical"; nothing when all is well."""
+        return f"({len(self.outlook.urgent)}) {self.said}" if self.outlook.urgent else ""
 
     @property
     def switched(self) -> list[tuple[str, str]]:
         """Flags that stand otherwise than on a quiet day, with "on" or "off"."""
         return [(state.flag.value, "on" if state.value else "off") for state in self.facts.flags if state.unusual]
 
+    def name(self, actor: str) -> str:
+        """Who that is, in a word: a person by name, whoever was at a shell as that knows them."""
+        return self.names.get(actor) or actor.partition(":")[2] or actor
+
+
+_SAID = {"critical": "critical", "warn": "attention", "ok": "all well"}
+
 
 @cached(ttl=5)
 def standing(conn: Connection) -> Standing:
-    """The facts and what is wrong by them."""
+    """The facts, what is wrong by them and by the alerts that fire, and who has it."""
     facts = read_facts(conn, desk().settings)
-    return Standing(facts, tuple(find_problems(facts)), facts.now)
+    found, incidents = find_problems(facts), open_incidents(conn)
+    outlook = look(found, open_alerts(conn), list_silences(conn), incidents, facts.now)
+    everything = [one for top in (*outlook.concerns, *outlook.quiet) for one in (top, *top.follows)]
+    people = {one.taken_by for one in everything if one.taken_by} | {incident.lead for incident in incidents}
+    names = {email: name for email, (name, _) in read_names(conn, sorted(people)).items()}
+    return Standing(facts, tuple(found), outlook, tuple(incidents), runbooks(conn), names, facts.now)
 
 
 @cached(ttl=5)
@@ -140,6 +178,15 @@ def recent_changes(conn: Connection, hours: int = 1, most: int = 20) -> tuple[Ch
     return tuple(
         Change(row.at, row.actor, row.action, row.entity, row.entity_id, row.reason, row.times) for row in rows
     )
+
+
+@cached(ttl=3)
+def running_now(conn: Connection, least_s: int, most: int = 10) -> tuple[RunRow, ...]:
+    """What has run for so many seconds at the least, the newest first."""
+    at: datetime = conn.execute(text("SELECT now()")).scalar_one()
+    since = at - timedelta(seconds=least_s)
+    found = list_runs_of_jobs(conn, state="running", limit=200)
+    return tuple(run for run in found if run.started_at is not None and run.started_at <= since)[:most]
 
 
 @cached(ttl=10)

@@ -1,7 +1,7 @@
 """The HTML that Streamlit's application starts in, made ours, and the files beside it.
 
 Streamlit's own `index.html` carries its name, an inline script and pointers to an API for programs. Here it gets our
-title, icon, styles (so that nothing flashes unstyled) and two small scripts of our own, and the content security policy
+title, icon, styles (so that nothing flashes unstyled) and small scripts of our own, and the content security policy
 needs no exception for it.
 """
 
@@ -18,8 +18,8 @@ from starlette.routing import Route
 from streamlit import file_util
 
 ASSETS = Path(__file__).parent / "assets"
-STYLES = ("desk.css", "engine.css", "money.css", "checklists.css", "release.css", "signing.css")
-SCRIPTS = ("desk.js", "checklist.js")
+STYLES = ("desk.css", "engine.css", "money.css", "checklists.css", "release.css", "signing.css", "alerts.css")
+SCRIPTS = ("ages.js", "desk.js", "checklist.js")
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 _NOSCRIPT = "<noscript><p>This page needs JavaScript.</p></noscript>"
 

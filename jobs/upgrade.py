@@ -1,4 +1,4 @@
-"""What `nexaops migrate` does: our migrations, the queue's tables, the flags, and a schedule for every job."""
+"""What `nexaops migrate` does: our migrations, the queue's tables, the flags, a schedule for every job, the shipped rules."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 
 from sqlalchemy import Connection
 
+from jobs.alerts.shipped import seed_rules
 from jobs.core.db import Database, open_database
 from jobs.core.flags import seed_flags
 from jobs.core.jobs import load_jobs
@@ -22,7 +23,10 @@ def upgrade(db: Database) -> str:
     def schedules(conn: Connection) -> None:
         seed_schedules(conn, load_jobs())
 
-    return migrate(db, also=(apply_schema, seed_flags, schedules))
+    def rules(conn: Connection) -> None:
+        seed_rules(conn)
+
+    return migrate(db, also=(apply_schema, seed_flags, schedules, rules))
 
 
 def migrate_command() -> None:

@@ -17,6 +17,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
+from jobs.alerts.away import LOOK_S, DatabaseWatch
+from jobs.alerts.shipped import seed_rules
 from jobs.core.audit_anchor import AnchorFile
 from jobs.core.audit_seal import Sealer
 from jobs.core.db import Database, first_line, open_database, require_migrated
@@ -56,6 +58,7 @@ def run_worker(settings: Settings, concurrency: int) -> None:
         with db.begin() as conn:
             seed_schedules(conn, load_jobs())
             follow_settings(conn, load_jobs(), settings)
+            seed_rules(conn)
         for broken in broken_jobs():
             log.error(
                 "a package's job is broken and left out", job=broken.name, module=broken.module, reason=broken.reason
@@ -92,6 +95,7 @@ class _Worker:
             Loop("rescue", RESCUE_S, rescue_step),
             Loop("audit chain", SEAL_S, Sealer(db, AnchorFile.of(settings)).step),
             Loop("probe-host", host.EVERY_S, host.HostProbe(db, settings).step),
+            Loop("database watch", LOOK_S, DatabaseWatch(settings, db.conninfo).step),
         )
 
     async def work(self) -> None:

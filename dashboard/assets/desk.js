@@ -1,8 +1,8 @@
-// Six small things that Streamlit has no word for. Nothing here decides or fetches data:
-// 1. links of ours change the page without a reload;  2. ages, clocks and waits go on counting;
-// 3. the tab's icon and title tell the worst state;   4. a session that has ended leads to the login page;
-// 5. what hangs outside of the application (dialogs, popovers, lists) has its theme, too;
-// 6. the navigation's groups are lists for those who hear it.
+// Five small things that Streamlit has no word for. Nothing here decides or fetches data:
+// 1. links of ours change the page without a reload;  2. the tab's icon and title tell the worst state;
+// 3. a session that has ended leads to the login page;
+// 4. what hangs outside of the application (dialogs, popovers, lists) has its theme, too;
+// 5. the navigation's groups are lists for those who hear it.
 (() => {
   "use strict";
 
@@ -21,51 +21,30 @@
     document.querySelector("main")?.focus(); // whoever goes on by keys begins where the page does
   });
 
-  // 2. An element says how old it was when it was drawn; the time since then is measured here, by a clock that
-  //    nobody sets. When the server goes, ages grow and turn grey instead of standing still.
-  const drawn = new WeakMap();
-  const elapsed = (element) => {
-    if (!drawn.has(element)) drawn.set(element, performance.now());
-    return (performance.now() - drawn.get(element)) / 1000;
-  };
-  const span = (seconds) => {
-    if (seconds < 100) return `${Math.floor(seconds)} s`;
-    if (seconds < 6000) return `${Math.floor(seconds / 60)} min`;
-    if (seconds < 172800) return `${Math.floor(seconds / 3600)} h`;
-    return `${Math.floor(seconds / 86400)} d`;
-  };
-  const write = (element, text) => {
-    if (element.textContent !== text) element.textContent = text;
-  };
-  const tick = () => {
-    for (const element of document.querySelectorAll("time[data-age]")) {
-      const age = Number(element.dataset.age) + elapsed(element);
-      const stale = element.dataset.limit !== undefined && age > Number(element.dataset.limit);
-      element.classList.toggle("nx-stale", stale);
-      write(element, stale ? element.dataset.since : `${span(age)} ago`);
-    }
-    for (const element of document.querySelectorAll("time[data-left]")) {
-      const left = Math.max(0, Math.ceil(Number(element.dataset.left) - elapsed(element)));
-      write(element, `in ${Math.floor(left / 60)} min ${String(left % 60).padStart(2, "0")} s`);
-    }
-    for (const element of document.querySelectorAll("time[data-clock]")) {
-      const at = new Date((Number(element.dataset.clock) + elapsed(element)) * 1000).toISOString();
-      write(element, element.dataset.short ? at.slice(11, 16) : at.slice(11, 19));
-    }
-  };
-
-  // 3.
-  const icons = { critical: "critical", warn: "warn" };
+  // 2. Streamlit sets icon and title once a page; how things stand changes while a tab stays open behind others. A browser
+  //    wakes such a tab once a minute at the least, so the line on top is taken for gone only after three of them.
+  const GONE_MS = 180000;
+  let read, since = performance.now(), prefix = "";
   const mark = () => {
-    const top = document.querySelector("[data-worst]");
-    if (!top) return;
-    const wanted = `/assets/icon-${icons[top.dataset.worst] ?? "ok"}.svg`;
-    for (const icon of document.querySelectorAll("link[rel~=icon]")) {
-      if (icon.getAttribute("href") !== wanted) icon.setAttribute("href", wanted);
+    const top = document.querySelector(".nx-top[data-worst]");
+    if (top && top.dataset.read !== read) {
+      read = top.dataset.read;
+      since = performance.now();
+    }
+    const gone = performance.now() - since > GONE_MS;
+    if (!top && !gone) return; // it is being drawn
+    const tab = gone ? "no data" : top.dataset.tab;
+    const wanted = tab ? `${tab} · ` : "";
+    const name = document.title.startsWith(prefix) ? document.title.slice(prefix.length) : document.title;
+    if (document.title !== wanted + name) document.title = wanted + name;
+    prefix = wanted;
+    const icon = `/assets/icon-${gone ? "gone" : top.dataset.worst}.svg`;
+    for (const element of document.querySelectorAll("link[rel~=icon]")) {
+      if (element.getAttribute("href") !== icon) element.setAttribute("href", icon);
     }
   };
 
-  // 4. A closed WebSocket may also be a lost network: ask before leaving a page somebody is reading.
+  // 3. A closed WebSocket may also be a lost network: ask before leaving a page somebody is reading.
   let asking = false;
   const check = async () => {
     const app = document.querySelector("[data-testid=stApp]");
@@ -82,19 +61,21 @@
     }
   };
 
-  // 5. light-dark() follows color-scheme, which Streamlit sets on its own element only.
+  // 4. light-dark() follows color-scheme, which Streamlit sets on its own element only.
   const paint = () => {
     const app = document.querySelector("[data-testid=stApp]");
     const scheme = app && getComputedStyle(app).colorScheme;
     if (scheme && document.documentElement.style.colorScheme !== scheme) document.documentElement.style.colorScheme = scheme;
   };
 
-  // 6. Streamlit puts a group's element between its one list and the items, which then belong to no list.
+  // 5. Streamlit puts a group's element between its one list and the items, which then belong to no list.
   const group = () => {
     const items = document.querySelector("[data-testid=stSidebarNavItems]");
     for (const element of items ? [items, ...items.children] : []) element.role = element === items ? "none" : "list";
   };
 
-  setInterval(() => { tick(); mark(); paint(); group(); }, 1000);
+  setInterval(() => { mark(); paint(); group(); }, 1000);
   setInterval(check, 3000);
+  // A tab behind others has its timers slowed down: what the server sends is seen as it comes.
+  new MutationObserver(mark).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["data-read"] });
 })();

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dashboard.components.markup import Html, esc, link, url
+from collections.abc import Mapping
+
+from dashboard.components.markup import Html, esc, link, tag, url
 
 
 def who(actor: str | None) -> Html:
@@ -13,3 +15,8 @@ def who(actor: str | None) -> Html:
     if kind == "token" and name:
         return esc(f"the token {name}")
     return esc(f"{name} at a shell" if kind == "cli" and name else actor or "nobody named")
+
+
+def named(actor: str | None, names: Mapping[str, str]) -> Html:
+    """A person by their name where `names` knows it by their address; whoever else as `who` says."""
+    return tag("span", names[actor], title=actor) if actor is not None and actor in names else who(actor)

@@ -23,11 +23,14 @@ from dashboard.components.checklist_forms import turn_form, turn_of
 from dashboard.components.checklist_words import rich, role_word
 from dashboard.components.contacts import whom_to_call
 from dashboard.components.layout import section
-from dashboard.components.markup import Html, join, show, tag
+from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.states import chip
 from dashboard.components.times import now
 from jobs.core.people import Person
 from jobs.core.permissions import Right
+
+INCIDENT_FIELD = ("post-incident-review", "incident")
+"""The list that reviews an incident, and its field with the incident's number."""
 
 
 def summary(run: ChecklistRun, names: Mapping[str, str]) -> None:
@@ -42,6 +45,10 @@ def summary(run: ChecklistRun, names: Mapping[str, str]) -> None:
             email = run.fields[field.id]
             value = (
                 join(names.get(email, email), tag("span", f" {email}", class_="nx-quiet")) if email in names else email
+            )
+        if (run.template.id, field.id) == INCIDENT_FIELD and run.fields.get(field.id, "").isdigit():
+            value = link(
+                f"incident {run.fields[field.id]}", url("incident", id=run.fields[field.id]), class_="nx-link nx-inline"
             )
         rows.append(join(tag("dt", field.title), tag("dd", value)))
     show(tag("dl", *rows, class_="nx-facts"))

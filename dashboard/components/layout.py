@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dashboard.components.markup import Html, join, link, show, tag
 from dashboard.components.states import shape
 from dashboard.components.times import age
+from jobs.alerts.standing import Concern
 from jobs.probes.attention import Problem
 
 
@@ -25,14 +26,14 @@ def tiles(figures: Iterable[Html]) -> None:
     show(tag("div", *figures, class_="nx-tiles"))
 
 
-def problems(found: Sequence[Problem]) -> None:
+def problems(found: Sequence[Problem | Concern]) -> None:
     """What is wrong, worst first; each line leads to where it can be looked at. Nothing for none."""
     if not found:
         return
     show(tag("ul", *(_problem(item) for item in found), class_="nx-problems"))
 
 
-def _problem(item: Problem) -> Html:
+def _problem(item: Problem | Concern) -> Html:
     since = tag("span", age(item.since), class_="nx-note") if item.since is not None else ""
     return tag("li", shape(item.severity), link(f"{item.sentence}.", item.link), since)
 

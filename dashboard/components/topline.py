@@ -1,40 +1,25 @@
-"""The line on top of every page: which network, how things stand, what is switched off, how old this is, what time."""
+"""The line on top of every page: which network, how things stand, who is called, what is switched off, how old this is, what time."""
 
 from __future__ import annotations
 
-from datetime import UTC
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
-from dashboard import queries
+from dashboard import queries, queries_oncall
 from dashboard.access import guarded_fragment
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.states import chip
-from dashboard.components.times import age, city, local_zone, now
+from dashboard.components.times import age, both, city, local_zone, now
 from dashboard.desk import desk
-from jobs.core.errors import NexaError
+from jobs.alerts.rota_store import OnCall
 from jobs.core.people import Person
-from jobs.probes.attention import Severity
 
 ASSETS = Path(__file__).parents[1] / "assets"
 LOGO = str(ASSETS / "icon-ok.svg")
-_SAID = {
-    Severity.CRITICAL: ("critical", "critical"),
-    Severity.WARN: ("warn", "attention"),
-    Severity.NOTE: ("ok", "well"),
-}
-
-
-def icon() -> str:
-    """The favicon of the worst state, so that a tab in the background tells, too."""
-    try:
-        severity = queries.standing().worst
-    except (SQLAlchemyError, NexaError):
-        severity = Severity.CRITICAL
-    name = {Severity.CRITICAL: "critical", Severity.WARN: "warn"}.get(severity or Severity.NOTE, "ok")
-    return str(ASSETS / f"icon-{name}.svg")
 
 
 def top_line(person: Person) -> None:
@@ -50,24 +35,49 @@ def _standing() -> None:
     label = desk().settings.network_label
     network = tag("span", label, class_=f"nx-network nx-net-{label.lower()}", title=_NETWORKS[label])
     try:
-        found = queries.standing()
+        found, on_call = queries.standing(), queries_oncall.on_call_now()
     except SQLAlchemyError:
-        show(tag("div", network, chip("critical", "the database does not answer"), _clock(), class_="nx-top"))
+        gone = chip("critical", "the database does not answer")
+        show(_line("critical", "no database", now(), network, gone, _clock()))
         return
-    state, said = _SAID[found.worst] if found.worst is not None else ("ok", "all well")
-    count = sum(problem.severity is not Severity.NOTE for problem in found.problems)
+    count = len(found.outlook.urgent)
     show(
-        tag(
-            "div",
+        _line(
+            found.state,
+            found.tab,
+            found.read_at,
             network,
-            link(chip(state, f"{said} · {count}" if count else said), url("")),
+            link(chip(found.state, f"{found.said} · {count}" if count else found.said), url("")),
+            _called(on_call),
             *(link(chip("warn", f"{name} {word}"), url("flags")) for name, word in found.switched),
-            tag("span", "data ", age(found.read_at, interval_s=10), class_="nx-note nx-data"),
+            tag(
+                "span",
+                tag("span", "data ", class_="nx-word"),
+                age(found.read_at, interval_s=10),
+                class_="nx-note nx-data",
+            ),
             _clock(),
-            class_="nx-top",
-            data_worst=found.worst or "ok",
         )
     )
+
+
+def _line(state: str, tab: str, read_at: datetime, *parts: Html) -> Html:
+    """`assets/desk.js` reads the state and the title's beginning from it, for the tab; and whether it still changes."""
+    return tag("div", *parts, class_="nx-top", data_worst=state, data_tab=tab, data_read=f"{read_at.timestamp():.0f}")
+
+
+def _called(on_call: Sequence[OnCall]) -> Html:
+    """Who is called first; a rota whose person cannot be called is a fault that somebody has to mend."""
+    able = [one for one in on_call if one.fault is None]
+    if not able:
+        return link(chip("warn" if on_call else "none", "nobody on call"), url("contacts"))
+    first = able[0]
+    then = "".join(f", then {one.name}" for one in able[1:])
+    title = f"{first.name}{then}" + (f"; until {both(first.until)}" if first.until else "")
+    return tag(
+        "span", tag("span", "on call ", class_="nx-quiet"), link(first.name, url("contacts"), title=title),
+        class_="nx-oncall",
+    )  # fmt: skip
 
 
 _NETWORKS = {

@@ -1,24 +1,38 @@
-"""Is all well? If not: what, and since when."""
+"""Is all well? If not: what, since when, and who has it?"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import streamlit as st
+
 from checklists.lines import Progress
-from dashboard import queries
+from checklists.releases import Release
+from dashboard import queries, queries_oncall
 from dashboard.access import guarded_fragment, may, require
 from dashboard.components.actors import who
-from dashboard.components.checklist_words import counted
+from dashboard.components.checklist_words import bar, counted
+from dashboard.components.contacts import reach
+from dashboard.components.job_words import asked_by
 from dashboard.components.layout import empty, page_head, problems, section, table, tiles
 from dashboard.components.markup import Html, esc, join, link, show, tag, url
 from dashboard.components.money_words import brief, failure_words
 from dashboard.components.numbers import amount_text, figure
+from dashboard.components.standing_concerns import about, acknowledge_button, concern_line, sentence
 from dashboard.components.states import chip, shape
 from dashboard.components.strips import strip
-from dashboard.components.times import age, clock, unbroken
+from dashboard.components.times import age, clock, now
+from dashboard.queries_releases import contacts, under_way
+from jobs.alerts.standing import Concern
 from jobs.core.permissions import Right
-from jobs.probes.attention import Severity, is_stale, span
+from jobs.probes.attention import is_stale, moment, span
 from jobs.probes.model import ServerFacts
+from jobs.run.store import RunRow
 
 person = require(Right.VIEW)
+MAY_ACT = may(person, Right.ACT_ON_ALERTS)
+MOST = 10
+RUNS_FROM_S = 3
 _VERBS = {
     "job.run": "asked for",
     "run.stop": "asked to stop",
@@ -31,23 +45,59 @@ _VERBS = {
 }
 
 
-@guarded_fragment(run_every=10)
+@guarded_fragment(run_every=10, parallel=False)
 def what_is_wrong() -> None:
     found = queries.standing()
-    urgent = [item for item in found.problems if item.severity is not Severity.NOTE]
+    urgent = found.outlook.urgent
     if not urgent:
         waiting = sum(item.count for item in found.facts.pending)
         on = sum(job.enabled for job in found.facts.jobs)
         page_head("All is well", f"{on} jobs on schedule; transactions waiting: {waiting:,}.")
-        problems(found.problems)
+    else:
+        first, more = urgent[0], len(urgent) - 1
+        others = f"{more} more below" if more else "nothing else needs you"
+        page_head(sentence(first), join(age(first.since), " · ", others) if first.since else others)
+        with st.container(key="nx-first", horizontal=True, vertical_alignment="center"):
+            show(tag("div", about(first, found)))
+            if MAY_ACT:
+                acknowledge_button(first)
+        _listed(urgent[1:], found)
+    # What is only to be known takes a line and no more.
+    problems([one for one in found.outlook.concerns if one not in urgent])
+    if found.outlook.quiet:
+        section("Silenced", "nobody is told of these, and they do not count")
+        _listed(found.outlook.quiet, found)
+    _incidents(found)
+
+
+def _listed(concerns: Sequence[Concern], found: queries.Standing) -> None:
+    for one in concerns[:MOST]:
+        with st.container(key=f"nx-concern-{one.signal}-{one.subject}", horizontal=True, vertical_alignment="center"):
+            concern_line(one, found)
+            if MAY_ACT:
+                acknowledge_button(one)
+    if len(concerns) > MOST:
+        show(tag("p", link(f"{len(concerns) - MOST} more on Alerts", url("alerts"), class_="nx-link nx-inline")))
+
+
+def _incidents(found: queries.Standing) -> None:
+    if not found.incidents:
         return
-    first, others = urgent[0], [item for item in found.problems if item is not urgent[0]]
-    more = f"{len(others)} more to look at" if others else "nothing else needs you"
-    page_head(
-        join(shape(first.severity), " ", link(unbroken(f"{first.sentence}."), first.link)),
-        join(age(first.since), ", ", more) if first.since else more,
+    section("Open incidents", "newest below")
+    table(
+        ("Incident", "Hurts since", "Led by", "Alerts"),
+        [
+            (
+                join(shape(one.severity), " ", link(one.title, url("incident", id=one.id))),
+                age(one.began_at),
+                found.name(one.lead),
+                str(len(one.alerts)),
+            )
+            for one in found.incidents
+        ],
+        numeric=(3,),
+        label="Open incidents",
     )
-    problems(others)
 
 
 @guarded_fragment(run_every=10)
@@ -67,7 +117,22 @@ def figures() -> None:
     )  # fmt: skip
     hosts = ", ".join(sorted({worker.host for worker in facts.workers}))
     workers = figure(link(f"{len(facts.workers)}", url("workers")), label="Workers", note=hosts)
-    tiles([*pending, cases, *(_server(server) for server in facts.servers), workers])
+    tiles([_on_call(), *pending, cases, *(_server(server) for server in facts.servers), workers])
+
+
+def _on_call() -> Html:
+    able = [one for one in queries_oncall.on_call_now() if one.fault is None]
+    if not able:
+        note = link("Contacts says who can be called", url("contacts"), class_="nx-link nx-inline")
+        return figure("nobody", label="On call", note=note)
+    first = able[0]
+    known = [one for one in contacts() if first.email and one.email == first.email] or [
+        one for one in contacts() if not first.rota and one.name == first.name
+    ]
+    ways = reach(known[0]) if known else tag("a", first.email, href=f"mailto:{first.email}")
+    until = f"until {moment(first.until, now())}" if first.until else ""
+    then = f", then {', '.join(one.name for one in able[1:])}" if able[1:] else ""
+    return figure(tag("span", first.name), label="On call", note=join(ways, tag("div", until, then)))
 
 
 def _server(server: ServerFacts) -> Html:
@@ -111,26 +176,63 @@ def job_strip() -> None:
     )
 
 
+@guarded_fragment(run_every=5)
+def running() -> None:
+    section("Running now", f"what has run for {RUNS_FROM_S} s or longer")
+    found = queries.running_now(RUNS_FROM_S)
+    if not found:
+        empty("Nothing does.")
+        return
+    table(
+        ("Run", "Progress", "Started", "Asked for by"),
+        [(link(join(run.job, f" {run.id}"), url("run", id=run.id)), _progress(run), age(run.started_at), asked_by(run))
+         for run in found],
+        label="Running now",
+    )  # fmt: skip
+
+
+def _progress(run: RunRow) -> Html:
+    if run.stop_by is not None:
+        return esc(f"{run.stop_by} asked it to stop")
+    if run.progress_done is None or not run.progress_total:
+        return esc("does not say")
+    done, total = run.progress_done, run.progress_total
+    return join(bar(done, total, f"Progress of run {run.id}"), tag("div", f"{done:,} of {total:,}", class_="nx-note"))
+
+
 @guarded_fragment(run_every=30)
 def releases() -> None:
-    section("Open checklists")
+    section("Open releases and checklists")
     found = queries.open_checklists()
     if not found:
         empty("Checklists that are being worked through will stand here.",
               action=link("Start one", url("checklists")) if may(person, Right.START_CHECKLIST) else None)  # fmt: skip
         return
+    held = {release.run.id: release for release in under_way()}
     table(
-        ("Checklist", "Progress", "Started", "By"),
+        ("Checklist", "Progress", "What holds it up", "Started", "By"),
         [
             (
                 join(link(item.title, url("checklist", id=item.id)), " ", item.fields.get("version", "")),
                 counted(Progress(item.total, item.done, item.na, 0)),
+                _held_by(held.get(item.id)),
                 age(item.started_at),
                 item.starter,
             )
             for item in found
         ],
     )
+
+
+def _held_by(release: Release | None) -> Html:
+    if release is None:
+        return esc("–")
+    signs = [f"{one.title} has not signed" for one in release.to_sign if not one.waits_for]
+    lines = [*signs, *(f"{one.phase}: {one.why}" for one in release.held)]
+    if not lines:
+        return esc("nothing")
+    more = f", and {len(lines) - 1} more" if len(lines) > 1 else ""
+    return join(shape("warn"), f" {lines[0]}{more}")
 
 
 @guarded_fragment(run_every=10)
@@ -175,8 +277,10 @@ def said(change: queries.Change) -> Html:
 
 
 what_is_wrong()
-figures()
-job_strip()
-releases()
+parts = {"figures": figures, "running": running, "lists": releases, "jobs": job_strip}
 if may(person, Right.VIEW_AUDIT):
-    changes()
+    parts["changes"] = changes
+for name, part in parts.items():
+    # What is drawn a moment later has its place already, so that nothing jumps (desk.css has the heights).
+    with st.container(key=f"nx-now-{name}"):
+        part()

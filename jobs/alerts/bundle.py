@@ -78,8 +78,8 @@ class Member:
 @job(
     name=INCIDENT_BUNDLE,
     title="Export the incident bundle",
-    does="Gathers runs, logs of failed ones, samples of Horizon, flags, schedules, workers, open cases, the audit trail, "
-    "settings and versions of a time into one ZIP in NEXAOPS_HOME/bundles, without secrets.",
+    does="Gathers runs, logs of failed ones, samples, alerts, incidents, flags, schedules, workers, open cases, the audit "
+    "trail, settings and versions of a time into one ZIP in NEXAOPS_HOME/bundles, without secrets.",
     schedule=None,
     timeout_s=1_800,
     params=BundleParams,

@@ -1,4 +1,7 @@
-"""The team's channels: addresses of the settings, sent to by Apprise, which knows a hundred services.
+"""The channels of the team and of single people: addresses of the settings, sent to by Apprise, which knows a hundred.
+
+A person's is called `person ada@nexafx.com`: the name alone stands in the outbox, and whoever sends makes the address of
+it by NEXAOPS_PERSON_URL.
 
 An address is a secret from one end to the other: what stands where others have a host may be a key. So nothing here ever
 repeats one, and neither do Apprise's own log lines, which stay in this file: of a failure only its status goes on.
@@ -13,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat
 
@@ -25,6 +28,7 @@ log = get_logger(__name__)
 _THEIRS = logging.getLogger("apprise")
 _THEIRS.propagate = False  # its words repeat addresses
 _ALONE = threading.Lock()
+_PERSON = "person "
 _ASSET = AppriseAsset(app_id="NexaFX Ops", app_desc="NexaFX Ops", app_url="", async_mode=False, secure_logging=True)
 
 
@@ -39,7 +43,7 @@ class Channel:
         """Sends plain text; None once the service has taken it, otherwise why not in a few words. Never raises."""
         sender = _sender(self.address)
         if sender is None:
-            return "Apprise knows no such address: correct it in NEXAOPS_NOTICE_URLS"
+            return f"Apprise knows no such address: correct it in {'NEXAOPS_PERSON_URL' if self.name.startswith(_PERSON) else 'NEXAOPS_NOTICE_URLS'}"
         both = Apprise(asset=_ASSET)
         both.add(sender)
         with _statuses() as answered:
@@ -63,6 +67,19 @@ def channels_of(settings: Settings) -> tuple[Channel, ...]:
         seen[name] += 1
         found.append(Channel(name if seen[name] == 1 else f"{name} ({seen[name]})", address))
     return tuple(found)
+
+
+def person_channel(email: str) -> str:
+    """The name of somebody's own channel."""
+    return f"{_PERSON}{email}"
+
+
+def find_channel(settings: Settings, name: str) -> Channel | None:
+    """The channel of that name; None if the settings lead to none."""
+    template = settings.person_url.get_secret_value()
+    if name.startswith(_PERSON) and template:
+        return Channel(name, template.replace("{email}", quote(name.removeprefix(_PERSON), safe="@")))
+    return next((channel for channel in channels_of(settings) if channel.name == name), None)
 
 
 def require_channels(settings: Settings) -> tuple[Channel, ...]:

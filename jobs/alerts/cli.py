@@ -35,8 +35,7 @@ def test_command() -> None:
         key = f"{TEST}{at:%Y%m%dT%H%M%S.%f}"
         with db.begin() as conn:
             put(conn, key, title, body, [channel.name for channel in channels], actor=actor, origin=_ORIGIN)
-        # No second try: somebody is looking at this one.
-        tried = list(send_due(db, channels, actor=actor, origin=_ORIGIN, key=key, retries=0))
+        tried = list(send_due(db, settings, actor=actor, origin=_ORIGIN, key=key))
     for one in tried:
         mark = Text("ok    ", "green") if one.why is None else Text("failed", "red")
         console.print(Text.assemble(mark, f"  {one.notice.channel}", f": {one.why}" if one.why else ""), soft_wrap=True)

@@ -54,7 +54,7 @@ def send_notice(run: Run, params: NoticeParams) -> None:
         if not wanted:
             run.warning("it was sent under this key already, or is under way: nothing was added", key=key)
     waits, dead = [], []
-    for tried in send_due(run.db, channels, actor=actor, origin="job", should_stop=run.should_stop):
+    for tried in send_due(run.db, run.settings, actor=actor, origin="job", should_stop=run.should_stop):
         notice, said = tried.notice, f"{tried.notice.channel}: {tried.why}"
         if tried.state == "lost":
             continue

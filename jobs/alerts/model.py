@@ -16,6 +16,15 @@ from typing import Literal
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {">": gt, ">=": ge, "<": lt, "<=": le}
 
 
+def fits(name: str, patterns: str) -> bool:
+    """Whether a name fits patterns as of a shell, separated by commas; one with `!` in front takes out what fits it."""
+    parts = [part.strip() for part in patterns.split(",")]
+    wanted = [part for part in parts if not part.startswith("!")] or ["*"]
+    return any(fnmatchcase(name, part) for part in wanted) and not any(
+        fnmatchcase(name, part[1:]) for part in parts if part.startswith("!")
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a signal reads for one subject now; `value` None: there is no data, which is neither well nor ill."""
@@ -65,7 +74,7 @@ class Rule:
 
     def concerns(self, signal: str, subject: str) -> bool:
         """Whether it watches this signal of this subject."""
-        return self.signal == signal and fnmatchcase(subject, self.subject)
+        return self.signal == signal and fits(subject, self.subject)
 
     def holds(self, value: float) -> bool:
         """Whether a reading is too much of it."""
@@ -129,4 +138,4 @@ class Silence:
 
     def covers(self, rule: str, subject: str, now: datetime) -> bool:
         """Whether it keeps this rule quiet about this subject now."""
-        return self.lasts(now) and fnmatchcase(rule, self.rule) and fnmatchcase(subject, self.subject)
+        return self.lasts(now) and fits(rule, self.rule) and fits(subject, self.subject)

@@ -45,21 +45,40 @@ class Notice:
     error: str | None
 
 
-def put(conn: Connection, key: str, title: str, body: str, channels: Sequence[str], *, actor: str, origin: str) -> int:
+def put(
+    conn: Connection,
+    key: str,
+    title: str,
+    body: str,
+    channels: Sequence[str],
+    *,
+    actor: str,
+    origin: str,
+    alerts: Sequence[int] = (),
+) -> int:
     """Puts a notice in for these channels, with its audit row; returns on how many of them it is to be sent now.
 
-    Where it waits or was delivered under this key, nothing changes; where it was given up, it is tried anew.
+    Where it waits or was delivered under this key, nothing changes; where it was given up, it is tried anew. `alerts` are
+    the numbers of those that it tells of.
     """
     waiting = conn.execute(
         text(
-            "INSERT INTO ops.notices AS n (key, channel, title, body, created_by)"
-            " SELECT :key, channel, :title, :body, :actor FROM unnest(CAST(:channels AS text[])) AS channel"
+            "INSERT INTO ops.notices AS n (key, channel, title, body, created_by, alerts)"
+            " SELECT :key, channel, :title, :body, :actor, CAST(:alerts AS bigint[])"
+            " FROM unnest(CAST(:channels AS text[])) AS channel"
             " ON CONFLICT (key, channel) DO UPDATE SET title = excluded.title, body = excluded.body, state = 'waiting',"
             "   attempts = 0, created_at = now(), created_by = excluded.created_by, next_at = now(), ended_at = NULL,"
             "   claimed_by = NULL, claimed_until = NULL, error = NULL WHERE n.state = 'dead'"
             " RETURNING n.channel"
         ),
-        {"key": key, "title": title, "body": body, "actor": actor, "channels": list(channels)},
+        {
+            "key": key,
+            "title": title,
+            "body": body,
+            "actor": actor,
+            "channels": list(channels),
+            "alerts": list(alerts),
+        },
     ).scalars()
     names = sorted(waiting)
     if names:
@@ -121,6 +140,30 @@ def list_notices(conn: Connection, *, since: datetime | None = None, limit: int 
         {"since": since, "limit": limit},
     )
     return [Notice(**row._mapping) for row in rows]
+
+
+def notices_about(conn: Connection, alert_id: int, limit: int = 200) -> list[Notice]:
+    """Who was told of an alert, the oldest first: a row for each notice and channel, and what became of it."""
+    rows = conn.execute(
+        text(
+            f"SELECT {_COLUMNS} FROM ops.notices n WHERE n.alerts @> ARRAY[CAST(:alert AS bigint)]"  # noqa: S608
+            " ORDER BY n.created_at, n.id LIMIT :limit"
+        ),
+        {"alert": alert_id, "limit": limit},
+    )
+    return [Notice(**row._mapping) for row in rows]
+
+
+def newest_on(conn: Connection, channels: Sequence[str]) -> dict[str, Notice]:
+    """The newest notice on each of these channels, tests included; those on which there never was one are left out."""
+    rows = conn.execute(
+        text(
+            f"SELECT {_COLUMNS} FROM unnest(CAST(:channels AS text[])) AS wanted (channel) CROSS JOIN LATERAL"  # noqa: S608
+            " (SELECT * FROM ops.notices WHERE channel = wanted.channel ORDER BY created_at DESC LIMIT 1) n"
+        ),
+        {"channels": list(channels)},
+    )
+    return {row.channel: Notice(**row._mapping) for row in rows}
 
 
 _COLUMNS = "n.id, n.key, n.channel, n.title, n.body, n.state, n.attempts, n.created_at, n.ended_at, n.error"

@@ -86,6 +86,37 @@ PARTS = (
         1_000,
     ),
     Part(
+        "alerts.jsonl",
+        "SELECT * FROM ops.alerts WHERE began_at < :until AND (resolved_at IS NULL OR resolved_at >= :since)"
+        " ORDER BY id DESC LIMIT :most",
+        5_000,
+    ),
+    Part(
+        "alert_readings.jsonl",
+        # And of each the last one before: a reading stands until the next.
+        "SELECT * FROM (SELECT * FROM ops.alert_readings WHERE at >= :since AND at < :until UNION ALL"
+        " (SELECT DISTINCT ON (signal, subject) * FROM ops.alert_readings WHERE at < :since"
+        "  ORDER BY signal, subject, at DESC)) AS found ORDER BY at DESC LIMIT :most",
+        50_000,
+    ),
+    Part("alert_rules.jsonl", "SELECT * FROM ops.alert_rules ORDER BY name LIMIT :most", 1_000),
+    Part(
+        "silences.jsonl",
+        "SELECT * FROM ops.silences WHERE starts_at < :until AND least(ends_at, ended_at) >= :since"
+        " ORDER BY id DESC LIMIT :most",
+        1_000,
+    ),
+    Part(
+        "incidents.jsonl",
+        "SELECT i.*, (SELECT jsonb_agg(a.alert_id ORDER BY a.alert_id) FROM ops.incident_alerts a"
+        "   WHERE a.incident_id = i.id) AS alerts,"
+        " (SELECT jsonb_agg(jsonb_build_object('at', e.at, 'author', e.author, 'kind', e.kind, 'body', e.body) ORDER BY e.id)"
+        "   FROM ops.incident_entries e WHERE e.incident_id = i.id) AS entries"
+        " FROM ops.incidents i WHERE began_at < :until AND (resolved_at IS NULL OR resolved_at >= :since)"
+        " ORDER BY id DESC LIMIT :most",
+        200,
+    ),
+    Part(
         "audit.jsonl",
         "SELECT id, at, actor, action, entity, entity_id, reason, origin,"
         " CASE WHEN entity NOT IN ('person', 'contact') THEN old END AS old,"

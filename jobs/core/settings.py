@@ -31,6 +31,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from jobs.core.errors import SettingsError
+from jobs.core.setting_types import Hours, PersonAddress, SecretWebAddress, Zone
 
 PASSPHRASES = {
     "PUBLIC": "Public Global Stellar Network ; September 2015",
@@ -190,6 +191,25 @@ class Settings(BaseSettings):
     notice_urls: Annotated[tuple[SecretStr, ...], NoDecode] = _setting(
         "NEXAOPS_NOTICE_URLS", (), "the team's channels as Apprise writes them, such as slack://…, separated by commas"
     )
+    person_url: PersonAddress = _setting(
+        "NEXAOPS_PERSON_URL",
+        SecretStr(""),
+        "how one person is told, as Apprise writes it, with {email} in it: mailto://…?to={email}; none: the team is",
+    )
+    quiet_hours: Hours = _setting(
+        "NEXAOPS_QUIET_HOURS", (), "when nobody is told of what can wait until they end: warn=22:00-07:00, by commas"
+    )
+    oncall_zone: Zone = _setting(
+        "NEXAOPS_ONCALL_ZONE", "UTC", "the time zone of the quiet hours, such as Europe/Berlin"
+    )
+    dashboard_url: str | None = _setting(
+        "NEXAOPS_DASHBOARD_URL", None, "where people reach the dashboard; notices link to it: https://ops.example.org"
+    )
+    ping_url: SecretWebAddress = _setting(
+        "NEXAOPS_PING_URL",
+        SecretStr(""),
+        "called once a minute while the alerts work; whoever is behind it notices when they stop",
+    )
     checklists_path: Annotated[tuple[Path, ...], NoDecode] = _setting(
         "NEXAOPS_CHECKLISTS_PATH",
         (),
@@ -257,7 +277,7 @@ class Settings(BaseSettings):
             raise ValueError("accepted is one address like https://rpc.example.org")
         return value
 
-    @field_validator("app_url", "staging_url", "forge_url", "status_page_url")
+    @field_validator("app_url", "staging_url", "forge_url", "status_page_url", "dashboard_url")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         parts = urlsplit(value or "http://none")
@@ -333,6 +353,8 @@ class Settings(BaseSettings):
             )
         if self.webhook_url is not None and not self.webhook_key:
             raise ValueError(f"NEXAOPS_WEBHOOK_SECRET is not set, and events are never sent unsigned: {_WHSEC}")
+        if self.person_url.get_secret_value() and not self.notice_urls:
+            raise ValueError("NEXAOPS_NOTICE_URLS is not set: what cannot be told to a person is told to the team")
         if self.demo:
             return self
         if not self.horizon_urls and (self.db_host or self.production):
@@ -428,6 +450,8 @@ def load_settings() -> Settings:
             "db_name": DEMO_DATABASE,
             "webhook_url": None,  # no receiver may take play money for real
             "notice_urls": (),  # nor may a team be told of it
+            "person_url": SecretStr(""),
+            "ping_url": SecretStr(""),
         }
     )
 

@@ -1,4 +1,4 @@
-"""What needs a person now, worst first, in sentences: the decision behind the overview, /health and, later, alerts.
+"""What needs a person now, worst first, in sentences: the decision behind the overview, /health and the sentences of alerts.
 
 Pure: facts and the clock come in, problems go out. A sentence says what is wrong, since when, and what was found; its
 link leads one click closer to the cause.
@@ -37,12 +37,17 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that needs a person: a sentence, since when (None: not known), and where to look."""
+    """One thing that needs a person: a sentence, since when (None: not known), and where to look.
+
+    `signal` and `subject` name what it is about as alerts do (jobs/alerts/signals.py): by them it finds its alert.
+    """
 
     severity: Severity
     sentence: str
     since: datetime | None
     link: str
+    signal: str
+    subject: str = ""
 
 
 def find_problems(facts: Facts) -> list[Problem]:
@@ -115,16 +120,19 @@ def _jobs(facts: Facts) -> list[Problem]:
             since = f" since {moment(job.failing_since, facts.now)}" if job.failing_since else ""
             why = f": {_short(job.error)}" if job.error else ""
             severity = Severity.CRITICAL if job.failures >= FAILURES_CRITICAL else Severity.WARN
-            found.append(Problem(severity, f"{job.name} has failed {times}{since}{why}", job.failing_since, link))
+            sentence = f"{job.name} has failed {times}{since}{why}"
+            found.append(Problem(severity, sentence, job.failing_since, link, "job.failures", job.name))
         elif is_overdue(job, facts.now):
             last = f"since {moment(job.last_success_at, facts.now)}" if job.last_success_at else "yet"
             sentence = f"{job.name} has not succeeded {last}, though it is due {job.every}"
-            found.append(Problem(Severity.CRITICAL, sentence, job.last_success_at, _runs_of(job.name)))
+            where = _runs_of(job.name)
+            found.append(Problem(Severity.CRITICAL, sentence, job.last_success_at, where, "job.overdue_s", job.name))
         if job.missed:
             # A job that does well again is no alarm: workers are restarted every day.
             over = not job.failures and not is_overdue(job, facts.now)
             sentence = f"{job.name} missed slots in the last hour: {_short(job.missed)}"
-            found.append(Problem(Severity.NOTE if over else Severity.WARN, sentence, None, _runs_of(job.name)))
+            severity = Severity.NOTE if over else Severity.WARN
+            found.append(Problem(severity, sentence, None, _runs_of(job.name), "job.missed", job.name))
     return found
 
 
@@ -133,14 +141,13 @@ def _workers(facts: Facts) -> list[Problem]:
     if not beating:
         last = max((worker.beat_at for worker in facts.workers), default=facts.last_worker_at)
         since = f" since {moment(last, facts.now)}" if last is not None else ""
-        return [
-            Problem(Severity.CRITICAL, f"No worker runs{since}: nothing is settled until one starts", last, "/workers")
-        ]
+        sentence = f"No worker runs{since}: nothing is settled until one starts"
+        return [Problem(Severity.CRITICAL, sentence, last, "/workers", "workers.alive")]
     found = []
     for worker in facts.workers:
         if worker not in beating:
             sentence = f"The worker on {worker.host} has been silent since {moment(worker.beat_at, facts.now)}"
-            found.append(Problem(Severity.WARN, sentence, worker.beat_at, "/workers"))
+            found.append(Problem(Severity.WARN, sentence, worker.beat_at, "/workers", "workers.lost", worker.host))
     silent = [worker for worker in beating if not schedules(worker, facts.now)]
     everywhere = len(silent) == len(beating)
     for worker in silent:
@@ -148,7 +155,8 @@ def _workers(facts: Facts) -> list[Problem]:
         effect = ", so no job starts by itself" if everywhere else ""
         sentence = f"The scheduler of the worker on {worker.host} has been silent{since}{effect}"
         severity = Severity.CRITICAL if everywhere else Severity.WARN
-        found.append(Problem(severity, sentence, worker.scheduler_at, "/workers"))
+        about = ("schedulers.alive", "") if everywhere else ("schedulers.silent", worker.host)
+        found.append(Problem(severity, sentence, worker.scheduler_at, "/workers", *about))
     return [*found, *_clocks(beating)]
 
 
@@ -162,6 +170,8 @@ def _clocks(beating: Sequence[WorkerFacts]) -> list[Problem]:
             f" start {'early' if skew > 0 else 'late'}: let it follow a time server (chrony, systemd-timesyncd)",
             None,
             "/workers",
+            "clock.skew_ms",
+            host,
         )
         for host, skew in skews.items()
         if is_skewed(skew)
@@ -174,21 +184,26 @@ def _servers(facts: Facts) -> list[Problem]:
         if server.frozen_at is not None:
             why = f": {_short(server.frozen_reason)}" if server.frozen_reason else ""
             sentence = f"Settling on {server.server} is frozen since {moment(server.frozen_at, facts.now)}{why}"
-            found.append(Problem(Severity.CRITICAL, sentence, server.frozen_at, "/horizon"))
+            found.append(
+                Problem(Severity.CRITICAL, sentence, server.frozen_at, "/horizon", "horizon.frozen", server.server)
+            )
         elif server.breaker.left_at is not None:
             sentence = f"Horizon {server.server} was {left_in_words(server.breaker, facts.now)}"
-            found.append(Problem(Severity.WARN, sentence, server.breaker.left_at, "/horizon"))
+            since = server.breaker.left_at
+            found.append(Problem(Severity.WARN, sentence, since, "/horizon", "horizon.left", server.server))
         if server.sampled_at is None:
             continue
         if is_stale(server.sampled_at, facts):
             sentence = f"No data about Horizon {server.server} since {moment(server.sampled_at, facts.now)}"
-            found.append(Problem(Severity.CRITICAL, sentence, server.sampled_at, "/horizon"))
+            since = server.sampled_at
+            found.append(Problem(Severity.CRITICAL, sentence, since, "/horizon", "horizon.silent_s", server.server))
         elif server.verdict in ("warn", "critical"):
             why = "; ".join(server.reasons) or f"the probe says {server.verdict}"
             severity = Severity.CRITICAL if server.verdict == "critical" else Severity.WARN
-            found.append(Problem(severity, f"Horizon {server.server}: {_short(why)}", None, "/horizon"))
+            sentence = f"Horizon {server.server}: {_short(why)}"
+            found.append(Problem(severity, sentence, None, "/horizon", "horizon.verdict", server.server))
     if not any(server.sampled_at for server in facts.servers):
-        found.append(Problem(Severity.WARN, "Horizon has not been probed yet", None, "/horizon"))
+        found.append(Problem(Severity.WARN, "Horizon has not been probed yet", None, "/horizon", "horizon.silent_s"))
     return found
 
 
@@ -233,13 +248,15 @@ def _money(facts: Facts) -> list[Problem]:
         since = f", the oldest since {moment(facts.oldest_case, facts.now)}" if facts.oldest_case else ""
         old = facts.oldest_case is not None and facts.now - facts.oldest_case > CASE_CRITICAL
         severity = Severity.CRITICAL if old else Severity.WARN
-        found.append(Problem(severity, f"{waits} for a decision{since}", facts.oldest_case, "/cases"))
+        sentence = f"{waits} for a decision{since}"
+        signal = "cases.oldest_s" if old else "cases.open"
+        found.append(Problem(severity, sentence, facts.oldest_case, "/cases", signal))
     if facts.late_pending:
         are = "1 transaction has" if facts.late_pending == 1 else f"{facts.late_pending:,} transactions have"
         oldest = min((item.oldest for item in facts.pending), default=None)
         since = f", the oldest since {moment(oldest, facts.now)}" if oldest else ""
         sentence = f"{are} been pending for more than {span(facts.pending_after.total_seconds())}{since}"
-        found.append(Problem(Severity.WARN, sentence, oldest, "/transactions?status=PENDING"))
+        found.append(Problem(Severity.WARN, sentence, oldest, "/transactions?status=PENDING", "pending.late"))
     return found
 
 
@@ -251,12 +268,13 @@ def _events(facts: Facts) -> list[Problem]:
         were = "1 event was" if events.dead == 1 else f"{events.dead:,} events were"
         since = f" since {moment(events.dead_since, facts.now)}" if events.dead_since else ""
         sentence = f"{were} given up{since}: the other system does not know what was settled"
-        found.append(Problem(Severity.CRITICAL, sentence, events.dead_since, _transaction(events.dead_of)))
+        where = _transaction(events.dead_of)
+        found.append(Problem(Severity.CRITICAL, sentence, events.dead_since, where, "events.dead"))
     if events.late:
         have = "1 event has" if events.late == 1 else f"{events.late:,} events have"
         why = f": {_short(events.error)}" if events.error else ""
         sentence = f"{have} waited for the other system for more than {span(EVENTS_LATE.total_seconds())}{why}"
-        found.append(Problem(Severity.WARN, sentence, events.oldest, _transaction(events.oldest_of)))
+        found.append(Problem(Severity.WARN, sentence, events.oldest, _transaction(events.oldest_of), "events.late"))
     return found
 
 
@@ -269,19 +287,20 @@ def _notices(facts: Facts) -> list[Problem]:
     what = (
         f"the notice “{_short(lost.title, 80)}” was given up on {lost.channel} at {since}: {_short(lost.error)}{more}"
     )
-    return [Problem(Severity.CRITICAL, f"The team was not told: {what}", lost.since, _runs_of("send-notice"))]
+    sentence = f"The team was not told: {what}"
+    return [Problem(Severity.CRITICAL, sentence, lost.since, _runs_of("send-notice"), "notices.dead")]
 
 
 def _audit(facts: Facts) -> list[Problem]:
     audit = facts.audit
     if audit.broken is not None:
-        return [Problem(Severity.CRITICAL, _short(audit.broken, 200), audit.verified_at, "/audit")]
+        return [Problem(Severity.CRITICAL, _short(audit.broken, 200), audit.verified_at, "/audit", "audit.broken")]
     oldest = audit.oldest_unsealed
     if oldest is None or facts.now - oldest <= SEAL_LATE:
         return []
     has = "1 row of the audit trail has" if audit.unsealed == 1 else f"{audit.unsealed:,} rows of the audit trail have"
     sentence = f"{has} waited for a link of the chain since {moment(oldest, facts.now)}: no worker seals"
-    return [Problem(Severity.WARN, sentence, oldest, "/audit")]
+    return [Problem(Severity.WARN, sentence, oldest, "/audit", "audit.unsealed_s")]
 
 
 def _backup(facts: Facts) -> list[Problem]:
@@ -289,7 +308,8 @@ def _backup(facts: Facts) -> list[Problem]:
     if backup is None or backup.problem is None:
         return []
     sentence = f"The backup {_short(backup.file, 80)} does not restore: {_short(backup.problem)}"
-    return [Problem(Severity.CRITICAL, sentence, backup.verified_at, _runs_of("verify-backup"))]
+    where = _runs_of("verify-backup")
+    return [Problem(Severity.CRITICAL, sentence, backup.verified_at, where, "backup.broken")]
 
 
 def _lists(facts: Facts) -> list[Problem]:
@@ -300,11 +320,13 @@ def _lists(facts: Facts) -> list[Problem]:
         sentence = f"{what} was expedited, and its review is overdue since {since}" if run.review else (
             f"{what} is overdue since {since}"
         )  # fmt: skip
-        found.append(Problem(Severity.WARN, sentence, run.due_at, f"/checklist?{urlencode({'id': run.run_id})}"))
+        where = f"/checklist?{urlencode({'id': run.run_id})}"
+        found.append(Problem(Severity.WARN, sentence, run.due_at, where, "checklist.overdue_s", str(run.run_id)))
     if facts.unreleased is not None:
         seen = facts.unreleased.first_seen_at
         sentence = f"Version {_short(facts.unreleased.version, 40)} runs in production without a release since"
-        found.append(Problem(Severity.WARN, f"{sentence} {moment(seen, facts.now)}", seen, "/releases"))
+        sentence = f"{sentence} {moment(seen, facts.now)}"
+        found.append(Problem(Severity.WARN, sentence, seen, "/releases", "version.unreleased"))
     return found
 
 
@@ -312,26 +334,27 @@ def _transaction(id_: str | None) -> str:
     return f"/transaction?{urlencode({'id': id_})}" if id_ else _runs_of("deliver-events")
 
 
-_PROVED: Mapping[str, tuple[str, Severity]] = {
-    "wallets": ("Wallets do not hold what the books say", Severity.WARN),
-    "history": ("The network contradicts what was settled", Severity.CRITICAL),
+_PROVED: Mapping[str, tuple[str, str, Severity]] = {
+    "wallets": ("wallets", "Wallets do not hold what the books say", Severity.WARN),
+    "history": ("history", "The network contradicts what was settled", Severity.CRITICAL),
 }
-_BOOKS = ("The books do not balance", Severity.CRITICAL)
+_BOOKS = ("books", "The books do not balance", Severity.CRITICAL)
 
 
 def _books(facts: Facts) -> list[Problem]:
     """Open findings: one problem for the books, whatever differs in them, one for wallets, one for the history."""
-    by_kind: dict[tuple[str, Severity], list[CheckFacts]] = {}
+    by_kind: dict[tuple[str, str, Severity], list[CheckFacts]] = {}
     for check in facts.checks:
         if check.findings:
             by_kind.setdefault(_PROVED.get(check.name, _BOOKS), []).append(check)
     found = []
-    for (what, severity), checks in by_kind.items():
+    for (kind, what, severity), checks in by_kind.items():
         count = sum(check.findings for check in checks)
         oldest = min((check.oldest for check in checks if check.oldest is not None), default=None)
         since = f", the oldest since {moment(oldest, facts.now)}" if oldest else ""
         findings = "1 finding is open" if count == 1 else f"{count:,} findings are open"
-        found.append(Problem(severity, f"{what}: {findings}{since}", oldest, "/integrity"))
+        sentence = f"{what}: {findings}{since}"
+        found.append(Problem(severity, sentence, oldest, "/integrity", "integrity.findings", kind))
     return found
 
 
@@ -343,13 +366,13 @@ def _switches(facts: Facts) -> list[Problem]:
             why = f": {_short(state.reason)}" if state.reason else ""
             when = moment(state.changed_at, facts.now)
             sentence = f"{state.flag} is {word} since {when}, switched by {_short(state.changed_by)}{why}"
-            found.append(Problem(Severity.WARN, sentence, state.changed_at, "/flags"))
+            found.append(Problem(Severity.WARN, sentence, state.changed_at, "/flags", "flag.unusual", state.flag.value))
     for job in facts.jobs:
         if job.paused_at is not None:
             until = f" until {moment(job.paused_until, facts.now)}" if job.paused_until else " until it is resumed"
             why = f": {_short(job.paused_reason)}" if job.paused_reason else ""
             sentence = f"{job.name} is paused{until} by {_short(job.paused_by) or 'nobody named'}{why}"
-            found.append(Problem(Severity.NOTE, sentence, job.paused_at, "/jobs"))
+            found.append(Problem(Severity.NOTE, sentence, job.paused_at, "/jobs", "job.paused", job.name))
     return found
 
 

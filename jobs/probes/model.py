@@ -5,7 +5,7 @@ Read by facts.py, judged by attention.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -183,3 +183,63 @@ class Facts:
     unreleased: VersionFacts | None = None
     backup: BackupFacts | None = None
     """None: no backup was ever verified, which its job's own schedule tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast and how well the runs of a job go; seconds, None where there is nothing to say it from."""
+
+    limit_s: float
+    running_s: float | None = None
+    """For how long the oldest run under way has been going on."""
+    last_s: float | None = None
+    usual_p95_s: float | None = None
+    """Of the last two hundred that succeeded; None with fewer than twenty."""
+    ended: int = 0
+    """Within the last hour, of the last thousand runs; likewise the next two."""
+    failed: int = 0
+    missed: int = 0
+
+    @property
+    def took_s(self) -> float | None:
+        """The longer of the one under way and the last one."""
+        return max((seconds for seconds in (self.running_s, self.last_s) if seconds is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a Horizon server answered in the last five minutes; shares of one."""
+
+    requests: int = 0
+    errors: int = 0
+    p95_ms: float | None = None
+    budget_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The newest sample of one series."""
+
+    metric: str
+    subject: str
+    at: datetime
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What only alerts look at, beside the facts, read at the same moment."""
+
+    paces: Mapping[str, Pace] = field(default_factory=dict)
+    """By job."""
+    answers: Mapping[str, Answers] = field(default_factory=dict)
+    """By server."""
+    samples: Sequence[Sampled] = ()
+    probed_at: datetime | None = None
+    """When PostgreSQL was last probed; None: never."""
+    cases_opened: int = 0
+    """Within the last hour."""
+    in_cases: Mapping[str, Decimal] = field(default_factory=dict)
+    """What waits in open cases and is not pending, by currency."""
+    backup_at: datetime | None = None
+    """When the newest backup was made; None: there is none."""

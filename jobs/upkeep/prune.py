@@ -5,6 +5,8 @@ Not the newest sample of a Horizon server: it says since when there are none. No
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import text
 
 from jobs.core.flags import Flag
@@ -31,14 +33,31 @@ _OLD = (
         counter="'log lines'",
     ),
     Old("ops.notices", "t.ended_at < now() - make_interval(days => :log_days)", counter="'notices'"),
+    # Of each course the last reading before the limit stays: it says what stood at the limit. One that ended needs none.
+    Old(
+        "ops.alert_readings",
+        "t.at < CAST(:readings AS timestamptz) AND (t.value IS NULL OR EXISTS (SELECT FROM ops.alert_readings n"
+        " WHERE n.signal = t.signal AND n.subject = t.subject AND n.at > t.at AND n.at < CAST(:readings AS timestamptz)))",
+        counter="'readings'",
+    ),
+    Old("ops.alert_watches", "t.until < CAST(:readings AS timestamptz)", counter="'readings'"),
+    Old(
+        "ops.alerts",
+        "t.resolved_at < CAST(:day AS timestamptz)"
+        " AND NOT EXISTS (SELECT FROM ops.incident_alerts i WHERE i.alert_id = t.id)",
+        counter="'alerts'",
+    ),
+    Old("ops.silences", "least(t.ended_at, t.ends_at) < CAST(:day AS timestamptz)", counter="'alerts'"),
 )
+READINGS_KEPT = timedelta(days=8)
+"""A day more than a preview looks back."""
 
 
 @job(
     name="prune",
     title="Prune measurements and logs",
-    does="Deletes samples after 48 hours, minutes of them after 30 days, hours and days after two years, and old lines of "
-    "runs' logs and notices.",
+    does="Deletes samples after 48 hours, minutes of them after 30 days, hours and days after two years, readings "
+    "of signals after eight days, ended alerts after two years, and old lines of runs' logs and notices.",
     schedule=Cron("30 3 * * *"),
     timeout_s=3600,
     retries=2,
@@ -46,8 +65,8 @@ _OLD = (
     params=Params,
 )
 def prune(run: Run, _params: Params) -> None:
-    """Counts `samples`, `requests`, `rollups`, `log lines` and `notices`: deleted, or on a dry run what would be."""
-    for name in ("samples", "requests", "rollups", "log lines", "notices"):
+    """Counts what was deleted of each, or on a dry run what would be; `alerts` are also silences."""
+    for name in ("samples", "requests", "rollups", "log lines", "notices", "readings", "alerts"):
         run.count(name, 0)
     with run.db.begin() as conn:
         now = conn.execute(text("SELECT now()")).scalar_one()
@@ -56,4 +75,4 @@ def prune(run: Run, _params: Params) -> None:
             # Everything that is left, so that no sample is deleted before it is in a minute, however late it came.
             roll_up(conn, now, kept["samples"])
     run.info("pruning", dry_run=run.dry_run, log_days=run.settings.run_log_days)
-    clean(run, _OLD, {**kept, "log_days": run.settings.run_log_days})
+    clean(run, _OLD, {**kept, "readings": now - READINGS_KEPT, "log_days": run.settings.run_log_days})

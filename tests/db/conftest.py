@@ -37,6 +37,7 @@ from tests.conftest import database_url
 from tests.db.books import add_user, run_job
 from tests.db.running import Doing
 from tests.db.signing import ABOVE_THE_GATE, QA_LEAD, Floor
+from tests.db.team import Team, a_team
 from tests.ui import seed
 
 ROOT = Path(__file__).parents[2]
@@ -129,6 +130,13 @@ def sandbox() -> Iterator[SandboxServer]:
 def horizon(settings: Settings, sandbox: SandboxServer) -> Settings:
     """Settings that lead to the sandbox, without patience."""
     return settings.model_copy(update={"horizon_urls": (sandbox.url,), "horizon_attempts": 1, "horizon_timeout_s": 2.0})
+
+
+@pytest.fixture
+def team() -> Iterator[Team]:
+    """The team's channels, answering over HTTP."""
+    with a_team() as found:
+        yield found
 
 
 @pytest.fixture

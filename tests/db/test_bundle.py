@@ -19,16 +19,19 @@ from checklists.checks.model import CheckContext, Verdict
 from checklists.checks.registry import run_check
 from jobs.alerts import bundle as room
 from jobs.alerts.bundle import INCIDENT_BUNDLE, MANIFEST
+from jobs.alerts.incidents import add_note
 from jobs.alerts.parts import PARTS, Part
 from jobs.cli import app
 from jobs.core.audit import AuditRow, record
 from jobs.core.db import Database, jsonb
 from jobs.core.errors import UsageError
+from jobs.core.permissions import Role
 from jobs.core.settings import Settings
 from jobs.probes.series import write_samples
 from jobs.run.store import RunRow
 from tests.db.books import add_row, add_user, run_job
 from tests.ui import seed
+from tests.ui.alerts import a_rule, an_alert, an_incident, someone
 
 CANARIES = {
     "password": "canary-password-1",
@@ -261,3 +264,35 @@ def test_the_samples_of_the_time_are_in_it_and_what_a_killed_run_left_goes(db: D
         ("host-1", "host.cpu_ratio", 0.97)
     ]
     assert [file.name for file in folder.glob("*.part")] == ["incident-under-way.zip.part"]
+
+
+def test_the_alerts_and_incidents_of_the_time_are_in_it_with_what_was_read_and_written(
+    db: Database, settings: Settings
+) -> None:
+    ada = seed.person(db, Role.ON_CALL, name="Ada")
+    a_rule(db)
+    alert = an_alert(db)
+    number = an_incident(db, ada, alerts=(alert,))
+    with db.begin() as conn:
+        add_note(conn, number, "it answers 503", someone(db, ada), origin="test")
+        conn.execute(
+            text(
+                "INSERT INTO ops.alert_readings (signal, subject, at, value)"
+                " SELECT 'job.failures', 'x', now() - h * interval '1 hour 1 second', h FROM generate_series(1, 9) h"
+            )
+        )
+        conn.execute(
+            text(
+                "INSERT INTO ops.silences (kind, title, starts_at, ends_at, reason, created_by) VALUES"
+                " ('silence', 'now', now(), now() + interval '1 hour', 'they know', 'ada'),"
+                " ('silence', 'long ago', now() - interval '9 days', now() - interval '8 days', 'they knew', 'ada')"
+            )
+        )
+    made(db, settings)
+    archive, _ = opened(settings)
+    assert [row["id"] for row in rows(archive, "alerts.jsonl")] == [alert]
+    assert [row["title"] for row in rows(archive, "silences.jsonl")] == ["now"]
+    (incident,) = rows(archive, "incidents.jsonl")
+    assert (incident["alerts"], incident["entries"][0]["body"]) == ([alert], "it answers 503")
+    # Five within six hours, and the one before that stood when they began.
+    assert [row["value"] for row in rows(archive, "alert_readings.jsonl")] == [1, 2, 3, 4, 5, 6]

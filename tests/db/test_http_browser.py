@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import text
@@ -106,6 +107,22 @@ def test_nothing_breaks_the_security_policy_and_figures_are_drawn(site: Site, ch
     page.wait_for_selector(".js-plotly-plot .scatterlayer path", state="attached")
     assert not [text for text in said if "Content Security Policy" in text or "Error:" in text]
     assert page.title() == "Horizon · NexaFX operations"
+    context.close()
+
+
+def test_the_tab_follows_how_things_stand_on_every_page(site: Site, chromium: Browser) -> None:
+    context = signed_in(site, chromium)
+    page = context.new_page()
+    visit(page, site.base)
+    page.wait_for_function("document.querySelector('link[rel~=icon]').getAttribute('href') === '/assets/icon-ok.svg'")
+    # What the line on top says when it renews itself, which it does every ten seconds.
+    page.evaluate("Object.assign(document.querySelector('[data-worst]').dataset,"
+                  " { worst: 'critical', tab: '(2) critical', read: '1' })")  # fmt: skip
+    page.wait_for_function("document.title === '(2) critical · Overview · NexaFX operations'")
+    assert page.locator("link[rel~=icon]").first.get_attribute("href") == "/assets/icon-critical.svg"
+    assert httpx.get(f"{site.base}/assets/icon-critical.svg").status_code == 200
+    page.evaluate("Object.assign(document.querySelector('[data-worst]').dataset, { worst: 'ok', tab: '', read: '2' })")
+    page.wait_for_function("document.title === 'Overview · NexaFX operations'")
     context.close()
 
 

@@ -7,6 +7,7 @@ one has to get an entry, or the walk stops at it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from sqlalchemy import text
@@ -15,6 +16,7 @@ from checklists.load import find_template
 from checklists.schema import Template
 from checklists.store import start_run
 from dashboard.navigation import PAGES, START
+from jobs.alerts.incidents import About, add_note, open_incident
 from jobs.core.db import Database
 from jobs.core.people import list_people
 from jobs.run.store import request_run
@@ -27,6 +29,9 @@ _SHOWN: Mapping[str, str] = {
         " JOIN notifications n ON n.related_id = t.id"
         " WHERE t.type = 'WITHDRAW' AND t.status = 'FAILED' ORDER BY t.created_at LIMIT 1"
     ),
+    "alert": "SELECT id FROM ops.alerts ORDER BY id LIMIT 1",
+    "rule": "SELECT name FROM ops.alert_rules WHERE name = 'job-failed'",
+    "incident": "SELECT id FROM ops.incidents ORDER BY id LIMIT 1",
     "schedule": "SELECT name FROM ops.schedules WHERE name = 'reconcile-pending'",
     "run": "SELECT id FROM ops.runs WHERE job = 'verify-backup' AND state = 'failed' ORDER BY id LIMIT 1",
     "compare": (
@@ -50,7 +55,7 @@ FACES: Mapping[str, str] = {
 
 
 def prepare(db: Database) -> None:
-    """What a demo has not from the beginning: a job that fails, and a run of a definition that has changed since."""
+    """What a demo has not from the beginning: a job that fails, an incident, a run of a definition changed since."""
     definition = find_template("maintenance-monthly").canonical()
     items = definition["phases"][0]["items"]
     items.pop()
@@ -59,6 +64,9 @@ def prepare(db: Database) -> None:
         tomas = next(person for person in list_people(conn) if person.email == "tomas@nexafx.com")
         start_run(conn, Template.model_validate(definition), {}, tomas, origin="test")
         request_run(conn, job="verify-backup", actor=tomas.email, reason="Can we restore?", origin="test")
+        about = About("Nothing proves that a restore would work", "warn", datetime.now(UTC) - timedelta(minutes=20))
+        incident = open_incident(conn, about, tomas, lead=tomas.email, origin="test")
+        add_note(conn, incident, "The disk of the backups was full; the next backup is written now.", tomas, origin="test")
 
 
 def addresses(db: Database) -> dict[str, str]:

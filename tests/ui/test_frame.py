@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -75,6 +76,7 @@ def test_the_line_on_top_says_what_is_switched_off_and_how_bad_it_is(db: Databas
     said = seen(run_page(db, settings, "app", person))
     assert "enableRetry off" in said
     assert 'data-worst="critical"' in said
+    assert re.search(r'data-tab="\(\d\) critical"', said)
 
 
 def test_what_comes_from_the_tables_is_never_read_as_markup(db: Database, settings: Settings) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
+from sqlalchemy import text
+from streamlit.testing.v1 import AppTest
 
+from jobs.alerts.acting import silence
 from jobs.core.audit import AuditRow, record_many
 from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
 from tests.ui import seed
+from tests.ui.alerts import a_rule, an_alert, an_incident
 from tests.ui.desk import run_page, seen
 
 
@@ -87,3 +93,112 @@ def test_an_empty_desk_says_what_will_stand_where(db: Database, settings: Settin
     said = seen(run_page(db, settings, "overview", seed.person(db, Role.ADMINISTRATOR)))
     assert "No worker runs" in said
     assert "will stand here" in said
+
+
+@pytest.fixture
+def ada(db: Database) -> UUID:
+    """Somebody on call, in the middle of trouble."""
+    seed.living(db, trouble=True)
+    return seed.person(db, Role.ON_CALL, name="Ada")
+
+
+def head(page: AppTest) -> str:
+    said = seen(page)
+    return said[said.index("<h1>") : said.index("</h1>")]
+
+
+def ack(page: AppTest) -> list[str]:
+    return [button.key for button in page.button if (button.key or "").startswith("nx-ack-")]
+
+
+def test_what_nobody_has_is_acknowledged_right_there(db: Database, settings: Settings, ada: UUID) -> None:
+    number = an_alert(db, a_rule(db, runbook="rollback-application"))
+    page = run_page(db, settings, "overview", ada)
+    assert "nobody has it" in seen(page)
+    assert f'href="/alert?id={number}"' in seen(page)
+    assert 'href="/checklists?template=rollback-application"' in seen(page)
+    assert ack(page) == [f"nx-ack-{number}"]
+    page.button(f"nx-ack-{number}").click().run()
+    page.text_area[0].set_value("I look at Horizon")
+    page.button(f"ack-{number}-confirm").click().run()
+    page = run_page(db, settings, "overview", ada)
+    assert re.search(r"Ada(<[^>]*>)? has it since \d\d:\d\d UTC: I look at Horizon", seen(page))
+    assert ack(page) == []
+    with db.read() as conn:
+        assert conn.execute(text("SELECT reason FROM ops.audit WHERE action = 'alert.acknowledged'")).all() == [
+            ("I look at Horizon",)
+        ]
+
+
+def test_whoever_may_not_act_sees_no_button(db: Database, settings: Settings, ada: UUID) -> None:
+    an_alert(db, a_rule(db))
+    page = run_page(db, settings, "overview", seed.person(db, Role.VIEWER))
+    assert "nobody has it" in seen(page)
+    assert ack(page) == []
+
+
+def test_what_is_silenced_stands_apart_and_the_next_is_the_worst(db: Database, settings: Settings, ada: UUID) -> None:
+    an_alert(db, a_rule(db))
+    with db.begin() as conn:
+        until = datetime.now(UTC) + timedelta(hours=1)
+        silence(conn, "jobs-fail", "*", until, "the sandbox is being moved", "ada@nexafx.test", origin="test")
+    page = run_page(db, settings, "overview", ada)
+    assert "reconcile-pending" not in head(page)
+    assert "silenced until" in seen(page)
+    assert "the sandbox is being moved" in seen(page)
+    assert ack(page) == []
+
+
+def test_what_follows_stands_under_its_cause_and_a_rule_of_ones_own_is_a_problem_too(
+    db: Database, settings: Settings, ada: UUID
+) -> None:
+    cause = an_alert(db, a_rule(db))
+    an_alert(db, a_rule(db, "slow", signal="job.slow"), "retry-failed", signal="job.slow", severity="warn",
+             folded_into=cause, sentence="retry-failed takes four times as long as usual")  # fmt: skip
+    an_alert(db, a_rule(db, "own", signal="cases.opened"), "", signal="cases.opened", severity="warn",
+             sentence="7 cases were opened within an hour")  # fmt: skip
+    said = seen(run_page(db, settings, "overview", ada))
+    follows = said[said.index("nx-follows") :]
+    assert "retry-failed takes four times" in follows[: follows.index("</ul>")]
+    assert said.count("retry-failed takes four times") == 1
+    assert "7 cases were opened within an hour." in said
+
+
+def test_incidents_stand_there_with_who_leads_them(db: Database, settings: Settings, ada: UUID) -> None:
+    number = an_incident(db, ada, alerts=(an_alert(db, a_rule(db)),))
+    said = seen(run_page(db, settings, "overview", ada))
+    assert "Open incidents" in said
+    assert f'href="/incident?id={number}"' in said
+    assert f"Incident {number}</a>, led by Ada" in said
+
+
+def test_what_runs_is_there_with_how_far_it_is(db: Database, settings: Settings, ada: UUID) -> None:
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.runs (job, trigger, triggered_by, state, attempt, queued_at, started_at, progress_done,"
+                " progress_total) VALUES ('audit-history', 'manual', 'ada@nexafx.test', 'running', 1, now(),"
+                " now() - interval '1 minute', 30, 120), ('probe-horizon', 'manual', 'system', 'running', 1, now(), now(),"
+                " NULL, NULL)"
+            )
+        )
+    said = seen(run_page(db, settings, "overview", ada))
+    assert "30 of 120" in said
+    running = said[said.index("Running now") :]
+    assert "probe-horizon" not in running[: running.index("</table>")], "what is over in a moment would only flicker"
+
+
+def test_who_is_called_is_named_with_how_to_reach_them(db: Database, settings: Settings, ada: UUID) -> None:
+    assert "nobody on call" in seen(run_page(db, settings, "app", ada))
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.rotas (name, place, zone, starts_on, handover, turn_days, people, changed_by)"
+                " VALUES ('primary', 1, 'UTC', '2026-01-05', '09:00', 7, '{ada@nexafx.test}', 'system')"
+            )
+        )
+    said = seen(run_page(db, settings, "app", ada))
+    assert 'class="nx-oncall"' in said
+    assert "until" in said[said.index("nx-oncall") :][:300]
+    overview = seen(run_page(db, settings, "overview", ada))
+    assert 'href="mailto:ada@nexafx.test"' in overview

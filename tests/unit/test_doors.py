@@ -126,3 +126,20 @@ def test_metrics_are_open_only_when_the_settings_say_so() -> None:
 )
 def test_doors_that_are_shut_are_shut_for_everybody(path: str, shut: bool) -> None:
     assert doors.is_shut(path) is shut
+
+
+def test_the_wall_is_looked_at_without_a_session_and_changed_by_nobody() -> None:
+    assert [doors.is_wall("/wall/x", method) for method in ("GET", "HEAD", "POST", "DELETE")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert not any(doors.is_wall(path, "GET") for path in ("/wall", "/walls", "/wallet/x", "/", "//wall/x"))
+
+
+def test_what_stands_in_an_address_of_the_wall_goes_nowhere() -> None:
+    assert doors.security_headers("/wall/secret")["referrer-policy"] == "no-referrer"
+    assert "unsafe" not in doors.security_headers("/wall/secret")["content-security-policy"]
+    assert doors.security_headers("/jobs") is doors.SECURITY_HEADERS
+    assert (doors.to_log("/wall/secret"), doors.to_log("/jobs")) == ("/wall/…", "/jobs")

@@ -1,0 +1,35 @@
+"""Rules and alerts in words, as page, shell and notice say them. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from jobs.alerts.model import Alert, Rule
+from jobs.alerts.signals import SIGNALS, in_words
+from jobs.probes.attention import moment, span
+
+
+def condition_in_words(rule: Rule) -> str:
+    """When a rule fires: "days until the disk is full < 7 days for 60 min, of host-*"."""
+    signal = SIGNALS.get(rule.signal)
+    title = signal.title[0].lower() + signal.title[1:] if signal is not None else rule.signal
+    limit = f"{rule.threshold:g}" if signal is None else in_words(signal.unit, rule.threshold)
+    held = f" for {span(rule.for_s)}" if rule.for_s else ""
+    of = "" if rule.subject == "*" else f", of {rule.subject}"
+    return f"{title} {rule.comparison} {limit}{held}{of}"
+
+
+def state_in_words(alert: Alert, now: datetime) -> str:
+    """Where an alert stands: "ada@example.org has it since 02:20 UTC: looking"."""
+    if alert.state == "pending":
+        return "pending"
+    if alert.state == "resolved":
+        at = "" if alert.resolved_at is None else f" at {moment(alert.resolved_at, now)}"
+        return f"resolved{at}: {alert.resolution}"
+    flapping = ", flapping" if alert.flapping else ""
+    if alert.acknowledged_at is not None:
+        since = moment(alert.acknowledged_at, now)
+        return f"firing{flapping}: {alert.acknowledged_by} has it since {since}: {alert.acknowledged_why}"
+    if alert.folded_into is not None:
+        return f"firing{flapping}: follows from alert {alert.folded_into}"
+    return f"firing{flapping}: nobody has it"

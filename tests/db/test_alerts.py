@@ -1,0 +1,146 @@
+"""Alerts against the real database: they fire once, end once, wait for no people and lose nothing people did."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from jobs.alerts.evaluate import EVALUATE_ALERTS, LEASE, look, settle
+from jobs.alerts.model import Alert
+from jobs.alerts.shipped import SHIPPED, seed_rules
+from jobs.alerts.store import get_rule, list_alerts, open_alerts
+from jobs.core.db import Database
+from jobs.core.flags import Flag, set_flag
+from jobs.core.settings import Settings
+from jobs.run.store import RunRow
+from tests.db.books import count, run_job, value
+
+ADA = "ada@example.org"
+
+
+@pytest.fixture(autouse=True)
+def _a_worker_runs(db: Database) -> None:
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.workers (id, host, pid, version, concurrency, scheduler_at)"
+                " VALUES (gen_random_uuid(), 'here', 1, '1', 1, now())"
+            )
+        )
+
+
+@pytest.fixture
+def at_once(db: Database) -> None:
+    """A rule that fires at once, on something a test can switch: a flag."""
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.alert_rules SET for_s = 0 WHERE name = 'flag-switched'"))
+
+
+def evaluate(db: Database, settings: Settings, *, dry_run: bool = False) -> RunRow:
+    run = run_job(db, settings, EVALUATE_ALERTS, dry_run=dry_run)
+    assert run.state == "succeeded", run.error
+    return run
+
+
+def switch(db: Database, on: bool) -> None:
+    with db.begin() as conn:
+        set_flag(conn, Flag.CLEANUP, on, actor=ADA, reason="a test", origin="test")
+
+
+def about_flags(db: Database) -> list[Alert]:
+    with db.read() as conn:
+        return [alert for alert in list_alerts(conn) if alert.rule == "flag-switched"]
+
+
+def actions(db: Database) -> list[str]:
+    with db.read() as conn:
+        rows = conn.execute(text("SELECT action FROM ops.audit WHERE entity = 'alert' ORDER BY id"))
+        return list(rows.scalars())
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_alert_fires_once_and_ends_once_and_both_stand_in_the_trail(db: Database, settings: Settings) -> None:
+    switch(db, False)
+    run = evaluate(db, settings)
+    assert run.counters["fired"] == 1
+    evaluate(db, settings)
+    (alert,) = about_flags(db)
+    assert (alert.state, alert.subject, alert.link) == ("firing", "enableCleanup", "/flags")
+    assert "enableCleanup is off since" in alert.sentence
+    switch(db, True)
+    evaluate(db, settings)
+    (alert,) = about_flags(db)
+    assert (alert.state, alert.resolution) == ("resolved", "recovered")
+    assert actions(db) == ["alert.fired", "alert.resolved"]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_dry_run_changes_nothing_and_says_what_would_fire(db: Database, settings: Settings) -> None:
+    switch(db, False)
+    run = evaluate(db, settings, dry_run=True)
+    assert run.counters["fired"] == 1
+    for table in ("ops.alerts", "ops.alert_readings", "ops.alert_watches"):
+        assert count(db, table) == 0
+    assert actions(db) == []
+
+
+@pytest.mark.usefixtures("at_once")
+def test_two_at_once_and_one_that_is_killed_leave_one_alert(db: Database, settings: Settings) -> None:
+    switch(db, False)
+    with db.engine.connect() as killed:
+        settle(killed, look(killed, settings), actor="run:0")
+        killed.invalidate()  # its session ends as with kill -9: nothing of it stays
+    threads = [threading.Thread(target=evaluate, args=(db, settings)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(about_flags(db)) == 1
+    assert actions(db) == ["alert.fired"]
+    assert value(db, "SELECT count(*) FROM ops.leases WHERE name = :name AND expires_at > now()", name=LEASE) == 0
+
+
+@pytest.mark.usefixtures("at_once")
+def test_readings_are_kept_where_they_changed_and_the_watch_goes_on_until_there_is_a_gap(
+    db: Database, settings: Settings
+) -> None:
+    evaluate(db, settings)
+    kept = count(db, "ops.alert_readings")
+    assert kept > 30
+    evaluate(db, settings)
+    assert count(db, "ops.alert_readings") < kept + 15, "what stands still leaves no row"
+    assert count(db, "ops.alert_watches") == 1
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "UPDATE ops.alert_watches SET began_at = began_at - interval '1 hour', until = until - interval '1 hour'"
+            )
+        )
+    evaluate(db, settings)
+    assert count(db, "ops.alert_watches") == 2
+
+
+def test_the_shipped_rules_are_there_and_follow_the_version_until_somebody_edits_them(db: Database) -> None:
+    with db.begin() as conn:
+        assert seed_rules(conn) == []
+        assert replace(get_rule(conn, "disk-full"), changed_at=None) == SHIPPED["disk-full"]
+        conn.execute(text("UPDATE ops.alert_rules SET threshold = 0.5 WHERE name IN ('disk-full', 'disk-filling')"))
+        conn.execute(text("UPDATE ops.alert_rules SET version = 2 WHERE name = 'disk-filling'"))
+        seed_rules(conn)
+        assert get_rule(conn, "disk-full").threshold == 0.95
+        assert get_rule(conn, "disk-filling").threshold == 0.5
+
+
+def test_a_fresh_desk_fires_nothing(db: Database, settings: Settings) -> None:
+    evaluate(db, settings)
+    with db.read() as conn:
+        assert [alert.rule for alert in open_alerts(conn) if alert.state == "firing"] == []
+
+
+def test_every_reading_is_of_a_signal_that_is_documented(db: Database, settings: Settings) -> None:
+    with db.begin() as conn:
+        seen = look(conn, settings)
+    assert {reading.signal for reading in seen.readings} > {"job.failures", "pending.late", "audit.unsealed_s"}
