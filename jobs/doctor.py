@@ -37,6 +37,7 @@ from jobs.probes.diagnosis import (
     judge_privileges,
     judge_server,
     judge_servers,
+    judge_telling,
     judge_workers,
 )
 from jobs.probes.facts import read_facts
@@ -118,6 +119,12 @@ def _settings(settings: Settings) -> Iterator[Line]:
     yield Line(Finding.OK, "settings", f"network {settings.network_label}, {where}")
     for sentence in unknown_settings(os.environ):
         yield Line(Finding.WARN, "settings", sentence.rstrip("."), "Correct the name, or take it out.")
+    yield judge_telling(
+        len(settings.notice_urls),
+        people=bool(settings.person_url.get_secret_value()),
+        ping=bool(settings.ping_url.get_secret_value()),
+        demo=settings.demo,
+    )
 
 
 def _database(settings: Settings, db: Database) -> Iterator[Line]:

@@ -1,25 +1,45 @@
-"""Alerts and notices: whether the team's channels deliver. There are no alert rules yet, and what needs them says so.
+"""Alerts and notices: whether something is watched, somebody is told, and the team's channels deliver.
 
-What the desk does watch stands on the page Overview and in `/health/scheduled-jobs` and `/metrics`, for a monitoring
-system to alert on; an item about a rule is ticked by hand once that has been proved. Nothing is sent by a check: it looks
-at what became of what was sent.
+Nothing is sent by a check: it looks at the rules, at when they were last evaluated, and at what became of what was sent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
 
 from checklists.checks.database import NoParams
-from checklists.checks.model import CheckContext, CheckParams, CheckResult, Unable, check, failed, passed, unable
+from checklists.checks.model import (
+    CheckContext,
+    CheckParams,
+    CheckResult,
+    Unable,
+    check,
+    failed,
+    gathered,
+    passed,
+    unable,
+)
 from checklists.checks.reach import age, plural, reading, some
 from checklists.grammar import Duration
+from jobs.alerts.model import Rule
 from jobs.alerts.notices import PATIENCE, TEST, Notice, list_notices
+from jobs.alerts.store import list_rules, rules_changed, watched_until
+from jobs.alerts.words import condition_in_words
 
-_BY_HAND = "Let your monitoring alert on /health/scheduled-jobs and /metrics of the dashboard, prove it once, and tick by hand."
 _MOST = 500
+_FRESH = timedelta(minutes=2)
+_WATCHED: Mapping[str, frozenset[str]] = {
+    "job_failure": frozenset({"job.failures"}),
+    "error_rate": frozenset({"job.error_share"}),
+    "slow_job": frozenset({"job.slowness", "job.limit_share"}),
+    "database": frozenset({"database.connect_ms", "database.silent_s", "database.connections_ratio"}),
+    "stellar": frozenset({"horizon.verdict", "horizon.usable", "horizon.age_s"}),
+}
+"""What a rule has to look at to watch it; one of them is enough."""
 
 
 class RuleParams(CheckParams):
@@ -30,8 +50,41 @@ class RuleParams(CheckParams):
 
 @check("alerts.rule", title="There is an alert for it", params=RuleParams)
 def rule(context: CheckContext, params: RuleParams) -> CheckResult:
-    """Whether a rule is on and leads somewhere."""
-    return unable(f"This version has no alert rules, so none for {params.rule.replace('_', ' ')}.", _BY_HAND)
+    """A rule that watches it is on, is evaluated now, and tells somebody on a channel that exists."""
+    channels = _channels(context)
+    with reading(context) as conn:
+        found = [one for one in list_rules(conn) if one.enabled and one.signal in _WATCHED[params.rule]]
+        until = watched_until(conn)
+    watched = params.rule.replace("_", " ")
+    if not found:
+        return failed(
+            f"No rule that is on watches {watched}.",
+            f"Switch one on that looks at {some(sorted(_WATCHED[params.rule]))}: see `nexaops alerts rules list`.",
+        )
+    if until is None or context.now - until > _FRESH:
+        since = "never" if until is None else f"not for {age(context.now - until)}"
+        return failed(
+            f"The rules were {since} evaluated.", "Look at the runs of the job evaluate-alerts: a worker has to run it."
+        )
+    # Whom a person's channel does not reach is told on the team's.
+    lost = [one.name for one in found if not _reaches(one, channels)]
+    if lost:
+        return failed(
+            f"{some(lost)} tells only channels that are none of NEXAOPS_NOTICE_URLS.",
+            "Let the rule tell the team, or a channel of the settings.",
+            channels=channels,
+        )
+    return passed(
+        f"{plural(len(found), 'rule')} on {watched}: {some([one.name for one in found])}, evaluated"
+        f" {age(context.now - until)} ago.",
+        rules={one.name: condition_in_words(one) for one in found},
+        channels=channels,
+    )
+
+
+def _reaches(rule: Rule, channels: Sequence[str]) -> bool:
+    told = [step.to.removeprefix("channel:") for step in rule.steps if step.to.startswith("channel:")]
+    return len(told) < len(rule.steps) or any(name in channels for name in told)
 
 
 class DeliveryParams(CheckParams):
@@ -60,10 +113,16 @@ def delivery(context: CheckContext, params: DeliveryParams) -> CheckResult:
 
 @check("alerts.changes", title="Alerts were changed since the incident", params=NoParams)
 def changes(context: CheckContext, params: NoParams) -> CheckResult:
-    """Which rules changed."""
-    return unable(
-        "This version has no alert rules that could have changed.", "Say on the item what was changed, and where."
-    )
+    """Which rules people changed since this checklist's run began."""
+    with reading(context) as conn:
+        found = rules_changed(conn, context.started_at)
+    if not found:
+        return unable(
+            f"No rule was changed since {context.started_at:%Y-%m-%d %H:%M} UTC.",
+            "Change or add the rule that would have told you earlier, or say on the item why none has to change.",
+        )
+    named = [f"{name} ({action.removeprefix('rule.')} by {who})" for name, action, who in found]
+    return gathered(f"{plural(len(found), 'rule')} changed: {some(named)}.", rules=named)
 
 
 @check("alerts.notice", title="The team was told", params=NoParams)
@@ -99,7 +158,7 @@ def notice(context: CheckContext, params: NoParams) -> CheckResult:
 
 def _channels(context: CheckContext) -> list[str]:
     """The names of the team's channels; Unable says which setting to set."""
-    from jobs.alerts.channels import channels_of  # noqa: PLC0415 - Apprise is 0.2 s that only these two checks have to pay
+    from jobs.alerts.channels import channels_of  # noqa: PLC0415 - Apprise is 0.2 s that only these checks have to pay
 
     names = [channel.name for channel in channels_of(context.settings)]
     if not names:

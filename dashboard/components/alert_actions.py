@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from dashboard.access import may, origin
 from dashboard.actions import ask
-from dashboard.components.alert_words import silenced
+from dashboard.components.alert_words import label, silenced
 from dashboard.components.incident_actions import ask_open
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.times import now
@@ -82,7 +82,7 @@ def ask_acknowledge_many(alerts: Sequence[Alert]) -> None:
 
     def consequence() -> Html:
         st.multiselect("Which alerts", list(by_id), default=list(by_id), key="ack-many-which",
-                       format_func=lambda number: by_id[number].sentence)  # fmt: skip
+                       format_func=lambda number: label(by_id[number]))  # fmt: skip
         return tag("p", "They are yours: everybody sees that, and nobody else is told of them.", class_="nx-quiet")
 
     def command(conn: Connection, actor: Person, why: str) -> str:
@@ -149,7 +149,7 @@ def ask_plan(rules: Mapping[str, Rule]) -> None:
         _time("From (UTC)", now(), f"{key}-from")
         _time("Until (UTC)", now() + timedelta(hours=2), f"{key}-until")
         st.selectbox("Which rule", [_ALL, *rules], key=f"{key}-rule",
-                     format_func=lambda name: rules[name].title if name in rules else name)  # fmt: skip
+                     format_func=lambda name: f"{rules[name].title} ({name})" if name in rules else name)  # fmt: skip
         st.text_input("Of what", value="*", key=f"{key}-subject", max_chars=200,
                       help="A job, a server, a host: patterns such as `reconcile-*`, separated by commas; * is everything.")  # fmt: skip
         return tag("p", "Nobody is told of what fires then. It is marked on the charts.", class_="nx-quiet")

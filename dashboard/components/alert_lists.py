@@ -9,13 +9,14 @@ import streamlit as st
 
 from dashboard.components.actors import named
 from dashboard.components.alert_actions import ask_end
-from dashboard.components.alert_words import condition, steps_in_words
+from dashboard.components.alert_words import steps_in_words
 from dashboard.components.instants import instant
 from dashboard.components.layout import table
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.states import chip
 from dashboard.components.times import age
 from jobs.alerts.model import Alert, Rule, Silence
+from jobs.alerts.words import condition_in_words
 from jobs.probes.attention import span
 
 _EVERYTHING = "*"
@@ -98,8 +99,7 @@ def rules_table(found: Iterable[tuple[Rule, int]]) -> None:
             (
                 tag("div", link(tag("b", rule.title), url("rule", name=rule.name)),
                     tag("div", rule.name, class_="nx-note"), _own(rule)),
-                tag("div", condition(rule), tag("div", f"of {rule.subject}", class_="nx-note") if rule.subject != "*" else "",
-                    class_="nx-words"),
+                tag("div", condition_in_words(rule), class_="nx-words"),
                 chip(rule.severity) if rule.enabled else chip("off", "off"),
                 tag("div", steps_in_words(rule.steps), class_="nx-words"),
                 link(rule.runbook, url("checklists", template=rule.runbook)) if rule.runbook else "–",

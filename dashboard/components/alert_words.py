@@ -1,4 +1,4 @@
-"""Alerts and rules in words: how an alert stands, who has it, who is told next, and when a rule alerts."""
+"""Alerts in words for a page: how an alert stands, who has it, and who is told next."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from dashboard.components.times import age
 from dashboard.queries_alerts import Firing
 from jobs.alerts.escalate import next_step_at
 from jobs.alerts.model import Alert, Rule, Silence, Step
-from jobs.alerts.signals import SIGNALS, Unit, in_words
+from jobs.alerts.signals import SIGNALS, Unit
 from jobs.probes.attention import moment, span
 
-_COMPARED: Mapping[str, str] = {">": "over", ">=": "at least", "<": "under", "<=": "at most"}
 _SCALES: Mapping[Unit, tuple[float, str]] = {
     Unit.SECONDS: (1, "s"),
     Unit.MS: (1, "ms"),
@@ -26,19 +25,9 @@ _SCALES: Mapping[Unit, tuple[float, str]] = {
 _LINK = "nx-link nx-inline"
 
 
-def condition(rule: Rule) -> str:
-    """When a rule alerts: "Failures in a row: at least 3, for 5 min"."""
-    signal = SIGNALS.get(rule.signal)
-    name = signal.title if signal is not None else rule.signal
-    held = f", for {span(rule.for_s)}" if rule.for_s else ""
-    return f"{name}: {limit(rule)}{held}"
-
-
-def limit(rule: Rule) -> str:
-    """How much is too much of it: "at least 3", "under 20 %"."""
-    signal = SIGNALS.get(rule.signal)
-    value = in_words(signal.unit, rule.threshold) if signal is not None else f"{rule.threshold:g}"
-    return f"{_COMPARED[rule.comparison]} {value}"
+def label(alert: Alert) -> str:
+    """An alert among others to choose from: a choice is told from another by its words alone."""
+    return f"{alert.sentence} (alert {alert.id})"
 
 
 def scaled(signal: str) -> tuple[float, str]:

@@ -16,6 +16,7 @@ from checklists.store import start_run
 from dashboard import queries_incidents as reads
 from dashboard.access import origin
 from dashboard.actions import act, ask
+from dashboard.components.alert_words import label
 from dashboard.components.checklist_about import INCIDENT_FIELD
 from dashboard.components.markup import Html, tag
 from dashboard.components.times import now
@@ -89,7 +90,7 @@ def ask_add(one: Incident, alerts: Sequence[Alert]) -> None:
     key, by_id = f"addalerts-{one.id}", {alert.id: alert for alert in alerts}
 
     def consequence() -> Html:
-        st.multiselect("Which alerts", list(by_id), key=f"{key}-which", format_func=lambda i: by_id[i].sentence,
+        st.multiselect("Which alerts", list(by_id), key=f"{key}-which", format_func=lambda i: label(by_id[i]),
                        placeholder="Choose one or more")  # fmt: skip
         return tag("p", "What happens to them stands in the timeline.", class_="nx-quiet")
 

@@ -12,7 +12,7 @@ from dashboard import queries_checklists as people
 from dashboard.access import guarded_fragment, require
 from dashboard.components.alert_actions import buttons
 from dashboard.components.alert_lists import draw_silences
-from dashboard.components.alert_words import condition, limit, next_step, quiet_by, scaled, ways, who_has_it
+from dashboard.components.alert_words import next_step, quiet_by, scaled, ways, who_has_it
 from dashboard.components.incident_words import course
 from dashboard.components.instants import instant
 from dashboard.components.layout import empty, page_head, section
@@ -22,14 +22,15 @@ from dashboard.components.times import age
 from dashboard.queries_alerts import Story
 from jobs.alerts.model import Alert
 from jobs.alerts.signals import SIGNALS
+from jobs.alerts.words import condition_in_words, limit_in_words
 from jobs.core.errors import NotFound
 from jobs.core.permissions import Right
 from jobs.probes.attention import span
 
 person = require(Right.VIEW)
 NAMES = dict(people.accounts())
+# How much is drawn before and after it, at least; and a half of its own length.
 _AROUND = timedelta(minutes=30)
-"""How much is drawn before and after it, at least; and a half of its own length."""
 
 
 def asked_for() -> Story:
@@ -86,7 +87,7 @@ def facts() -> None:
     name = rule.title if rule is not None else f"{alert.rule}, which was deleted"
     rows: list[tuple[str, object]] = [
         ("Rule", join(link(name, url("rule", name=alert.rule), class_="nx-link nx-inline") if rule else name)),
-        ("Alerts when", condition(rule) if rule is not None else "–"),
+        ("Alerts when", condition_in_words(rule) if rule is not None else "–"),
         ("Of what", alert.subject or "there is only one"),
         ("Condition held", join("since ", instant(alert.began_at))),
     ]
@@ -125,7 +126,7 @@ def readings() -> None:
     factor, unit = scaled(alert.signal)
     name = signal.title if signal is not None else alert.signal
     line = charts.Line(name, found.at, [None if value is None else value * factor for value in found.values])
-    level = [charts.Threshold(rule.threshold * factor, rule.severity, limit(rule))] if rule is not None else []
+    level = [charts.Threshold(rule.threshold * factor, rule.severity, limit_in_words(rule))] if rule is not None else []
     said = (
         f"{name}{f' of {alert.subject}' if alert.subject else ''}, from {found.since:%H:%M} to {found.until:%H:%M} UTC"
     )

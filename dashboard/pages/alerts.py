@@ -27,10 +27,10 @@ person = require(Right.VIEW)
 MAY_ACT = may(person, Right.ACT_ON_ALERTS)
 NAMES = dict(people.accounts())
 NOW, SILENCES, PAST, RULES = "now", "silences", "past", "rules"
+# Alerts with buttons of their own.
 MOST = 50
-"""Alerts with buttons of their own."""
+# The rules are evaluated every 15 s; after this long nobody may trust that nothing fires.
 SILENT_AFTER = timedelta(seconds=90)
-"""The rules are evaluated every 15 s; after this long nobody may trust that nothing fires."""
 _STATES = {"fires": "firing", "resolved": "resolved"}
 
 

@@ -33,8 +33,8 @@ person = require(Right.VIEW)
 MAY_ACT = may(person, Right.ACT_ON_ALERTS)
 NAMES = dict(people.accounts())
 _REFUSED = "nx-note-refused"
+# What came just before is in the bundle too.
 _BEFORE = timedelta(minutes=15)
-"""What came just before is in the bundle too."""
 
 
 def asked_for() -> Incident:

@@ -59,9 +59,9 @@ def rounded(value: float, unit: Unit) -> float:
     A reading is kept whenever it differs from the one before: what wanders by less than anybody acts on (the age of a
     backup by fifteen seconds, a processor by half a per cent) must not leave a row each time.
     """
-    if unit in (Unit.SHARE, Unit.TIMES):
+    if unit is Unit.SHARE:
         return round(value, 2)
-    if unit is Unit.DAYS:
+    if unit in (Unit.DAYS, Unit.TIMES):
         return round(value, 1)
     if value == 0:
         return 0.0

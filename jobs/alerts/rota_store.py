@@ -159,7 +159,11 @@ def save_rota(
 
 
 def drop_rota(conn: Connection, name: str, seen_version: int, *, actor: str, origin: str, reason: str) -> None:
-    """Takes a rota away, with its overrides; the trail keeps what it was. Conflict if it changed after it was seen."""
+    """Takes a rota away, with its overrides; the trail keeps what it was.
+
+    Raises UsageError without a reason, Conflict if it changed after it was seen.
+    """
+    reason = _why(reason)
     row = conn.execute(
         text("DELETE FROM ops.rotas WHERE name = :name AND version = :seen RETURNING *"),
         {"name": name, "seen": seen_version},
@@ -182,9 +186,7 @@ def add_override(
     reason: str,
 ) -> int:
     """Has somebody stand in, and returns the override's id. Raises UsageError, NotFound without such a rota."""
-    person, reason = person.strip().lower(), reason.strip()
-    if not reason:
-        raise UsageError("Say why: whoever comes after you will want to know.")
+    person, reason = person.strip().lower(), _why(reason)
     now: datetime = conn.execute(text("SELECT now()")).scalar_one()
     if not max(starts_at, now) < ends_at <= starts_at + LONGEST:
         raise UsageError("An override ends after it begins and after now, and lasts at most a year.")
@@ -223,6 +225,12 @@ def _require_open(conn: Connection, emails: Sequence[str]) -> None:
     known = read_names(conn, emails)
     if wrong := next((said for email in emails if (said := fault(email, known)) is not None), None):
         raise UsageError(f"{wrong}: choose somebody else.")
+
+
+def _why(reason: str) -> str:
+    if not reason.strip():
+        raise UsageError("Say why: whoever comes after you will want to know.")
+    return reason.strip()[:500]
 
 
 def _contact(conn: Connection) -> tuple[OnCall, ...]:

@@ -110,6 +110,12 @@ def fired_times(conn: Connection, since: datetime) -> dict[str, int]:
     return {row.rule: row.n for row in rows}
 
 
+def watched_until(conn: Connection) -> datetime | None:
+    """When the signals were last read; None: never."""
+    until: datetime | None = conn.execute(text("SELECT max(until) FROM ops.alert_watches")).scalar()
+    return until
+
+
 @dataclass(frozen=True, slots=True)
 class Happened:
     """One row of the audit trail about an alert or a rule."""
@@ -136,6 +142,18 @@ def history(
         {"entity": entity, "entity_id": entity_id, "limit": limit},
     )
     return [Happened(**row._mapping) for row in rows]
+
+
+def rules_changed(conn: Connection, since: datetime) -> list[tuple[str, str, str]]:
+    """Which rules people changed from `since` on: name, action and who, the newest change of each, at most a hundred."""
+    rows = conn.execute(
+        text(
+            "SELECT DISTINCT ON (entity_id) entity_id AS name, action, actor FROM ops.audit"
+            " WHERE entity = 'alert_rule' AND at >= :since AND actor <> 'system' ORDER BY entity_id, id DESC LIMIT 100"
+        ),
+        {"since": since},
+    )
+    return [(row.name, row.action, row.actor) for row in rows]
 
 
 def rule_values(rule: Rule) -> dict[str, Any]:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from jobs.alerts.model import Alert, Rule
 from jobs.alerts.signals import SIGNALS, in_words
 from jobs.probes.attention import moment, span
 
+COMPARED: Mapping[str, str] = {">": "over", ">=": "at least", "<": "under", "<=": "at most"}
+
 
 def condition_in_words(rule: Rule) -> str:
-    """When a rule fires: "days until the disk is full < 7 days for 60 min, of host-*"."""
+    """When a rule fires: "days until the disk is full under 7 days for 60 min, of host-*"."""
     signal = SIGNALS.get(rule.signal)
     title = signal.title[0].lower() + signal.title[1:] if signal is not None else rule.signal
-    limit = f"{rule.threshold:g}" if signal is None else in_words(signal.unit, rule.threshold)
     held = f" for {span(rule.for_s)}" if rule.for_s else ""
     of = "" if rule.subject == "*" else f", of {rule.subject}"
-    return f"{title} {rule.comparison} {limit}{held}{of}"
+    return f"{title} {limit_in_words(rule)}{held}{of}"
+
+
+def limit_in_words(rule: Rule) -> str:
+    """How much is too much of it: "at least 3", "under 20 %"."""
+    signal = SIGNALS.get(rule.signal)
+    value = f"{rule.threshold:g}" if signal is None else in_words(signal.unit, rule.threshold)
+    return f"{COMPARED[rule.comparison]} {value}"
 
 
 def state_in_words(alert: Alert, now: datetime) -> str:

@@ -162,6 +162,24 @@ def judge_workers(facts: Facts) -> list[Line]:
     return [Line(Finding.OK, "workers", f"{len(beating)} beat{'s' if len(beating) == 1 else ''}")]
 
 
+def judge_telling(channels: int, *, people: bool, ping: bool, demo: bool) -> Line:
+    """Whether anybody hears of an alert, and anybody outside of it that there are none any more.
+
+    Nothing is sent for it: `nexaops notices test` does that, and a ping would say that all is well.
+    """
+    if demo:
+        return Line(Finding.OK, "telling", "the demo tells nobody")
+    if not channels:
+        says = "there is no channel on which anybody could be told of an alert"
+        return Line(Finding.WARN, "telling", says, "Set NEXAOPS_NOTICE_URLS, then `nexaops notices test`.")
+    says = f"{channels} channel{'s' if channels > 1 else ''} of the team, {'single people too' if people else 'no person by themselves'}"
+    if not ping:
+        return Line(
+            Finding.WARN, "telling", f"{says}; nobody outside notices when the alerts stop", "Set NEXAOPS_PING_URL."
+        )
+    return Line(Finding.OK, "telling", f"{says}, a ping outside")
+
+
 def judge_disk(folder: str, free: int) -> Line:
     """Whether there is room for what is written under the folder; bytes."""
     says = f"{free / 1024**3:,.1f} GiB free for {folder}"

@@ -33,6 +33,8 @@ def machine(db: Database, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatc
         "STELLAR_HORIZON_URL": sandbox.url,
         "STELLAR_NETWORK": "CUSTOM",
         "STELLAR_NETWORK_PASSPHRASE": sandbox.ledger.passphrase,
+        "NEXAOPS_NOTICE_URLS": "json://team.example",
+        "NEXAOPS_PING_URL": "https://ping.example/1",
     }.items():
         monkeypatch.setenv(name, value)
     return monkeypatch
@@ -47,7 +49,7 @@ def test_a_desk_that_works_has_nothing_to_mend(machine: pytest.MonkeyPatch, db: 
     found = list(doctor.examine())
     assert [line for line in found if line.finding is not Finding.OK] == []
     assert [line.check for line in found] == [
-        "settings", "jobs", "database", "migrations", "indexes", "privileges", "horizon", "workers", "disk",
+        "settings", "telling", "jobs", "database", "migrations", "indexes", "privileges", "horizon", "workers", "disk",
     ]  # fmt: skip
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from jobs.alerts.rota_store import (
     CONTACT,
@@ -17,6 +19,7 @@ from jobs.alerts.rota_store import (
     read_on_call,
     save_rota,
 )
+from jobs.cli import app
 from jobs.core.db import Database
 from jobs.core.errors import Conflict, NotFound, UsageError
 from jobs.core.people import disable_person
@@ -143,3 +146,35 @@ def test_an_override_lies_ahead_has_a_reason_and_ends(db: Database, team: tuple[
         later = add_override(conn, "primary", team[1], NOW + HOUR, NOW + 2 * HOUR, reason="ill", **BY)
         end_override(conn, later, **BY)
         assert list_overrides(conn, NOW) == (), "taken back before it began, it never was"
+
+
+def test_the_commands_enter_a_rota_have_somebody_stand_in_and_say_who_is_called(
+    db: Database, team: tuple[str, str], monkeypatch: pytest.MonkeyPatch, server_socket: Path
+) -> None:
+    ada, bob = team
+    for name, given in {"DB_HOST": str(server_socket), "DB_NAME": str(db.url.database), "STELLAR_NETWORK": "TESTNET",
+                        "STELLAR_HORIZON_URL": "http://127.0.0.1:9"}.items():  # fmt: skip
+        monkeypatch.setenv(name, given)
+
+    def oncall(*given: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["oncall", *given])
+        return done.exit_code, done.stdout
+
+    assert oncall("now") == (1, "Nobody is on call: `nexaops oncall set` enters who takes turns.\n")
+    code, said = oncall("set", "primary", ada, bob, "--starts", "2026-01-05", "--handover", "09:00", "--days", "400")
+    assert code == 2, said
+    code, said = oncall(
+        "set", "primary", ada, "--starts", "2026-01-05", "--handover", "09:00", "--zone", "Europe/Berlin"
+    )
+    assert (code, "is on call until" in said) == (0, True)
+    assert ada in oncall("now")[1]
+    code, said = oncall(
+        "override", "primary", bob, "--until", f"{NOW + 5 * HOUR:%Y-%m-%d %H:%M}", "--reason", "Ada [flies]"
+    )
+    assert (code, said.startswith("Override ")) == (0, True)
+    assert f"{bob} until" in oncall("now")[1]
+    assert "Ada [flies]" in oncall("list")[1]
+    assert oncall("end", said.split()[1].rstrip(":"))[0] == 0
+    assert ada in oncall("now")[1]
+    assert oncall("drop", "primary", "--reason", "done") == (0, "The rota primary is gone.\n")
+    assert oncall("now", "--json") == (1, "[]\n")

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.probes.diagnosis import INDEXES, Finding, judge_disk, judge_indexes, judge_migrations, judge_servers
+from jobs.probes.diagnosis import (
+    INDEXES,
+    Finding,
+    judge_disk,
+    judge_indexes,
+    judge_migrations,
+    judge_servers,
+    judge_telling,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +46,11 @@ def test_a_disk_warns_before_it_is_full(free: int, finding: Finding) -> None:
 
 def test_no_server_at_all_is_worth_a_warning() -> None:
     assert [line.finding for line in judge_servers([])] == [Finding.WARN]
+
+
+def test_a_desk_that_could_tell_nobody_or_stop_unnoticed_is_worth_a_warning() -> None:
+    how = {"people": False, "demo": False}
+    assert judge_telling(0, ping=True, **how).mend == "Set NEXAOPS_NOTICE_URLS, then `nexaops notices test`."
+    assert judge_telling(1, ping=False, **how).mend == "Set NEXAOPS_PING_URL."
+    assert judge_telling(1, ping=True, **how).finding is Finding.OK
+    assert judge_telling(0, ping=False, people=False, demo=True).finding is Finding.OK
