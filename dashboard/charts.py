@@ -6,14 +6,17 @@ by its place in a fixed order, not by where it happens to stand in a chart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.components.times import local_zone
+from dashboard.components.marks import draw_marks
+from dashboard.components.times import local_zone, now
+from dashboard.queries_marks import Mark
+from jobs.probes.attention import span
 
 MOST_POINTS = 500
 # Six hues that hold a contrast of 3:1 on the ground of their mode; none is the green, amber or red of a state.
@@ -34,27 +37,46 @@ _INK = {
 }  # fmt: skip
 _FONT = '"Source Sans", "Source Sans Pro", system-ui, sans-serif'
 
+# A threshold that is further above the values than so many times would leave nothing of their course.
+_NEAR = 5
 # What the lower axis and the margins take of a figure's height, and what a label takes of it.
 _AXIS_PX, _LABEL_PX = 56, 15
 
 
+_BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A course: a name, and a value at each time; None is a gap. `place` chooses the colour."""
+    """A course: a name, and a value at each time; None is a gap. `place` chooses the colour.
+
+    `guess`: what may come, drawn in dashes.
+    """
 
     name: str
     at: Sequence[datetime]
     values: Sequence[float | None]
     place: int = 0
+    guess: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A level that matters; `state` is warn or critical."""
+    """A level that matters; `state` is warn or critical. `always`: also far above all values, which it then flattens."""
 
     value: float
     state: str
     label: str
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the charts of a page share: the time they show, whether there is data in it or not, and what happened then."""
+
+    since: datetime
+    until: datetime
+    marks: Sequence[Mark] = ()
 
 
 def mode() -> str:
@@ -73,25 +95,57 @@ def colour_of(place: int) -> str:
     return hues[place % len(hues)]
 
 
-def course(lines: Sequence[Line], *, unit: str, thresholds: Sequence[Threshold] = (), height: int = 220) -> go.Figure:
-    """Values over time. A threshold is drawn when the values come near it, so that it never flattens them."""
+def in_bytes(lines: Sequence[Line], per: str = "") -> tuple[list[Line], str]:
+    """Lines of bytes in the largest unit that suits them, and that unit; `per` goes behind it: "/s"."""
+    top = max((value for line in lines for value in line.values if value is not None), default=0.0)
+    factor, unit = next(((factor, unit) for factor, unit in _BYTES if top >= factor), (1, "B"))
+    scaled = [
+        replace(line, values=[None if value is None else value / factor for value in line.values]) for line in lines
+    ]
+    return scaled, f"{unit}{per}"
+
+
+def in_percent(values: Sequence[float | None]) -> list[float | None]:
+    """Shares of one as hundredths."""
+    return [None if value is None else value * 100 for value in values]
+
+
+def course(
+    lines: Sequence[Line],
+    *,
+    unit: str,
+    thresholds: Sequence[Threshold] = (),
+    height: int = 220,
+    frame: Frame | None = None,
+) -> go.Figure:
+    """Values over time. A threshold is drawn when the values come near it, so that it never flattens them.
+
+    With a frame the chart shows its whole time, so that data which ended early ends early, and marks what happened in it.
+    """
     colours = ink()
     zone = local_zone()
+
+    def local(at: datetime) -> datetime:
+        return at.astimezone(zone).replace(tzinfo=None)
+
     figure = go.Figure()
     for line in lines:
         if len(line.at) > MOST_POINTS:
             raise ValueError(f"{line.name} has {len(line.at)} points: bucket them in SQL, {MOST_POINTS} at most")
         figure.add_scatter(
-            x=[at.astimezone(zone).replace(tzinfo=None) for at in line.at],
+            x=[local(at) for at in line.at],
             y=list(line.values),
             name=line.name,
             mode="lines",
-            line={"color": colour_of(line.place), "width": 1.75},
+            line={"color": colour_of(line.place), "width": 1.75, "dash": "dash" if line.guess else "solid"},
             connectgaps=False,
             hovertemplate=f"%{{y:,.1f}} {unit}<extra>{line.name}</extra>",
         )
+    known = [line for line in lines if line.at and not line.guess]
+    if known:
+        _say_ages(figure, max(known, key=lambda line: len(line.at)).at, local)
     top = max((value for line in lines for value in line.values if value is not None), default=0.0)
-    shown = [item for item in thresholds if item.value <= max(top * 1.6, min(t.value for t in thresholds) * 1.15)]
+    shown = [item for item in thresholds if item.always or item.value <= top * _NEAR]
     for item in shown:
         figure.add_hline(
             y=item.value,
@@ -104,7 +158,24 @@ def course(lines: Sequence[Line], *, unit: str, thresholds: Sequence[Threshold] 
     if len(lines) > 1:
         _label_ends(figure, lines, ceiling, height)
     figure.update_yaxes(range=[0, ceiling], ticksuffix=f" {unit}")
+    if frame is not None:
+        end = max((at for line in lines if line.guess for at in line.at), default=frame.until)
+        figure.update_xaxes(range=[local(frame.since), local(end)])
+        draw_marks(figure, frame.marks, since=frame.since, until=frame.until, local=local, top=ceiling, colours=colours)
     return figure
+
+
+def _say_ages(figure: go.Figure, at: Sequence[datetime], local: Callable[[datetime], datetime]) -> None:
+    """A line that nobody sees, which says on hover how old the values are."""
+    present = now()
+    figure.add_scatter(
+        x=[local(one) for one in at],
+        y=[0.0] * len(at),
+        mode="lines",
+        line={"width": 0},
+        customdata=[f"{span((present - one).total_seconds())} ago" for one in at],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
 
 
 def _label_ends(figure: go.Figure, lines: Sequence[Line], ceiling: float, height: int) -> None:

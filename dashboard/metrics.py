@@ -24,6 +24,7 @@ from jobs.horizon.breaker import State, state_of
 from jobs.probes import figures
 from jobs.probes.attention import alive, ledgers_behind
 from jobs.probes.model import Facts
+from jobs.probes.spans import Window
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BOUNDS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -157,13 +158,13 @@ class Figures:
             for state in State:
                 breaker.add_metric([server.server, state.value], float(state is now_in))
         yield from (behind, breaker)
-        hour = requests_of_last_hour(timedelta(hours=1))
+        hour = requests_of_last_hour(Window(timedelta(hours=1)))
         latency = GaugeMetricFamily("nexaops_horizon_latency_seconds", "Latency of the last hour's requests.",
                                     labels=["endpoint", "quantile"])  # fmt: skip
         for item in hour.latency:
             for quantile, value in (("0.5", item.p50), ("0.95", item.p95), ("0.99", item.p99)):
                 if value is not None:
-                    latency.add_metric([item.endpoint, quantile], value / 1000)
+                    latency.add_metric([item.name, quantile], value / 1000)
         yield latency
         if limit := self._settings.rate_limit_per_hour:
             left = max(0, limit - hour.total)

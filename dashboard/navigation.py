@@ -47,6 +47,8 @@ PAGES: tuple[Entry, ...] = (
     Entry("Engine", "compare", "Compare runs", ":material/compare_arrows:", hidden=True),
     Entry("Engine", "workers", "Workers", ":material/dns:"),
     Entry("Engine", "horizon", "Horizon", ":material/satellite_alt:"),
+    Entry("Engine", "database", "Database", ":material/database:"),
+    Entry("Engine", "hosts", "Hosts", ":material/memory:"),
     Entry("Release", "releases", "Releases", ":material/rocket_launch:"),
     Entry("Release", "checklists", "Checklists", ":material/checklist:"),
     Entry("Release", "checklist", "Checklist", ":material/fact_check:", hidden=True),

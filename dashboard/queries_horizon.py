@@ -6,5 +6,4 @@ from dashboard.queries import cached
 from jobs.probes import figures
 
 newest_samples = cached(ttl=5)(figures.newest_samples)
-course = cached(ttl=10)(figures.course)
 requests = cached(ttl=10)(figures.requests)

@@ -42,19 +42,12 @@ from jobs.probes.diagnosis import (
 )
 from jobs.probes.facts import read_facts
 from jobs.probes.horizon import look_at
+from jobs.probes.indexes import read_indexes
 from jobs.probes.samples import Sample, read_before
 from jobs.schedule.broken import broken_jobs
 
 _COLOURS = {Finding.OK: "green", Finding.WARN: "yellow", Finding.FAIL: "red"}
 
-_INDEXES = text("""
-    SELECT t.relname AS table_name,
-           array_agg(replace(pg_get_indexdef(i.indexrelid, k, true), '::text', '') ORDER BY k) AS columns
-    FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid CROSS JOIN LATERAL generate_series(1, i.indnkeyatts) AS k
-    WHERE i.indisvalid AND i.indpred IS NULL
-      AND i.indrelid IN (SELECT to_regclass(name) FROM unnest(CAST(:tables AS text[])) AS name)
-    GROUP BY i.indexrelid, t.relname
-""")
 # Ours: a table that only grows takes rows and is read, every other one is also changed.
 _LACKING = text("""
     SELECT wanted.name, wanted.what FROM (
@@ -135,16 +128,11 @@ def _database(settings: Settings, db: Database) -> Iterator[Line]:
         yield migrations
         if migrations.finding is not Finding.OK:
             return
-        yield from judge_indexes(_indexes(conn))
+        yield from judge_indexes(read_indexes(conn, {index.table for index in INDEXES}))
         yield from judge_privileges(_lacking(conn), user)
     yield from judge_servers([_server(settings, db, sample) for sample in asyncio.run(_look(settings, db))])
     with db.read() as conn:
         yield from judge_workers(read_facts(conn, settings))
-
-
-def _indexes(conn: Connection) -> list[tuple[str, tuple[str, ...]]]:
-    rows = conn.execute(_INDEXES, {"tables": sorted({index.table for index in INDEXES})})
-    return [(row.table_name, tuple(row.columns)) for row in rows]
 
 
 def _lacking(conn: Connection) -> list[tuple[str, str]]:

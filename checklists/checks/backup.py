@@ -16,9 +16,10 @@ from pydantic import Field
 from sqlalchemy import text
 
 from checklists.checks.model import CheckContext, CheckParams, CheckResult, Unable, check, failed, passed
-from checklists.checks.reach import age, size
+from checklists.checks.reach import age
 from checklists.grammar import Duration
 from jobs.core.kept_files import checksums_of, sha256_of
+from jobs.probes.units import size
 
 
 class LatestParams(CheckParams):

@@ -24,9 +24,10 @@ from checklists.checks.model import (
     passed,
 )
 from checklists.checks.process import Ended, plain, run_program
-from checklists.checks.reach import folder_of, plural, seconds_left, size
+from checklists.checks.reach import folder_of, plural, seconds_left
 from jobs.core.logs import redact
 from jobs.core.settings import Command
+from jobs.probes.units import size
 
 LONGEST_S = 7_300.0
 _SHOWN = 3_000

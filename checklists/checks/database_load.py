@@ -10,9 +10,10 @@ from sqlalchemy.exc import ProgrammingError
 
 from checklists.checks.database import NoParams
 from checklists.checks.model import CheckContext, CheckParams, CheckResult, Unable, check, failed, judged, unable
-from checklists.checks.reach import age, plural, reading, size, some
+from checklists.checks.reach import age, plural, reading, some
 from checklists.grammar import Duration
 from jobs.core.logs import redact
+from jobs.probes.units import size
 
 _GROWING = {
     "transactions": "created_at",

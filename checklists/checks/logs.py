@@ -30,9 +30,10 @@ from checklists.checks.model import (
     judged,
     passed,
 )
-from checklists.checks.reach import age, plural, reading, size, some, window
+from checklists.checks.reach import age, plural, reading, some, window
 from checklists.grammar import Duration
 from jobs.core.logs import get_logger, redact
+from jobs.probes.units import size
 
 log = get_logger(__name__)
 MOST_READ = 32 << 20

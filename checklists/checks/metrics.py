@@ -11,6 +11,7 @@ from checklists.checks.model import CheckContext, CheckParams, CheckResult, Unab
 from checklists.checks.reach import age, plural, reading, some
 from checklists.grammar import Duration
 from jobs.probes.figures import requests
+from jobs.probes.spans import Window
 
 _RUNS = """
 SELECT count(*) FILTER (WHERE state IN ('succeeded', 'failed', 'timed_out', 'lost')) AS runs,
@@ -31,7 +32,7 @@ def error_rate(context: CheckContext, params: RateParams) -> CheckResult:
     """The share of runs, and of requests to Horizon, that failed."""
     with reading(context) as conn:
         runs = conn.execute(text(_RUNS), {"since": context.now - params.within, "until": context.now}).one()
-        asked = requests(conn, params.within)
+        asked = requests(conn, Window(params.within))
     if not runs.runs:
         raise Unable(f"No run has ended within {age(params.within)}.", "Let the jobs run, then look again.")
     share = runs.bad / runs.runs
@@ -139,7 +140,7 @@ def digest(context: CheckContext, params: DigestParams) -> CheckResult:
             ),
             {"since": since},
         ).one()
-        asked = requests(conn, params.within)
+        asked = requests(conn, Window(params.within))
     if not runs:
         raise Unable(f"There are no figures of the last {age(params.within)}: no run has ended.", "Let the jobs run.")
     bad = sum(row.bad for row in runs)

@@ -9,7 +9,8 @@ import psutil
 from pydantic import Field
 
 from checklists.checks.model import CheckContext, CheckParams, CheckResult, Unable, check, judged
-from checklists.checks.reach import seconds_left, size
+from checklists.checks.reach import seconds_left
+from jobs.probes.units import size
 
 _HERE = "Of another host it says nothing: run the check there too."
 

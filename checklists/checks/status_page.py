@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from checklists.checks.model import CheckContext, CheckParams, CheckResult, Unable, check, judged
-from checklists.checks.reach import fetch, plural, some
-
-_INDICATORS = ("none", "minor", "major", "critical")
+from checklists.checks.reach import ANSWER_S, address_of, plural, seconds_left, some
+from jobs.horizon.servers import label_of
+from jobs.probes.status_page import NoSummary, look
+from jobs.probes.status_summary import INDICATORS
 
 
 class StatusParams(CheckParams):
@@ -21,28 +22,20 @@ class StatusParams(CheckParams):
 @check("status_page.summary", title="The Stellar status page shows no incident", params=StatusParams)
 def summary(context: CheckContext, params: StatusParams) -> CheckResult:
     """Open incidents, and the page's own indicator."""
-    reply = fetch(context, f"{context.settings.status_page_url.rstrip('/')}/api/v2/summary.json")
-    document = reply.json()
+    url = address_of(context.settings.status_page_url, "NEXAOPS_STATUS_PAGE_URL", "the network's status page")
     try:
-        indicator = document["status"]["indicator"]
-        incidents = [str(each["name"]) for each in document["incidents"]]
-        planned = [str(each["name"]) for each in document.get("scheduled_maintenances", [])]
-        position = _INDICATORS.index(indicator)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Unable(
-            f"{reply.server} answered {reply.status} with something that is not Statuspage's summary.",
-            "Check NEXAOPS_STATUS_PAGE_URL.",
-        ) from error
-    if reply.status != 200:
-        raise Unable(f"{reply.server} answered {reply.status}.", "Check NEXAOPS_STATUS_PAGE_URL.")
-    calm = position <= _INDICATORS.index(params.most) and (params.most != "none" or not incidents)
+        found = look(url, seconds_left(context, ANSWER_S))
+    except NoSummary as error:
+        raise Unable(str(error), "Check NEXAOPS_STATUS_PAGE_URL, and that this host may reach it.") from error
+    page, incidents = label_of(url), [each["name"] for each in found.incidents]
+    calm = found.level <= INDICATORS.index(params.most) and (params.most != "none" or not incidents)
     return judged(
         calm,
-        f"{reply.server} shows {plural(len(incidents), 'open incident')} ({indicator}): {some(incidents)}."
+        f"{page} shows {plural(len(incidents), 'open incident')} ({found.indicator}): {some(incidents)}."
         if incidents
-        else f"{reply.server} shows no incident (indicator: {indicator}).",
+        else f"{page} shows no incident (indicator: {found.indicator}).",
         "Read the incident and wait for its end before anything depends on the network.",
-        indicator=indicator,
+        indicator=found.indicator,
         incidents=incidents,
-        scheduled_maintenances=planned,
+        scheduled_maintenances=[each["name"] for each in found.maintenances],
     )

@@ -3,44 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import streamlit as st
 
-from dashboard import charts, queries
+from dashboard import queries
 from dashboard import queries_horizon as reads
+from dashboard import queries_probes as probes
 from dashboard.access import guarded_fragment, require
-from dashboard.components.filters import RANGES, time_shown
+from dashboard.components.filters import Shown, time_of_charts
+from dashboard.components.horizon_charts import horizon_charts, short
 from dashboard.components.layout import empty, page_head, section, table, tiles
 from dashboard.components.markup import Html, join, show, tag
 from dashboard.components.numbers import figure
 from dashboard.components.states import chip, shape
-from dashboard.components.times import age, city, local_zone, now
+from dashboard.components.status_panel import status_panel
+from dashboard.components.times import age, now
 from dashboard.desk import desk
 from jobs.core.permissions import Right
 from jobs.horizon.breaker import CLOSED, Breaker
-from jobs.horizon.servers import rpc_label
+from jobs.horizon.servers import label_of, rpc_label
 from jobs.horizon.servers import servers as configured_servers
 from jobs.probes.attention import is_stale, ledgers_behind, left_in_words, span
-from jobs.probes.figures import Sample
+from jobs.probes.figures import Latency, Sample
 from jobs.probes.model import ServerFacts
+from jobs.probes.spans import Window
 
 require(Right.VIEW)
 SETTINGS = desk().settings
 SERVERS = configured_servers(SETTINGS)
 RPC = rpc_label(SETTINGS.rpc_url) if SETTINGS.rpc_url else None
 RPC_EVERY_S = 60.0
+HOUR = Window(timedelta(hours=1))
 _SAID = {
     "ok": "Horizon's answers can be trusted",
     "warn": "Horizon answers, but something is not as it should be",
     "critical": "Do not trust Horizon's answers now",
     "stale": "Nobody knows how Horizon does: the probe is silent",
 }
-
-
-def short(server: str) -> str:
-    """A server's name without its scheme."""
-    return server.partition("://")[2]
 
 
 def state_of(server: ServerFacts) -> str:
@@ -79,7 +80,7 @@ def verdict() -> None:
 @guarded_fragment(run_every=10)
 def glance() -> None:
     facts = queries.standing().facts
-    hour = reads.requests(RANGES["1 h"])
+    hour = reads.requests(HOUR)
     limit = SETTINGS.rate_limit_per_hour
     budget = figure(
         f"{max(0, limit - hour.total):,}" if limit else "no limit", label="Requests left this hour",
@@ -110,69 +111,40 @@ def _kinds(errors: Sequence[tuple[str, int]]) -> str:
 
 
 @guarded_fragment(run_every=30)
-def courses() -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", key="nx-range"):
-        chosen, length = time_shown(RANGES, default="1 h")
-    found = [(place, server, reads.course(server, length)) for place, server in enumerate(SERVERS)]
-    if not any(point.age_s is not None for _, _, points in found for point in points):
-        empty("No samples in this time.", "Choose a longer one, or wait for the probe.")
-        return
+def courses(shown: Shown) -> None:
+    asked = reads.requests(shown.window)
+    horizon_charts(SETTINGS, SERVERS, shown, asked)
     left, right = st.columns(2, gap="large")
     with left:
-        section("Age of the newest ledger", f"the worst of each stretch, times in {city(local_zone())}")
-        charts.draw(
-            charts.course(
-                [charts.Line(short(server), [p.at for p in points], [p.age_s for p in points], place)
-                 for place, server, points in found],
-                unit="s",
-                thresholds=[
-                    charts.Threshold(SETTINGS.horizon_age_warn_s, "warn", "attention"),
-                    charts.Threshold(SETTINGS.horizon_age_critical_s, "critical", "critical"),
-                ],
-            ),
-            key="age", alt=f"Age of each server's newest ledger over the last {chosen}",
-        )  # fmt: skip
-    with right:
-        section("Latency of the probe", f"times in {city(local_zone())}")
-        charts.draw(
-            charts.course(
-                [charts.Line(short(server), [p.at for p in points], [p.latency_ms for p in points], place)
-                 for place, server, points in found],
-                unit="ms",
-            ),
-            key="latency", alt=f"Latency of each server's answer to the probe over the last {chosen}",
-        )  # fmt: skip
-
-
-@guarded_fragment(run_every=30)
-def costs() -> None:
-    day = reads.requests(RANGES["24 h"])
-    left, right = st.columns(2, gap="large")
-    with left:
-        section("Latency by endpoint", "the last 24 hours")
-        if not day.latency:
+        section("Latency by endpoint", shown.words)
+        if not asked.latency:
             empty("How fast each endpoint answers will stand here.", "It is measured with the first request.")
         else:
-            table(
-                ("Endpoint", "Requests", "p50", "p95", "p99"),
-                [(item.endpoint.replace("_", " "), f"{item.requests:,}", *map(_ms, (item.p50, item.p95, item.p99)))
-                 for item in day.latency],
-                numeric=(1, 2, 3, 4),
-            )  # fmt: skip
+            _latencies("Endpoint", [replace(item, name=item.name.replace("_", " ")) for item in asked.latency])
+        if len(asked.by_server) > 1:
+            section("Latency by server", shown.words)
+            _latencies("Server", [replace(item, name=short(item.name)) for item in asked.by_server])
     with right:
-        section("Who spends the budget", "the last 24 hours")
-        if not day.by_job:
+        limit = SETTINGS.rate_limit_per_hour
+        section("Who spends the budget", shown.words + (f", {limit:,} an hour are allowed" if limit else ""))
+        if not asked.by_job:
             empty("Which job sends how many requests will stand here.")
         else:
+            hours = shown.window.length / timedelta(hours=1)
             table(
-                ("Job", "Requests", "Share"),
-                [(job, f"{count:,}", f"{count / day.total:.0%}") for job, count in day.by_job],
-                numeric=(1, 2),
-            )
-        if day.errors:
-            section("Errors by kind", f"{day.error_share:.1%} of the requests")
-            table(("Kind", "Requests"), [(kind.replace("_", " "), f"{count:,}") for kind, count in day.errors],
-                  numeric=(1,))  # fmt: skip
+                ("Job", "Requests", "An hour", "Share"),
+                [(job, f"{count:,}", f"{count / hours:,.0f}", f"{count / asked.total:.0%}") for job, count in asked.by_job],
+                numeric=(1, 2, 3), label="Requests by job",
+            )  # fmt: skip
+        if asked.errors:
+            section("Errors by kind", f"{asked.error_share:.1%} of the requests")
+            table(("Kind", "Requests"), [(kind.replace("_", " "), f"{count:,}") for kind, count in asked.errors],
+                  numeric=(1,), label="Errors by kind")  # fmt: skip
+
+
+def _latencies(of: str, found: Sequence[Latency]) -> None:
+    rows = [(item.name, f"{item.requests:,}", *map(_ms, (item.p50, item.p95, item.p99))) for item in found]
+    table((of, "Requests", "p50", "p95", "p99"), rows, numeric=(1, 2, 3, 4), label=f"Latency by {of.lower()}")
 
 
 def _ms(value: float | None) -> str:
@@ -194,10 +166,13 @@ def servers() -> None:
         ("Newest ledger", lambda s: _newest(s, behind.get(s.server))),
         ("Keeps since ledger", lambda s: f"{s.elder_ledger:,}" if s.elder_ledger else "–"),
         ("Ledgers behind its core", lambda s: "–" if s.lag is None else str(s.lag)),
+        ("Ingested", _ingested),
+        ("Its own health", _health),
         ("Network", _network),
         ("Protocol", lambda s: f"{s.protocol} of {s.supported_protocol} supported" if s.protocol else "–"),
         ("Versions", lambda s: f"Horizon {s.horizon_version}, core {s.core_version}" if s.horizon_version else "–"),
         ("Fee p50, p95", lambda s: f"{s.fee_p50:,}, {s.fee_p95:,} stroops" if s.fee_p50 and s.fee_p95 else "–"),
+        ("Bids p95", lambda s: f"{s.max_fee_p95:,} stroops" if s.max_fee_p95 else "–"),
         ("Ledger full", lambda s: f"{s.capacity_usage:.0%}" if s.capacity_usage is not None else "–"),
         ("Asked", lambda s: age(s.at, interval_s=facts.probe_interval_s)),
         ("Error", lambda s: s.error or "none"),
@@ -224,6 +199,26 @@ def _newest(sample: Sample, behind: int | None) -> object:
         return number
     words = f"{behind:,} {'ledger' if behind == 1 else 'ledgers'} behind the furthest server"
     return join(number, tag("div", chip("warn", words) if behind >= SETTINGS.horizon_lag_warn else words))
+
+
+def _ingested(sample: Sample) -> object:
+    if sample.ingest_ledger is None or sample.latest_ledger is None:
+        return "–"
+    apart = abs(sample.latest_ledger - sample.ingest_ledger)
+    return (
+        f"{apart:,} {'ledger' if apart == 1 else 'ledgers'} apart from the history"
+        if apart
+        else "in step with the history"
+    )
+
+
+def _health(sample: Sample) -> object:
+    """What /health says; some providers serve none."""
+    if sample.core_up is None:
+        return "it does not say"
+    parts = (("database", sample.database_connected), ("core", sample.core_up), ("core in step", sample.core_synced))
+    bad = [name for name, well in parts if not well]
+    return chip("critical", f"not well: {', '.join(bad)}") if bad else "well"
 
 
 def _network(sample: Sample) -> object:
@@ -264,9 +259,16 @@ def stand_in() -> None:
     )  # fmt: skip
 
 
+@guarded_fragment(run_every=30)
+def status() -> None:
+    if SETTINGS.status_page_url is not None:
+        page = label_of(SETTINGS.status_page_url)
+        status_panel(short(page), probes.status_page(page))
+
+
 verdict()
 glance()
-courses()
-costs()
+courses(time_of_charts("horizon"))
 servers()
 stand_in()
+status()

@@ -35,9 +35,9 @@ _AMOUNT = re.compile(r"-?\d+(\.\d+)?")
 _CODE = re.compile(r"[A-Z_]+( [A-Z_]+)*")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RANGES: Mapping[str, timedelta] = {
-    "24 h": timedelta(days=1),
-    "7 d": timedelta(days=7),
-    "30 d": timedelta(days=30),
+    "24h": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
 }
 
 
@@ -181,7 +181,7 @@ def drift() -> None:
         empty("How many wallets differ will stand here over time.",
               "The job sync-wallets compares some every 10 minutes; the first round is over when each had its turn.")  # fmt: skip
         return
-    chosen, length = time_shown(_RANGES, default="7 d")
+    chosen, length = time_shown(_RANGES, default="7d")
     points = reads.drift(length)
     if not any(point.wallets for point in points):
         empty("No wallet differed in this time.")

@@ -110,7 +110,7 @@ def narrowed() -> tuple[str | None, str, timedelta]:
     """The job and the time that the failures and the timeline are narrowed to."""
     with st.container(key="nx-filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
         job = choice("Job", NAMES, key="job")
-        return job, *time_shown(RANGES, default="24 h")
+        return job, *time_shown(RANGES, default="24h")
 
 
 def failures() -> None:

@@ -32,6 +32,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from jobs.core.errors import SettingsError
 from jobs.core.setting_types import Hours, PersonAddress, SecretWebAddress, Zone
+from jobs.core.thresholds import HorizonThresholds
+from jobs.core.thresholds import setting as _setting
 
 PASSPHRASES = {
     "PUBLIC": "Public Global Stellar Network ; September 2015",
@@ -65,11 +67,6 @@ class _FileSource(PydanticBaseSettingsSource):
         return found
 
 
-def _setting(name: str, default: Any, description: str, **limits: Any) -> Any:
-    """A field read from the environment variable `name`."""
-    return Field(default, validation_alias=name, description=description, **limits)
-
-
 class Command(BaseModel):
     """One command that checks may run: no shell reads it, and its time is limited."""
 
@@ -82,7 +79,7 @@ class Command(BaseModel):
     artifact: str | None = Field(None, description="what it builds, a file or a pattern, seen from `cwd`")
 
 
-class Settings(BaseSettings):
+class Settings(HorizonThresholds):
     """The settings of one process; frozen, so that what a run started with is what it ends with."""
 
     model_config = SettingsConfigDict(
@@ -108,6 +105,10 @@ class Settings(BaseSettings):
     db_username: str = _setting("DB_USERNAME", "postgres", "PostgreSQL's user")
     db_password: SecretStr = _setting("DB_PASSWORD", SecretStr(""), "PostgreSQL's password")
     db_name: str = _setting("DB_NAME", "nexafx", "the database", min_length=1, max_length=63)
+    db_space_gb: float | None = _setting(
+        "NEXAOPS_DB_SPACE_GB", None, "gigabytes that the database may fill on its server; none: nobody knows when it is full",
+        gt=0,
+    )  # fmt: skip
     app_env: str = Field(
         "development",
         validation_alias=AliasChoices("NODE_ENV", "APP_ENV"),
@@ -131,12 +132,6 @@ class Settings(BaseSettings):
     horizon_parallel: int = _setting(
         "NEXAOPS_HORIZON_PARALLEL", 16, "requests that one run keeps open at the same time", ge=1, le=200
     )
-    horizon_age_warn_s: float = _setting("NEXAOPS_HORIZON_AGE_WARN_S", 20.0, "age of the newest ledger: warn", gt=0)
-    horizon_age_critical_s: float = _setting(
-        "NEXAOPS_HORIZON_AGE_CRITICAL_S", 60.0, "age of the newest ledger: critical", gt=0
-    )
-    horizon_lag_warn: int = _setting("NEXAOPS_HORIZON_LAG_WARN", 3, "ledgers behind the core: warn", ge=1)
-    horizon_lag_critical: int = _setting("NEXAOPS_HORIZON_LAG_CRITICAL", 10, "ledgers behind the core: critical", ge=1)
     no_hash_after_min: int = _setting(
         "NEXAOPS_NO_HASH_AFTER_MIN", 60, "minutes until a transaction without a hash becomes a case", ge=1
     )
@@ -229,7 +224,7 @@ class Settings(BaseSettings):
     forge_token: SecretStr = _setting(
         "NEXAOPS_FORGE_TOKEN", SecretStr(""), "a token that may read it: contents, pull requests, checks"
     )
-    status_page_url: str = _setting(
+    status_page_url: str | None = _setting(
         "NEXAOPS_STATUS_PAGE_URL", "https://status.stellar.org", "the status page of the Stellar network"
     )
     commands: Annotated[dict[str, Command], NoDecode] = _setting(
@@ -347,10 +342,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        if self.horizon_age_critical_s < self.horizon_age_warn_s:
-            raise ValueError(
-                "NEXAOPS_HORIZON_AGE_CRITICAL_S: accepted is a number not below NEXAOPS_HORIZON_AGE_WARN_S"
-            )
         if self.webhook_url is not None and not self.webhook_key:
             raise ValueError(f"NEXAOPS_WEBHOOK_SECRET is not set, and events are never sent unsigned: {_WHSEC}")
         if self.person_url.get_secret_value() and not self.notice_urls:
@@ -443,6 +434,7 @@ def load_settings() -> Settings:
             "demo": True,
             "horizon_urls": (sandbox["url"],) if sandbox else (),
             "rpc_url": f"{sandbox['url']}/rpc" if sandbox else None,
+            "status_page_url": f"{sandbox['url']}/sandbox/status" if sandbox else None,
             "network": "CUSTOM",
             "network_passphrase": sandbox.get("passphrase", "demo"),
             "rate_limit_per_hour": 0,

@@ -1,7 +1,7 @@
 """What a server's figures mean: verdicts and sentences from facts, without I/O and without a clock.
 
 The age of the newest ledger is the primary signal: a server that stopped ingesting together with its core reports a
-lag of 0. Every threshold that is not a setting is a default of `Thresholds`.
+lag of 0.
 """
 
 from __future__ import annotations

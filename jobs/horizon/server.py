@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -25,12 +26,21 @@ WATERMARK_S = 5.0
 
 
 def thresholds_of(settings: Settings) -> Thresholds:
-    """The thresholds with what the settings say."""
+    """The thresholds as the settings say."""
     return Thresholds(
         age_warn_s=settings.horizon_age_warn_s,
         age_critical_s=settings.horizon_age_critical_s,
         lag_warn=settings.horizon_lag_warn,
         lag_critical=settings.horizon_lag_critical,
+        ingestion_warn_s=settings.horizon_ingestion_warn_s,
+        ingestion_critical_s=settings.horizon_ingestion_critical_s,
+        p95_warn_ms=settings.horizon_p95_warn_ms,
+        p95_critical_ms=settings.horizon_p95_critical_ms,
+        budget_warn=settings.horizon_budget_warn,
+        budget_critical=settings.horizon_budget_critical,
+        capacity_warn=Decimal(str(settings.horizon_capacity_warn)),
+        errors_warn=settings.horizon_errors_warn,
+        errors_critical=settings.horizon_errors_critical,
     )
 
 

@@ -20,8 +20,12 @@ from sqlalchemy.exc import DBAPIError
 from jobs.core.db import jsonb
 from jobs.core.jobs import Every, Params, Run, job
 from jobs.core.logs import redact_value
+from jobs.core.settings import Settings
+from jobs.probes.diagnosis import INDEXES, missing_indexes
+from jobs.probes.disk import usage
+from jobs.probes.indexes import read_indexes
 from jobs.probes.series import read_hours, read_last, write_samples
-from jobs.probes.trend import per_day
+from jobs.probes.trend import NEVER_D, per_day
 
 SUBJECT = "database"
 _QUERY = 300  # characters of a query that say which one it is
@@ -31,7 +35,8 @@ SELECT pg_database_size(current_database()) AS size_bytes,
        (SELECT count(*) FROM pg_locks WHERE NOT granted) AS locks_waiting,
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
        CAST(current_setting('max_connections') AS integer)
-         - CAST(current_setting('superuser_reserved_connections') AS integer) AS connections_limit,
+         - CAST(current_setting('superuser_reserved_connections') AS integer)
+         - CAST(coalesce(current_setting('reserved_connections', true), '0') AS integer) AS connections_limit,
        (SELECT max(extract(epoch FROM clock_timestamp() - xact_start)) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'
            AND backend_type = 'client backend') AS oldest_transaction_s,
@@ -76,12 +81,14 @@ FROM pg_stat_user_indexes s JOIN pg_index x ON x.indexrelid = s.indexrelid JOIN 
 WHERE s.idx_scan = 0 AND NOT x.indisunique AND i.relpages > 128 ORDER BY 4 DESC, 1, 2 LIMIT 20
 """,
     # A foreign key whose columns no valid index begins with, in any order: every DELETE over there reads this whole table.
+    # Of our own tables only what has its index is ever deleted from.
     "missing_indexes": """
 SELECT CAST(CAST(k.conrelid AS regclass) AS text) AS "table", c.reltuples AS rows, k.conname AS foreign_key,
-       ARRAY(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
+       ARRAY(SELECT quote_ident(a.attname) FROM unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
                JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place) AS columns
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
-WHERE k.contype = 'f' AND c.relkind = 'r' AND NOT EXISTS (
+WHERE k.contype = 'f' AND c.relkind = 'r'
+  AND c.relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('ops', 'procrastinate')) AND NOT EXISTS (
     SELECT FROM pg_index x WHERE x.indrelid = k.conrelid AND x.indisvalid AND x.indpred IS NULL
        AND (CAST(x.indkey AS smallint[]))[0:cardinality(k.conkey) - 1] @> k.conkey)
 ORDER BY c.reltuples DESC, 1, 3 LIMIT 20
@@ -105,7 +112,7 @@ ON CONFLICT (kind) DO UPDATE SET at = excluded.at, entries = excluded.entries
 @job(
     name="probe-database",
     title="Probe PostgreSQL",
-    does="Records connection time, size and growth, connections, locks, cache hits, dead rows and replication lag, and lists "
+    does="Records connection time, size, growth and days until full, connections, locks, cache hits, dead rows and replication lag, and lists "
     "slow queries, who waits for whom, tables to vacuum, unused and missing indexes.",
     schedule=Every(seconds=30),
     timeout_s=20,
@@ -118,10 +125,12 @@ def probe_database(run: Run, _params: Params) -> None:
         # On a server in trouble its own statistics can be slow; better no look than one more query that hangs.
         conn.execute(text("SELECT set_config('statement_timeout', '5s', true)"))
         values = {**_numbers(conn), "database.connect_ms": connect_ms}
+        values |= _room(run.settings, values["database.size_bytes"], values["database.growth_bytes_per_day"])
         write_samples(conn, SUBJECT, values)
         lists = {"queries": _queries(conn)}
         for kind, statement in _LISTS.items():
             lists[kind] = _rows(conn, statement)
+        lists["missing_indexes"] = [*_missing(conn), *lists["missing_indexes"]]
         for kind, entries in lists.items():
             conn.execute(_KEEP, {"kind": kind, "entries": jsonb(entries)})
     run.count("numbers", sum(value is not None for value in values.values()))
@@ -149,6 +158,25 @@ def _numbers(conn: Connection) -> dict[str, float | None]:
         "database.cache_hit_ratio": hit / (hit + read) if hit is not None and read is not None and hit + read else None,
         "database.growth_bytes_per_day": per_day(read_hours(conn, SUBJECT, "database.size_bytes")),
     }
+
+
+def _room(settings: Settings, size: float | None, growth: float | None) -> dict[str, float | None]:
+    """Bytes that are left to it and days until they are filled, as far as anybody can know that."""
+    room: float | None = None
+    if settings.embedded:
+        room = float(usage(settings.home).free)
+    elif settings.db_space_gb is not None and size is not None:
+        room = max(0.0, settings.db_space_gb * 1e9 - size)
+    full = room / growth if room is not None and growth is not None and growth > 0 else None
+    return {"database.room_bytes": room, "database.full_days": full if full is not None and full < NEVER_D else None}
+
+
+def _missing(conn: Connection) -> list[dict[str, Any]]:
+    """Indexes that the jobs live on and the application's tables have not, whatever they are called."""
+    found = read_indexes(conn, {index.table for index in INDEXES})
+    return [
+        {"table": one.table, "columns": list(one.columns), "used_for": one.used_for} for one in missing_indexes(found)
+    ]
 
 
 def _since_last(conn: Connection, row: Mapping[str, float | None], name: str) -> float | None:

@@ -41,6 +41,11 @@ class Index:
     columns: tuple[str, ...]
     used_for: str
 
+    @property
+    def statement(self) -> str:
+        """What creates it without stopping writers."""
+        return f"CREATE INDEX CONCURRENTLY ON {self.table} ({', '.join(self.columns)});"
+
 
 INDEXES = (
     Index("transactions", ("status", "created_at"), "each run's search for what is pending"),
@@ -81,13 +86,18 @@ def judge_migrations(found: str | None, needed: str, known: Collection[str]) -> 
     return Line(Finding.FAIL, "migrations", says, "Run `nexaops migrate`.")
 
 
-def judge_indexes(found: Collection[tuple[str, tuple[str, ...]]]) -> list[Line]:
-    """Whether every index is there, under whatever name; `found` has tables with the columns of their valid indexes."""
-    missing = [
+def missing_indexes(found: Collection[tuple[str, tuple[str, ...]]]) -> list[Index]:
+    """The needed ones that nothing serves, under whatever name; `found` has tables with their valid indexes' columns."""
+    return [
         index
         for index in INDEXES
         if not any(table == index.table and columns[: len(index.columns)] == index.columns for table, columns in found)
     ]
+
+
+def judge_indexes(found: Collection[tuple[str, tuple[str, ...]]]) -> list[Line]:
+    """Whether every index is there; `found` as for `missing_indexes`."""
+    missing = missing_indexes(found)
     if not missing:
         return [Line(Finding.OK, "indexes", f"all {len(INDEXES)} are there")]
     return [
@@ -95,7 +105,7 @@ def judge_indexes(found: Collection[tuple[str, tuple[str, ...]]]) -> list[Line]:
             Finding.WARN,
             "indexes",
             f"{index.table} has none on {', '.join(index.columns)}, which speeds up {index.used_for}",
-            f"Run CREATE INDEX CONCURRENTLY ON {index.table} ({', '.join(index.columns)});",
+            f"Run {index.statement}",
         )
         for index in missing
     ]

@@ -1,23 +1,21 @@
-"""What the probes have found, as a page shows it: newest samples, courses over time, and what the requests cost.
+"""What the probes have found about Horizon, as a page shows it: newest samples, and what the requests cost.
 
-Every read is bounded: a course has at most `POINTS` points whatever its length, and requests are summed over a day at
-most.
+Every read is bounded: what the requests of a month or a year cost is read from sums by the hour and the day.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection, text
 
 from jobs.horizon.latency import SIZE, merge, percentile
-from jobs.probes.rollup import SAMPLES_KEPT
+from jobs.probes.rollup import SUM_BUCKETS
+from jobs.probes.spans import Window, grid, with_gaps
 
-POINTS = 240
-LONGEST_SUM = timedelta(hours=24)
 ANSWERED = frozenset({"ok", "absent"})
 """Outcomes that are answers; "there is no such transaction" is one."""
 
@@ -42,6 +40,9 @@ class Sample:
     supported_protocol: int | None
     horizon_version: str | None
     core_version: str | None
+    database_connected: bool | None
+    core_up: bool | None
+    core_synced: bool | None
     capacity_usage: Decimal | None
     fee_p50: int | None
     fee_p95: int | None
@@ -55,7 +56,7 @@ def newest_samples(conn: Connection, servers: Sequence[str]) -> tuple[Sample, ..
         text(
             "SELECT s.server, s.at, s.verdict, s.reasons, s.latency_ms, s.age_s, s.lag, s.latest_ledger, s.elder_ledger,"
             " s.core_ledger, s.ingest_ledger, s.passphrase, s.protocol, s.supported_protocol, s.horizon_version,"
-            " s.core_version, s.capacity_usage, s.fee_p50, s.fee_p95, s.max_fee_p95, s.error"
+            " s.core_version, s.database_connected, s.core_up, s.core_synced, s.capacity_usage, s.fee_p50, s.fee_p95, s.max_fee_p95, s.error"
             " FROM unnest(CAST(:servers AS text[])) WITH ORDINALITY AS n (server, position) CROSS JOIN LATERAL ("
             "   SELECT * FROM ops.horizon_samples WHERE server = n.server ORDER BY at DESC LIMIT 1) AS s"
             " ORDER BY n.position"
@@ -69,53 +70,10 @@ def newest_samples(conn: Connection, servers: Sequence[str]) -> tuple[Sample, ..
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """The worst of one stretch of time: age in seconds, latency in milliseconds, lag in ledgers; None: no data."""
-
-    at: datetime
-    age_s: float | None
-    latency_ms: float | None
-    lag: int | None
-
-
-def course(conn: Connection, server: str, length: timedelta) -> tuple[Point, ...]:
-    """A server's samples of the last `length`, the worst of each of at most `POINTS` stretches.
-
-    A stretch without a sample is a point of Nones, so that a line drawn through the points shows the gap.
-    """
-    rows = conn.execute(
-        text(
-            "WITH grid AS (SELECT at FROM generate_series("
-            "   date_bin(CAST(:step AS interval), now() - CAST(:length AS interval), 'epoch'), now(),"
-            "   CAST(:step AS interval)) AS at),"
-            " seen AS (SELECT at, age_s, latency_ms, lag FROM ops.horizon_samples"
-            "   WHERE server = :server AND at >= now() - CAST(:length AS interval)"
-            # What is older than samples are kept is there as minutes.
-            "   UNION ALL SELECT r.at, CASE s.metric WHEN 'horizon.age_s' THEN r.most END,"
-            "   CASE s.metric WHEN 'horizon.latency_ms' THEN r.most END,"
-            "   CASE s.metric WHEN 'horizon.lag_ledgers' THEN CAST(r.most AS integer) END"
-            "   FROM ops.series s JOIN ops.rollups r ON r.series = s.id AND r.span = 'minute'"
-            "   WHERE s.subject = :server AND r.at >= now() - CAST(:length AS interval)"
-            "   AND r.at < now() - CAST(:kept AS interval)),"
-            " found AS (SELECT date_bin(CAST(:step AS interval), at, 'epoch') AS at, max(age_s) AS age_s,"
-            "   max(latency_ms) AS latency_ms, max(lag) AS lag FROM seen GROUP BY 1)"
-            " SELECT grid.at, age_s, latency_ms, lag FROM grid LEFT JOIN found USING (at) ORDER BY grid.at"
-        ),
-        {
-            "server": server,
-            "length": length,
-            "step": max(length / POINTS, timedelta(seconds=15)),
-            "kept": SAMPLES_KEPT,
-        },
-    )
-    return tuple(Point(row.at, row.age_s, row.latency_ms, row.lag) for row in rows)
-
-
-@dataclass(frozen=True, slots=True)
 class Latency:
-    """Percentiles in milliseconds of the requests to one endpoint."""
+    """Percentiles in milliseconds of the requests to one endpoint, or to one server."""
 
-    endpoint: str
+    name: str
     requests: int
     p50: float | None
     p95: float | None
@@ -123,11 +81,28 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class Requests:
-    """What was asked of Horizon in a time, by endpoint, by who asked, and by what came back."""
+class Moment:
+    """The requests of one step of time, whatever their endpoint: percentiles in milliseconds, and failures by kind."""
 
+    requests: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    errors: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What was asked of Horizon in a time: in its course, by endpoint and server, by who asked, by what came back."""
+
+    since: datetime
+    until: datetime
+    course: tuple[tuple[datetime, Moment | None], ...]
+    """None: a time in which nothing was asked."""
     total: int
     latency: tuple[Latency, ...]
+    """By endpoint, the most requested first."""
+    by_server: tuple[Latency, ...]
     p95: float | None
     by_job: tuple[tuple[str, int], ...]
     errors: tuple[tuple[str, int], ...]
@@ -138,36 +113,68 @@ class Requests:
         return sum(count for _, count in self.errors) / self.total if self.total else 0.0
 
 
-def requests(conn: Connection, length: timedelta) -> Requests:
-    """The requests of the last `length`, a day at most."""
+# Sums end where the newest one was made, which may still grow: from there on the minutes themselves are read.
+_REQUESTS = text(f"""
+WITH edge AS MATERIALIZED (
+    SELECT CASE WHEN :source = 'minute' THEN '-infinity' ELSE coalesce(max(at), '-infinity') END AS at
+    FROM ops.horizon_request_sums WHERE span = :source
+), asked AS (
+    SELECT q.at, q.server, q.endpoint, q.job, q.outcome, q.count, q.buckets FROM ops.horizon_request_sums q, edge
+    WHERE q.span = :source AND q.at >= :first AND q.at < least(CAST(:until AS timestamptz), edge.at)
+    UNION ALL
+    SELECT m.minute, m.server, m.endpoint, m.job, m.outcome, m.count, m.buckets FROM ops.horizon_requests m, edge
+    WHERE m.minute >= greatest(CAST(:first AS timestamptz), edge.at) AND m.minute < :until
+      AND cardinality(m.buckets) = :size
+)
+SELECT date_bin(CAST(:step AS interval), at, 'epoch') AS at, server, endpoint, job, outcome,
+       sum(count)::bigint AS n, {SUM_BUCKETS} AS buckets
+FROM asked GROUP BY GROUPING SETS ((1), (1, outcome), (server), (endpoint), (job)) ORDER BY 1
+""")  # noqa: S608 - a constant
+
+
+def requests(conn: Connection, window: Window) -> Requests:
+    """The requests of a window; of what is older than 30 days there are whole hours, or days, only."""
+    now: datetime = conn.execute(text("SELECT now()")).scalar_one()
+    until = window.until or now
+    chosen = grid(window, now, least="minute")
+    first = until - window.length
     rows = conn.execute(
-        text(
-            "SELECT endpoint, job, outcome, u.position, sum(u.n) AS n"
-            " FROM ops.horizon_requests, unnest(buckets) WITH ORDINALITY AS u (n, position)"
-            " WHERE minute >= date_trunc('minute', now()) - CAST(:length AS interval) AND cardinality(buckets) = :size"
-            " GROUP BY endpoint, job, outcome, u.position HAVING sum(u.n) > 0"
-        ),
-        {"length": min(length, LONGEST_SUM), "size": SIZE},
-    )
-    endpoints: dict[str, list[int]] = {}
-    jobs: dict[str, int] = {}
+        _REQUESTS,
+        {"source": chosen.source, "step": chosen.step, "size": SIZE, "first": first, "until": until},
+    ).all()
+    endpoints = {row.endpoint: row.buckets for row in rows if row.endpoint is not None}
+    failed: dict[datetime, dict[str, int]] = {}
     errors: dict[str, int] = {}
     for row in rows:
-        endpoints.setdefault(row.endpoint, [0] * SIZE)[row.position - 1] += row.n
-        jobs[row.job] = jobs.get(row.job, 0) + row.n
-        if row.outcome not in ANSWERED:
+        if row.outcome is not None and row.outcome not in ANSWERED:
+            failed.setdefault(row.at, {})[row.outcome] = row.n
             errors[row.outcome] = errors.get(row.outcome, 0) + row.n
+    course = [
+        (row.at, Moment(row.n, *_percentiles(row.buckets), failed.get(row.at, {})))
+        for row in rows
+        if row.at is not None and row.outcome is None
+    ]
     return Requests(
-        total=sum(jobs.values()),
-        latency=tuple(
-            Latency(name, sum(buckets), *(percentile(buckets, q) for q in (0.5, 0.95, 0.99)))
-            for name, buckets in sorted(endpoints.items(), key=lambda item: -sum(item[1]))
-        ),
+        since=first,
+        until=until,
+        course=tuple(with_gaps(course, chosen.step)),
+        total=sum(moment.requests for _, moment in course),
+        latency=_latencies(endpoints),
+        by_server=_latencies({row.server: row.buckets for row in rows if row.server is not None}),
         p95=percentile(merge(endpoints.values()), 0.95),
-        by_job=_largest_first(jobs),
+        by_job=_largest_first({row.job: row.n for row in rows if row.job is not None}),
         errors=_largest_first(errors),
     )
 
 
-def _largest_first(counts: dict[str, int]) -> tuple[tuple[str, int], ...]:
+def _latencies(histograms: Mapping[str, Sequence[int]]) -> tuple[Latency, ...]:
+    most_first = sorted(histograms.items(), key=lambda item: -sum(item[1]))
+    return tuple(Latency(name, sum(buckets), *_percentiles(buckets)) for name, buckets in most_first)
+
+
+def _percentiles(buckets: Sequence[int]) -> tuple[float | None, float | None, float | None]:
+    return percentile(buckets, 0.5), percentile(buckets, 0.95), percentile(buckets, 0.99)
+
+
+def _largest_first(counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,4 +1,4 @@
-"""probe-host: CPU, memory, disk and disk I/O of the host that a worker runs on, and the worker's own share.
+"""probe-host: CPU, memory, disk, disk I/O and network of the host that a worker runs on, and the worker's own share.
 
 Not a job: whichever worker took its run would measure itself and no other. Every worker has it as a loop; two on one
 host sample it twice, which changes no mean.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import socket
 import time
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import psutil
 
 from jobs.core.db import Database
 from jobs.core.settings import Settings
+from jobs.probes.disk import usage
 from jobs.probes.series import read_hours, write_samples
 from jobs.probes.trend import days_until_empty
 from jobs.run.hosts import family_bytes
@@ -32,7 +34,7 @@ class HostProbe:
         # The first answer of both is about no time at all.
         psutil.cpu_percent()
         self._process.cpu_percent()
-        self._io = self._counters()
+        self._counted = _counters()
 
     def step(self) -> None:
         """One look, kept."""
@@ -43,11 +45,14 @@ class HostProbe:
             write_samples(conn, self._host, {**values, "host.disk_full_days": days_until_empty(left)})
 
     def _look(self) -> dict[str, float | None]:
-        memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(_existing(self._home)))
+        memory, disk = psutil.virtual_memory(), usage(self._home)
         cpus = psutil.cpu_count() or 1
-        at, read, written = self._counters()
-        before, self._io = self._io, (at, read, written)
-        seconds = max(at - before[0], 0.001)
+        before, self._counted = self._counted, _counters()
+        seconds = max(self._counted.at - before.at, 0.001)
+        rates = {
+            f"host.{name}_bytes_per_s": _rate(before.bytes.get(name), self._counted.bytes.get(name), seconds)
+            for name in ("disk_read", "disk_write", "network_received", "network_sent")
+        }
         return {
             "host.cpu_ratio": psutil.cpu_percent() / 100,
             "host.load_per_cpu": psutil.getloadavg()[0] / cpus,
@@ -56,22 +61,28 @@ class HostProbe:
             "host.swap_used_bytes": float(psutil.swap_memory().used),
             "host.disk_free_bytes": float(disk.free),
             "host.disk_used_ratio": disk.percent / 100,
-            "host.disk_read_bytes_per_s": _rate(before[1], read, seconds),
-            "host.disk_write_bytes_per_s": _rate(before[2], written, seconds),
+            **rates,
             "worker.memory_bytes": float(family_bytes(self._process)),
             "worker.cpu_ratio": self._process.cpu_percent() / 100,
         }
 
-    def _counters(self) -> tuple[float, int | None, int | None]:
-        io = psutil.disk_io_counters()  # None where the host shows no disks, as in some containers
-        return time.monotonic(), io and io.read_bytes, io and io.write_bytes
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    at: float
+    bytes: Mapping[str, int]
+
+
+def _counters() -> _Counted:
+    """What has gone through the host's disks and network; nothing where it shows none, as in some containers."""
+    disk, network = psutil.disk_io_counters(), psutil.net_io_counters()
+    return _Counted(
+        time.monotonic(),
+        ({"disk_read": disk.read_bytes, "disk_write": disk.write_bytes} if disk else {})
+        | ({"network_received": network.bytes_recv, "network_sent": network.bytes_sent} if network else {}),
+    )
 
 
 def _rate(before: int | None, now: int | None, seconds: float) -> float | None:
     """None where there is no counter, or it began anew."""
     return None if before is None or now is None or now < before else (now - before) / seconds
-
-
-def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there: it lies on the same disk."""
-    return next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())

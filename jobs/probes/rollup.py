@@ -1,7 +1,7 @@
 """rollup-metrics: samples become minutes, minutes hours, hours days; each step is one statement.
 
 A bucket holds how many samples there were, their sum, the least and the greatest: so an hour made of minutes is exactly
-what it would be made of samples. A step computes whole buckets from what they are made of and writes only those that
+what it would be made of samples. What requests to Horizon cost is rolled up likewise, by adding its histograms. A step computes whole buckets from what they are made of and writes only those that
 differ, so it may be repeated, by several at once, and a sample that comes late is in the next time. Where nothing was
 sampled there is no bucket: a gap stays a gap.
 
@@ -16,6 +16,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, text
 
 from jobs.core.jobs import Every, Params, Run, job
+from jobs.horizon.latency import SIZE
+from jobs.probes.series import HORIZON_NUMBERS
 
 SAMPLES_KEPT = timedelta(hours=48)
 MINUTES_KEPT = timedelta(days=30)
@@ -30,13 +32,7 @@ SELECT now() AS now,
                     SELECT max(at) AS at FROM ops.rollups WHERE span = 'minute' AND series = s.id) AS newest),
                 '-infinity') AS rolled_to
 """)
-# The numbers of a Horizon server are columns of its samples, which the pages read as they are.
-_HORIZON = """
-FROM ops.horizon_samples h CROSS JOIN LATERAL (VALUES
-    ('horizon.latency_ms', h.latency_ms), ('horizon.age_s', h.age_s), ('horizon.lag_ledgers', h.lag),
-    ('horizon.capacity_ratio', CAST(h.capacity_usage AS double precision))) AS v (metric, value)
-WHERE h.at >= :since AND v.value IS NOT NULL
-"""
+_HORIZON = f"FROM ops.horizon_samples h {HORIZON_NUMBERS} WHERE h.at >= :since AND v.value IS NOT NULL"
 _SERIES = text(f"""
 INSERT INTO ops.series (subject, metric) SELECT DISTINCT h.server, v.metric {_HORIZON}
 EXCEPT SELECT subject, metric FROM ops.series ON CONFLICT DO NOTHING
@@ -75,11 +71,31 @@ _HOURS, _DAYS = (
     for span, finer in (("hour", "minute"), ("day", "hour"))
 )
 
+SUM_BUCKETS = f"CAST(ARRAY[{', '.join(f'sum(buckets[{place}])' for place in range(1, SIZE + 1))}] AS bigint[])"
+"""Histograms added up; many times as fast as taking them apart. Where the table holds those of other bounds, leave them out."""
+_ADD = """
+INSERT INTO ops.horizon_request_sums AS r (span, at, server, endpoint, job, outcome, count, total_ms, buckets)
+SELECT '{span}', date_trunc('{span}', {at}, 'UTC'), server, endpoint, job, outcome, sum(count), sum(total_ms), {buckets}
+FROM {source} WHERE cardinality(buckets) = {size} AND {at} >= date_trunc('{span}', least(:since, coalesce(
+    (SELECT max(at) FROM ops.horizon_request_sums WHERE span = '{span}'), '-infinity')), 'UTC')
+GROUP BY date_trunc('{span}', {at}, 'UTC'), server, endpoint, job, outcome
+ON CONFLICT (span, at, server, endpoint, job, outcome) DO UPDATE
+   SET count = excluded.count, total_ms = excluded.total_ms, buckets = excluded.buckets
+ WHERE r.count <> excluded.count
+"""
+_REQUESTS = {
+    span: text(_ADD.format(span=span, at=at, source=source, buckets=SUM_BUCKETS, size=SIZE))
+    for span, at, source in (
+        ("hour", "minute", "ops.horizon_requests"),
+        ("day", "at", "(SELECT * FROM ops.horizon_request_sums WHERE span = 'hour') AS hours"),
+    )
+}
+
 
 @job(
     name="rollup-metrics",
     title="Roll samples up",
-    does="Makes minutes, hours and days of what the probes have sampled.",
+    does="Makes minutes, hours and days of what the probes have sampled, and sums of what requests to Horizon cost.",
     schedule=Every(seconds=300),
     timeout_s=240,
     params=Params,
@@ -97,7 +113,10 @@ def roll_up(conn: Connection, now: datetime, since: datetime) -> dict[str, int]:
     first = max(since, kept_from(now)["samples"]).replace(second=0, microsecond=0)
     conn.execute(_SERIES, {"since": first})
     steps = {"minute": _MINUTES, "hour": _HOURS, "day": _DAYS}
-    return {span: conn.execute(statement, {"since": first}).rowcount for span, statement in steps.items()}
+    written = {span: conn.execute(statement, {"since": first}).rowcount for span, statement in steps.items()}
+    for span, statement in _REQUESTS.items():
+        written[span] += conn.execute(statement, {"since": first}).rowcount
+    return written
 
 
 def kept_from(now: datetime) -> dict[str, datetime]:

@@ -31,6 +31,12 @@ SELECT x.value FROM ops.samples x JOIN ops.series s ON s.id = x.series
 WHERE s.subject = :subject AND s.metric = :metric ORDER BY x.at DESC LIMIT 1
 """)
 PAST = timedelta(days=7)
+HORIZON_NUMBERS = """CROSS JOIN LATERAL (VALUES
+    ('horizon.latency_ms', h.latency_ms), ('horizon.age_s', h.age_s), ('horizon.lag_ledgers', h.lag),
+    ('horizon.capacity_ratio', CAST(h.capacity_usage AS double precision)), ('horizon.fee_p50_stroops', h.fee_p50),
+    ('horizon.fee_p95_stroops', h.fee_p95), ('horizon.max_fee_p95_stroops', h.max_fee_p95)) AS v (metric, value)
+"""
+"""Behind `FROM ops.horizon_samples h`: its columns as series, by the names under which they are rolled up."""
 
 
 def write_samples(conn: Connection, subject: str, values: Mapping[str, float | None]) -> None:

@@ -9,7 +9,8 @@ from statistics import StatisticsError, linear_regression
 LEAST_SPAN = timedelta(hours=6)
 """Of less than this nobody says what it will be in a week."""
 _DAY_S = 86_400.0
-_NEVER = 3_650.0
+NEVER_D = 3_650.0
+"""What is further away than so many days is never."""
 
 Points = Sequence[tuple[datetime, float]]
 
@@ -32,4 +33,4 @@ def days_until_empty(points: Points) -> float | None:
     if growth is None or growth >= 0:
         return None
     days = max(0.0, points[-1][1]) / -growth
-    return days if days <= _NEVER else None
+    return days if days <= NEVER_D else None

@@ -26,6 +26,8 @@ _OLD = (
     Old("ops.rollups_minute", "t.at < CAST(:minute AS timestamptz)", counter="'rollups'"),
     Old("ops.rollups_hour", "t.at < CAST(:hour AS timestamptz)", counter="'rollups'"),
     Old("ops.rollups_day", "t.at < CAST(:day AS timestamptz)", counter="'rollups'"),
+    Old("ops.horizon_request_sums_hour", "t.at < CAST(:hour AS timestamptz)", counter="'requests'"),
+    Old("ops.horizon_request_sums_day", "t.at < CAST(:day AS timestamptz)", counter="'requests'"),
     Old(
         "ops.run_logs",
         "t.at < now() - make_interval(days => :log_days)"

@@ -59,6 +59,48 @@ def test_growth_is_what_the_hours_of_the_last_week_say(db: Database, settings: S
     assert 23.9e6 < growth < 24.1e6
 
 
+def test_days_until_full_come_from_the_room_that_is_known(db: Database, settings: Settings) -> None:
+    """Of a server of its own nobody can ask how large its disk is: a setting says so, or it is not known."""
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "WITH s AS (INSERT INTO ops.series (subject, metric) VALUES ('database', 'database.size_bytes') RETURNING id)"
+                " INSERT INTO ops.rollups SELECT 'hour', s.id, date_trunc('hour', now()) - h * interval '1 hour', 1,"
+                " 1e9 - h * 1e6, 0, 0 FROM s, generate_series(1, 72) h"
+            )
+        )
+    elsewhere = settings.model_copy(update={"db_host": "db.example"})
+    run_job(db, elsewhere, "probe-database")
+    assert "database.room_bytes" not in samples(db)
+    run_job(db, elsewhere.model_copy(update={"db_space_gb": 2.4}), "probe-database")
+    found = samples(db)
+    (room,), (days,), size = found["database.room_bytes"], found["database.full_days"], found["database.size_bytes"][-1]
+    assert room == 2.4e9 - size
+    assert 0.99 < days * 24e6 / room < 1.01
+    run_job(db, settings, "probe-database")
+    assert samples(db)["database.room_bytes"][-1] > 0, "the embedded one lies on this host's disk"
+
+
+def test_an_index_that_the_jobs_live_on_is_missed_by_its_columns(db: Database, settings: Settings) -> None:
+    run_job(db, settings, "probe-database")
+    assert [one for one in listed(db, "missing_indexes") if "used_for" in one] == []
+    with db.begin() as conn:
+        name = conn.execute(
+            text(
+                "SELECT indexname FROM pg_indexes WHERE tablename = 'transactions' AND indexdef LIKE '%lower(%tx_hash%'"
+            )
+        ).scalar_one()
+        conn.execute(text(f"DROP INDEX {name}"))
+        conn.execute(text("CREATE INDEX by_another_name ON transactions (lower(tx_hash)) WHERE status = 'PENDING'"))
+    run_job(db, settings, "probe-database")
+    (missing,) = [one for one in listed(db, "missing_indexes") if "used_for" in one]
+    assert (missing["table"], missing["columns"]) == ("transactions", ["lower(tx_hash)"])
+    with db.begin() as conn:
+        conn.execute(text("CREATE INDEX by_a_third_name ON transactions (lower(tx_hash), id)"))
+    run_job(db, settings, "probe-database")
+    assert [one for one in listed(db, "missing_indexes") if "used_for" in one] == []
+
+
 def test_who_waits_for_whom_is_listed_without_secrets(db: Database, settings: Settings) -> None:
     with db.engine.connect() as holder, db.engine.connect() as waiter:
         holder.execute(text("LOCK TABLE users"))
@@ -99,6 +141,7 @@ def test_a_host_is_sampled_by_its_worker(db: Database, settings: Settings) -> No
     probe.step()
     found = samples(db)
     assert all(len(values) == 2 for values in found.values())
+    assert found["host.network_received_bytes_per_s"][0] >= 0
     assert found["host.disk_free_bytes"][0] > 0
     assert 0 < found["host.memory_used_ratio"][0] <= 1
     assert found["worker.memory_bytes"][0] > 1e6

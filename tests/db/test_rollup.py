@@ -12,8 +12,9 @@ from sqlalchemy import Connection, text
 
 from jobs.core.db import Database
 from jobs.core.settings import Settings
-from jobs.probes.figures import Point, course
+from jobs.probes.courses import Course, read_courses
 from jobs.probes.rollup import kept_from, roll_up
+from jobs.probes.spans import Window
 from tests.db.books import run_job
 
 NOW = datetime(2026, 11, 28, 12, 34, 56, tzinfo=UTC)
@@ -120,17 +121,20 @@ def test_a_course_of_a_week_goes_on_where_the_samples_end(db: Database, settings
     with db.begin() as conn:  # two days later
         conn.execute(text("UPDATE ops.horizon_samples SET at = at - interval '2 days'"))
         conn.execute(text("UPDATE ops.rollups SET at = at - interval '2 days'"))
-    before = [point for point in _course(db) if point.latency_ms is not None]
+    before = _course(db, "latency_ms")
     assert run_job(db, settings, "prune").counters["samples"] == 2
-    after = [point for point in _course(db) if point.latency_ms is not None]
-    assert [point.latency_ms for point in after] == [point.latency_ms for point in before] == [47, 40, 1]
-    assert (after[0].age_s, after[0].lag) == (5, 0)
-    assert len(_course(db)) > 100, "where nothing was sampled there is a point without a value: a gap"
+    after = _course(db, "latency_ms")
+    assert [value for value in after.most if value is not None] == [47, 40, 1]
+    assert after == before
+    assert _course(db, "age_s").mean[0] == 5
+    assert None in after.most, "a day without a sample is a gap"
 
 
-def _course(db: Database) -> tuple[Point, ...]:
+def _course(db: Database, metric: str) -> Course:
     with db.read() as conn:
-        return course(conn, "https://h.example", timedelta(days=7))
+        return read_courses(conn, [("https://h.example", f"horizon.{metric}")], Window(timedelta(days=7))).of(
+            "https://h.example", f"horizon.{metric}"
+        )
 
 
 @pytest.mark.parametrize("dry_run", [False, True])

@@ -66,7 +66,9 @@ def prepare(db: Database) -> None:
         request_run(conn, job="verify-backup", actor=tomas.email, reason="Can we restore?", origin="test")
         about = About("Nothing proves that a restore would work", "warn", datetime.now(UTC) - timedelta(minutes=20))
         incident = open_incident(conn, about, tomas, lead=tomas.email, origin="test")
-        add_note(conn, incident, "The disk of the backups was full; the next backup is written now.", tomas, origin="test")
+        add_note(
+            conn, incident, "The disk of the backups was full; the next backup is written now.", tomas, origin="test"
+        )
 
 
 def addresses(db: Database) -> dict[str, str]:

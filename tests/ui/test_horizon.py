@@ -47,13 +47,13 @@ def test_figures_come_with_their_units_and_percentiles(db: Database, settings: S
     assert "62 ms" in said
     assert "probe-horizon" in said
     assert "unavailable" in said
-    assert len(page.get("plotly_chart")) == 2
+    assert len(page.get("plotly_chart")) == 6
 
 
 def test_the_time_shown_stands_in_the_address(db: Database, settings: Settings) -> None:
     seed.living(db)
-    page = run_page(db, settings, "horizon", seed.person(db, Role.VIEWER), range="24 h")
-    assert page.button_group[0].value == "24 h"
+    page = run_page(db, settings, "horizon", seed.person(db, Role.VIEWER), range="24h")
+    assert page.button_group[0].value == "24h"
 
 
 def test_the_stand_in_says_whether_it_answers_and_never_an_old_green(db: Database, settings: Settings) -> None:
@@ -121,3 +121,62 @@ def test_of_servers_side_by_side_the_one_that_is_behind_stands_out(db: Database,
         )
     said = seen(run_page(db, settings, "horizon", seed.person(db, Role.VIEWER)))
     assert said.count("4 ledgers behind the furthest server") == 1
+
+
+def test_the_status_page_is_advice_and_never_an_old_green(db: Database, settings: Settings) -> None:
+    viewer = seed.person(db, Role.VIEWER)
+    seed.living(db)
+    assert "What status.stellar.org says will stand here." in seen(run_page(db, settings, "horizon", viewer))
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.status_pages (page, asked_at, answered_at, indicator, description, incidents) VALUES"
+                " ('https://status.stellar.org', now(), now(), 'major', 'Partial outage', CAST(:incidents AS jsonb))"
+            ),
+            {
+                "incidents": '[{"name": "<b>Horizon</b> is slow", "status": "monitoring", "impact": "major", "at": "soon"}]'
+            },
+        )
+    said = _status(db, settings, viewer)
+    assert "advice and never a proof" in said
+    assert "Partial outage" in said
+    assert "&lt;b&gt;Horizon&lt;/b&gt; is slow" in said
+    assert "monitoring, major" in said
+    assert "answers can be trusted" in seen(run_page(db, settings, "horizon", viewer)), "it is no proof of anything"
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "UPDATE ops.status_pages SET indicator = 'none', answered_at = now() - interval '4 minutes', error = 'It is gone.'"
+            )
+        )
+    said = _status(db, settings, viewer)
+    assert "It gave no answer when it was asked last: It is gone." in said
+    assert "nx-chip nx-ok" not in said
+
+
+def _status(db: Database, settings: Settings, viewer: UUID) -> str:
+    forget()
+    said = seen(run_page(db, settings, "horizon", viewer))
+    return said[said.index("status page</h2>") :]
+
+
+def test_of_several_servers_each_has_its_latency_and_its_health(db: Database, settings: Settings) -> None:
+    seed.living(db)
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.horizon_requests SELECT minute, :other, endpoint, job, outcome, count, total_ms, buckets"
+                " FROM ops.horizon_requests"
+            ),
+            {"other": seed.SERVERS[1]},
+        )
+        conn.execute(
+            text(
+                "UPDATE ops.horizon_samples SET core_synced = false, ingest_ledger = latest_ledger - 2 WHERE server = :server"
+            ),
+            {"server": seed.SERVERS[1]},
+        )
+    said = seen(run_page(db, settings, "horizon", seed.person(db, Role.VIEWER)))
+    assert "Latency by server" in said
+    assert said.count("not well: core in step") == 1
+    assert said.count("2 ledgers apart from the history") == 1

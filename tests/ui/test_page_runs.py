@@ -137,7 +137,7 @@ def test_failures_stand_by_kind_with_how_often_since_when_and_where(db: Database
     assert "Row 22" not in narrowed
     with db.begin() as conn:
         conn.execute(text("UPDATE ops.runs SET finished_at = now() - interval '2 hours'"))
-    assert "Nothing failed" in seen(run_page(db, settings, "runs", person, view="failures", range="1 h"))
+    assert "Nothing failed" in seen(run_page(db, settings, "runs", person, view="failures", range="1h"))
 
 
 def test_a_group_is_run_again_after_its_consequence_was_read_and_a_reason_given(
@@ -190,7 +190,7 @@ def test_the_timeline_has_a_lane_a_job_and_says_in_words_what_it_shows(db: Datab
     bad = a_run(db, "failed")
     a_run(db, "running", job="retry-failed")
     a_run(db, "queued", job="verify-ledger")
-    page = run_page(db, settings, "runs", person, view="timeline", range="1 h")
+    page = run_page(db, settings, "runs", person, view="timeline", range="1h")
     assert not page.exception
     (chart,) = page.get("plotly_chart")
     assert "5 runs of 2 jobs in the last 1 h, 1 of them failed" in str(chart.proto)

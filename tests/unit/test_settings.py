@@ -1,11 +1,14 @@
 """Settings: every wrong one is named with what is accepted, and nothing real is touched by a demo."""
 
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 
 import pytest
 
 from jobs.core.errors import SettingsError
-from jobs.core.settings import PASSPHRASES, load_settings, unknown_settings
+from jobs.core.settings import PASSPHRASES, Settings, load_settings, unknown_settings
+from jobs.horizon.health import Thresholds
+from jobs.horizon.server import thresholds_of
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +52,11 @@ def test_a_demo_never_looks_at_the_real_database_or_network(monkeypatch: pytest.
         ({"DB_PORT": "70000"}, "DB_PORT", "65535"),
         ({"DB_PORT": "five"}, "DB_PORT", "integer"),
         ({"STELLAR_RATE_LIMIT_PER_HOUR": "-1"}, "STELLAR_RATE_LIMIT_PER_HOUR", "0"),
+        ({"NEXAOPS_HORIZON_AGE_CRITICAL_S": "5"}, "NEXAOPS_HORIZON_AGE_CRITICAL_S", "NEXAOPS_HORIZON_AGE_WARN_S"),
+        ({"NEXAOPS_HORIZON_LAG_WARN": "11"}, "NEXAOPS_HORIZON_LAG_CRITICAL", "NEXAOPS_HORIZON_LAG_WARN"),
+        ({"NEXAOPS_HORIZON_ERRORS_WARN": "0.3"}, "NEXAOPS_HORIZON_ERRORS_CRITICAL", "NEXAOPS_HORIZON_ERRORS_WARN"),
+        ({"NEXAOPS_HORIZON_ERRORS_WARN": "5"}, "NEXAOPS_HORIZON_ERRORS_WARN", "1"),
+        ({"NEXAOPS_HORIZON_BUDGET_WARN": "0.01"}, "NEXAOPS_HORIZON_BUDGET_CRITICAL", "NEXAOPS_HORIZON_BUDGET_WARN"),
         ({"NEXAOPS_BATCH_SIZE": "0"}, "NEXAOPS_BATCH_SIZE", "1"),
         ({"NEXAOPS_WEBHOOK_URL": "https://r.example"}, "NEXAOPS_WEBHOOK_SECRET", "openssl rand -base64 32"),
         ({"NEXAOPS_WEBHOOK_URL": "ftp://r.example"}, "NEXAOPS_WEBHOOK_URL", "https://receiver.example/events"),
@@ -141,3 +149,23 @@ def test_only_the_documented_variables_are_read(tmp_path: Path, monkeypatch: pyt
     assert load_settings().home == tmp_path / "home"
     monkeypatch.delenv("NEXAOPS_HOME")
     assert load_settings().home.name == "nexaops"
+
+
+def test_every_threshold_of_horizon_is_a_setting() -> None:
+    """`answers_least` is none: it says from when on a share says anything."""
+    told = thresholds_of(Settings())
+    assert told == Thresholds(), "the defaults are those of the specification"
+    fields = {name for name in Settings.model_fields if name.startswith("horizon_")}
+    assert {f"horizon_{one.name}" for one in dataclass_fields(Thresholds)} - fields == {"horizon_answers_least"}
+    changed = Settings().model_copy(
+        update={name: 1 for name in fields if name.endswith(("warn", "_s", "_ms", "critical"))}
+    )
+    other = thresholds_of(changed)
+    assert [
+        one.name for one in dataclass_fields(Thresholds) if getattr(other, one.name) == getattr(told, one.name)
+    ] == ["answers_least"]
+
+
+def test_the_demo_asks_no_status_page_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEXAOPS_STATUS_PAGE_URL", "https://status.example.org")
+    assert load_settings().status_page_url is None

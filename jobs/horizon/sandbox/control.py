@@ -1,4 +1,4 @@
-"""`/sandbox`: what the sandbox is, and its faults to see and to switch while it runs."""
+"""`/sandbox`: what the sandbox is, its faults to see and to switch while it runs, and a status page for its network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from jobs.core.errors import UsageError
 from jobs.horizon.sandbox.answers import hal
-from jobs.horizon.sandbox.faults import KINDS, Fault, Faults
+from jobs.horizon.sandbox.faults import KINDS, Fault, FaultName, Faults
 from jobs.horizon.sandbox.ledger import SandboxLedger
 from jobs.horizon.sandbox.network import stamp
 from jobs.horizon.sandbox.problems import bad_field
@@ -26,10 +26,15 @@ class _Switch(BaseModel):
 
 
 def control_routes(ledger: SandboxLedger, faults: Faults) -> list[Route]:
-    """`GET /sandbox`, `POST /sandbox/ledgers` (close one now), `PUT` and `DELETE /sandbox/faults/{name}`."""
+    """`GET /sandbox`, `GET /sandbox/status/api/v2/summary.json` as Statuspage answers it, `POST
+    /sandbox/ledgers` (close one now), `PUT` and `DELETE /sandbox/faults/{name}`.
+    """
 
     async def show(request: Request) -> Response:
         return hal(request, _state(ledger, faults))
+
+    async def status(request: Request) -> Response:
+        return hal(request, _summary(ledger, faults.on(FaultName.STATUS_PAGE)))
 
     async def close(request: Request) -> Response:
         ledger.close_ledger()
@@ -53,6 +58,7 @@ def control_routes(ledger: SandboxLedger, faults: Faults) -> list[Route]:
 
     return [
         Route("/sandbox", show),
+        Route("/sandbox/status/api/v2/summary.json", status),
         Route("/sandbox/ledgers", close, methods=["POST"]),
         Route("/sandbox/faults", delete, methods=["DELETE"]),
         Route("/sandbox/faults/{name}", put, methods=["PUT"]),
@@ -79,3 +85,22 @@ def _state(ledger: SandboxLedger, faults: Faults) -> Record:
 
 def _fault(fault: Fault) -> Record:
     return {"value": fault.value, "path": fault.path, "times": fault.times}
+
+
+def _summary(ledger: SandboxLedger, fault: Fault | None) -> Record:
+    indicator = fault.value if fault else "none"
+    closed = stamp(ledger.latest.closed_at)
+    return {
+        "page": {"name": "Sandbox", "updated_at": closed},
+        "status": {
+            "indicator": indicator,
+            "description": "Horizon of the sandbox is slow" if fault else "All Systems Operational",
+        },
+        "components": [{"name": "Horizon", "status": "degraded_performance" if fault else "operational"}],
+        "incidents": [
+            {"name": "Horizon answers slowly", "status": "investigating", "impact": indicator, "started_at": closed}
+        ]
+        if fault
+        else [],
+        "scheduled_maintenances": [],
+    }

@@ -39,6 +39,7 @@ class FaultName(StrEnum):
     LOAD_BALANCER = "load-balancer"
     CORE_DOWN = "core-down"
     PROTOCOL_AHEAD = "protocol-ahead"
+    STATUS_PAGE = "status-page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,9 @@ KINDS: Mapping[FaultName, Kind] = {
     FaultName.LOAD_BALANCER: Kind("every second answer is from a server that many ledgers behind", "ledgers", "3"),
     FaultName.CORE_DOWN: Kind("health is 503: core is up but not in sync"),
     FaultName.PROTOCOL_AHEAD: Kind("the network's protocol is newer than the server's"),
+    FaultName.STATUS_PAGE: Kind("the status page shows an incident, whatever is so", "indicator", "minor"),
 }
-_NUMBERS = {kind for kind in FaultName if KINDS[kind].default and KINDS[kind].value.split()[0] != "passphrase"}
+_NUMBERS = {kind for kind in FaultName if KINDS[kind].default and KINDS[kind].value not in ("passphrase", "indicator")}
 
 
 @dataclass(frozen=True, slots=True)
