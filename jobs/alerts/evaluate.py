@@ -29,6 +29,7 @@ from jobs.alerts.rules import Change, advance, fold
 from jobs.alerts.signals import SAMPLED
 from jobs.alerts.store import list_rules, open_alerts
 from jobs.alerts.telling import put_due
+from jobs.core.flags import rehearses
 from jobs.core.jobs import Every, Params, Run, job
 from jobs.core.settings import Settings
 from jobs.probes.facts import read_facts
@@ -66,12 +67,7 @@ def evaluate_alerts(run: Run, _params: Params) -> None:
     """Counts `signals`, `kept` readings, `fired`, `resolved` and `folded`; a dry run says what would change."""
     for name in ("signals", "kept", "fired", "resolved", "folded"):
         run.count(name, 0)
-    if run.dry_run:
-        with run.db.read() as conn:
-            seen = look(conn, run.settings)
-            changes = seen.changes(conn)
-        run.count("signals", len(seen.readings))
-        _tell_run(run, changes)
+    if run.dry_run and _rehearse(run):
         return
     lease = Lease(LEASE, run.token, LEASE_S)
     with run.db.begin() as conn:
@@ -108,6 +104,18 @@ def settle(conn: Connection, seen: Seen, *, actor: str) -> tuple[list[Change], i
     alerts = open_alerts(conn)
     folds = fold(seen.rules, alerts, ended_causes(conn, alerts), seen.now)
     return changes, apply_folds(conn, folds, actor=actor)
+
+
+def _rehearse(run: Run) -> bool:
+    """Says what would change; False, and says nothing, where it is the flag that makes every run a dry one."""
+    with run.db.read() as conn:
+        if not rehearses(conn, dry_run=run.dry_run):
+            return False
+        seen = look(conn, run.settings)
+        changes = seen.changes(conn)
+    run.count("signals", len(seen.readings))
+    _tell_run(run, changes)
+    return True
 
 
 def _tell_run(run: Run, changes: list[Change]) -> None:

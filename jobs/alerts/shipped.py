@@ -87,7 +87,7 @@ _RULES = (
     _rule("chain-job-overdue", "A job that asks Horizon is overdue", "job.overdue_s", (">", 0), "critical",
           subject=ON_CHAIN, for_s=MINUTE, folds_into=("chain-job-failing", NO_HORIZON, *_NOBODY_WORKS, NO_DATABASE),
           runbook="rollback-critical"),
-    _rule("job-missed", "A job missed slots", "job.missed", (">=", 3), "warn", for_s=2 * MINUTE,
+    _rule("job-missed", "A job misses slots again and again", "job.missed", (">=", 3), "warn", for_s=2 * MINUTE,
           folds_into=("job-overdue", "chain-job-overdue", *_NOBODY_WORKS, NO_DATABASE)),
     # Workers
     _rule(NO_WORKER, "No worker runs", "workers.alive", ("<", 1), "critical", runbook="disaster-recovery"),
@@ -99,7 +99,7 @@ _RULES = (
           folds_into=_NOBODY_WORKS),
     _rule("clock-skew", "A host's clock is off", "clock.skew_ms", (">", 2_000), "warn", for_s=5 * MINUTE),
     # Database connection
-    _rule(NO_DATABASE, "PostgreSQL cannot be probed", "database.silent_s", (">", 150), "critical",
+    _rule(NO_DATABASE, "PostgreSQL cannot be probed", "database.silent_s", (">", 150), "critical", for_s=MINUTE,
           folds_into=_NOBODY_WORKS, runbook="disaster-recovery"),
     _rule("database-slow", "PostgreSQL is slow to connect", "database.connect_ms", (">", 1_000), "warn", for_s=2 * MINUTE),
     _rule("database-unreachable", "PostgreSQL hardly accepts connections", "database.connect_ms", (">", 5_000), "critical",

@@ -70,6 +70,14 @@ def list_flags(conn: Connection) -> list[FlagState]:
     ]
 
 
+def rehearses(conn: Connection, *, dry_run: bool) -> bool:
+    """Whether a dry run was asked for, and is none only because the flag `dryRun` is on.
+
+    The flag is for what moves money: what watches the desk and tells people goes on while it is on.
+    """
+    return dry_run and not read_flags(conn).get(Flag.DRY_RUN, False)
+
+
 def set_flag(conn: Connection, flag: Flag, value: bool, *, actor: str, reason: str, origin: str) -> bool:
     """Switches a flag; False if it stood so already. Raises UsageError without a reason."""
     if not reason.strip():

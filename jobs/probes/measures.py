@@ -17,12 +17,12 @@ from jobs.probes.model import Answers, Measures, Pace, Sampled
 from jobs.probes.samples import read_before
 
 USUAL_RUNS = 20
-_LOOK_BACK, _USUAL = 1_000, 200
+_LOOK_BACK, _USUAL = 300, 200
 SAMPLES_LAST = timedelta(days=8)
 """A series without a sample for so long is measured no more."""
 PROBE = "database.connect_ms"
 
-# The last hour's runs are counted among the newest thousand: a job that runs more often has said enough by then.
+# The last hour's runs are counted among the newest three hundred: a job that runs more often has said enough by then.
 _PACES = text("""
 SELECT s.name, s.timeout_s AS limit_s, r.*
 FROM ops.schedules s CROSS JOIN LATERAL (

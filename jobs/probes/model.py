@@ -196,7 +196,7 @@ class Pace:
     usual_p95_s: float | None = None
     """Of the last two hundred that succeeded; None with fewer than twenty."""
     ended: int = 0
-    """Within the last hour, of the last thousand runs; likewise the next two."""
+    """Within the last hour, of the last three hundred runs; likewise the next two."""
     failed: int = 0
     missed: int = 0
 

@@ -88,6 +88,14 @@ def test_a_dry_run_changes_nothing_and_says_what_would_fire(db: Database, settin
 
 
 @pytest.mark.usefixtures("at_once")
+def test_while_every_job_only_says_what_it_would_do_alerts_still_fire(db: Database, settings: Settings) -> None:
+    with db.begin() as conn:
+        set_flag(conn, Flag.DRY_RUN, True, actor=ADA, reason="a test", origin="test")
+    evaluate(db, settings)
+    assert [(alert.subject, alert.state) for alert in about_flags(db)] == [("dryRun", "firing")]
+
+
+@pytest.mark.usefixtures("at_once")
 def test_two_at_once_and_one_that_is_killed_leave_one_alert(db: Database, settings: Settings) -> None:
     switch(db, False)
     with db.engine.connect() as killed:

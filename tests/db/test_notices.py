@@ -19,6 +19,7 @@ from jobs.alerts.channels import channels_of
 from jobs.alerts.notices import RETRIES, SEND_NOTICE, claim, conclude, list_notices, put
 from jobs.cli import app
 from jobs.core.db import Database
+from jobs.core.flags import Flag, set_flag
 from jobs.core.jobs import load_jobs
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
@@ -180,6 +181,15 @@ def test_without_a_channel_nothing_is_lost_in_silence(db: Database, settings: Se
         assert not find_schedule(conn, SEND_NOTICE).enabled
         follow_settings(conn, load_jobs(), with_channels(settings, "json://h.example"))
         assert find_schedule(conn, SEND_NOTICE).enabled
+
+
+def test_people_are_told_also_while_every_job_only_says_what_it_would_do(
+    db: Database, both: Settings, team: Team
+) -> None:
+    with db.begin() as conn:
+        set_flag(conn, Flag.DRY_RUN, True, actor="ada", reason="a test", origin="test")
+    tell(db, both)
+    assert len(team.got) == 2
 
 
 def test_a_dry_run_says_what_it_would_send(db: Database, both: Settings, team: Team) -> None:
