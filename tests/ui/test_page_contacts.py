@@ -124,22 +124,22 @@ def test_a_test_of_a_channel_is_sent_by_a_worker_and_its_result_stands_beside_it
 def test_somebody_stands_in_by_a_dialog_with_a_reason_unless_the_right_was_taken_meanwhile(
     db: Database, settings: Settings, grace: UUID
 ) -> None:
-    page = run_page(db, settings, "contacts", grace)
     key = "override-primary"
 
-    def fill_in(why: str) -> None:
+    def fill_in(why: str) -> AppTest:
+        page = run_page(db, settings, "contacts", grace)
         page.button(key="stand-in-primary").click().run()
         page.selectbox(key=f"{key}-who").set_value(BOB)
         page.text_area(key=f"{key}-why").set_value(why)
+        return page
 
-    fill_in("")
+    page = fill_in("")
     page.button(key=f"{key}-confirm").click().run()
     assert "Say why" in page.session_state[f"{key}-problem"]
-    fill_in("Ada flies")
-    page.button(key=f"{key}-confirm").click().run()
+    fill_in("Ada flies").button(key=f"{key}-confirm").click().run()
     with db.read() as conn:
         assert [(one.person, one.reason) for one in list_overrides(conn, NOW)] == [(BOB, "Ada flies")]
-    fill_in("Ada flies on")
+    page = fill_in("Ada flies on")
     with db.begin() as conn:
         conn.execute(text("UPDATE ops.people SET roles = '{viewer}'"))
     page.button(key=f"{key}-confirm").click().run()
