@@ -105,7 +105,7 @@ def running_desk(home: Path, *, port: int | None = None) -> Iterator[Desk]:
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        wait_until(lambda: any("Ctrl-C" in line for line in desk.lines) or process.poll() is not None, 90, "the desk")
+        wait_until(lambda: any("Ctrl-C" in line for line in desk.lines) or process.poll() is not None, 180, "the desk")
         assert process.poll() is None, "\n".join(desk.lines)
         desk.started_s = time.monotonic() - begin
         found = re.search(r"one-time password (\S+)", "\n".join(desk.lines))

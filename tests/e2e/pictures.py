@@ -57,7 +57,8 @@ def _picture(entry: Entry, form: str) -> str:
 
 
 def photograph(page: Page, file: Path) -> None:
-    """What the browser shows, without loss, a third of the size that it would have as PNG."""
+    """What the browser shows when all of it is drawn, without loss, in a third of the size that it would have as PNG."""
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
     page.wait_for_timeout(DRAWN_MS)
     shown = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     shown.save(file, "WEBP", lossless=True, quality=80)
