@@ -1,7 +1,8 @@
-// Four small things that Streamlit has no word for. Nothing here decides or fetches data:
+// Five small things that Streamlit has no word for. Nothing here decides or fetches data:
 // 1. links of ours change the page without a reload;  2. the tab's icon and title tell the worst state;
 // 3. a session that has ended leads to the login page;
-// 4. what hangs outside of the application (dialogs, popovers, lists) has its theme, too.
+// 4. what hangs outside of the application (dialogs, popovers, lists) has its theme, too;
+// 5. the navigation's groups are lists for those who hear it.
 (() => {
   "use strict";
 
@@ -15,7 +16,9 @@
     event.preventDefault();
     history.pushState({}, "", url);
     dispatchEvent(new PopStateEvent("popstate", { state: {} }));
-    if (!link.classList.contains("nx-stay")) scrollTo(0, 0);
+    if (link.classList.contains("nx-stay")) return;
+    scrollTo(0, 0);
+    document.querySelector("main")?.focus(); // whoever goes on by keys begins where the page does
   });
 
   // 2. Streamlit sets icon and title once a page; how things stand changes while a tab stays open behind others. A browser
@@ -65,7 +68,13 @@
     if (scheme && document.documentElement.style.colorScheme !== scheme) document.documentElement.style.colorScheme = scheme;
   };
 
-  setInterval(() => { mark(); paint(); }, 1000);
+  // 5. Streamlit puts a group's element between its one list and the items, which then belong to no list.
+  const group = () => {
+    const items = document.querySelector("[data-testid=stSidebarNavItems]");
+    for (const element of items ? [items, ...items.children] : []) element.role = element === items ? "none" : "list";
+  };
+
+  setInterval(() => { mark(); paint(); group(); }, 1000);
   setInterval(check, 3000);
   // A tab behind others has its timers slowed down: what the server sends is seen as it comes.
   new MutationObserver(mark).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["data-read"] });

@@ -49,7 +49,7 @@ def _silence(one: Silence, names: Mapping[str, str], at: datetime) -> Html:
     kind = "maintenance" if one.kind == "maintenance" else "silence"
     return tag(
         "div",
-        tag("h3", one.title),
+        tag("h2", one.title),
         tag("div", state, " ", until),
         tag("div", f"{kind} of {scope(one.rule, one.subject)} · by ", named(one.created_by, names),
             f": {one.reason}" if one.reason != one.title else "", class_="nx-note"),

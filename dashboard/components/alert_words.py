@@ -126,7 +126,7 @@ def alert_line(alert: Alert, found: Firing, names: Mapping[str, str], follow: Se
     following = "1 alert follows from it" if len(follow) == 1 else f"{len(follow)} alerts follow from it"
     return tag(
         "div",
-        tag("h3", link(alert.sentence, url("alert", id=alert.id))),
+        tag("h2", link(alert.sentence, url("alert", id=alert.id))),
         tag("div", chip(alert.severity), f" {title}{subject} · fired ", age(alert.fired_at), class_="nx-note"),
         who_has_it(alert, silence, names, found.at),
         tag("div", next_step(alert, rule, silence, found.at), class_="nx-note"),

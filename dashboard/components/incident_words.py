@@ -48,7 +48,7 @@ def incident_line(line: IncidentLine, names: Mapping[str, str]) -> Html:
     written = join("last note ", age(line.written_at)) if line.written_at else "nothing noted yet"
     return tag(
         "div",
-        tag("h3", link(one.title, url("incident", id=one.id))),
+        tag("h2", link(one.title, url("incident", id=one.id))),
         tag("div", standing(one, names)),
         tag("div", alerts, " · ", written, class_="nx-note"),
         class_="nx-alertline",

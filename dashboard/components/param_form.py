@@ -17,6 +17,9 @@ from jobs.core.jobs import Params
 
 Schema = Mapping[str, Any]  # a JSON schema: its values are what JSON has
 
+# A browser's numbers are exact up to here, and Streamlit's number field refuses what is wider.
+_WIDEST = 2**53 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -65,6 +68,8 @@ def _field(name: str, prop: Schema, defs: Mapping[str, Schema], *, required: boo
     if kind == "integer":
         least = one["exclusiveMinimum"] + 1 if "exclusiveMinimum" in one else least
         most = one["exclusiveMaximum"] - 1 if "exclusiveMaximum" in one else most
+        if any(bound is not None and abs(bound) > _WIDEST for bound in (least, most)):
+            kind = "text"  # the model reads it as a number again
     return Field(
         name=name,
         kind=kind if kind in ("boolean", "integer", "number", "choice", "text") else "json",

@@ -44,7 +44,7 @@ class Parting:
 
 def parameters(left: RunRow, right: RunRow) -> tuple[Side, ...]:
     """The parameters of both, and whether they ran dry; those that differ first."""
-    rows = [*_sides(left.params, right.params), Side("dry run", _yes(left.dry_run), _yes(right.dry_run))]
+    rows = [*_sides(left.params, right.params), Side("Dry run", _yes(left.dry_run), _yes(right.dry_run))]
     return tuple(sorted(rows, key=lambda row: not row.differs))
 
 

@@ -36,6 +36,7 @@ def _bar(bar: Bar, longest: float) -> Html:
         "a",
         href=url("run", id=bar.run_id),
         class_=f"nx-link nx-bar nx-{tone(bar.state)} nx-h{1 + round(7 * share)}",
+        tabindex=-1,
         title=said,
         aria_label=said,
     )

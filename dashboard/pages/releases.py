@@ -56,7 +56,7 @@ def _release(release: Release) -> Html:
     planned = run.fields.get("date")
     return tag(
         "article",
-        tag("h3", title),
+        tag("h2", title),
         tag("div", bar(run.progress.closed, run.progress.total, f"Progress of run {run.id}"),
             tag("p", counted(run.progress), class_="nx-note"), class_="nx-cl-progress"),
         tag("p", join(chip("running", "in hand"), f" {run.leader} has it · started ", age(run.started_at),

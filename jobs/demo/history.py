@@ -122,6 +122,7 @@ def write_history(
     """Writes the day into a database without users, and nothing into another. Ledger is the sandbox's latest."""
     if conn.execute(text("SELECT EXISTS (SELECT 1 FROM users)")).scalar_one():
         return
+    conn.execute(text("SELECT setseed(0.5)"))  # the same day in every demo, with its failures
     conn.execute(
         text(_USERS),
         {"emails": [one.email for one in customers], "wallets": [one.wallet for one in customers]},

@@ -16,15 +16,20 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from jobs.core.db import Database, open_database
+from jobs.core.settings import Settings
 
 NEW_PASSWORD = "correct horse battery"
+PATIENCE_MS = 30_000  # for a machine that does much besides; how fast it is stands in the README, not here
+expect.set_options(timeout=PATIENCE_MS)
 READY = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
@@ -61,6 +66,12 @@ class Desk:
             check=False,
         )
 
+    def database(self) -> AbstractContextManager[Database]:
+        """The database that the desk works on, to look into it and to prepare what a test needs."""
+        return open_database(
+            Settings.model_validate({"NEXAOPS_HOME": self.home, "NEXAOPS_DEMO": True, "DB_NAME": "nexaops_demo"})
+        )
+
     def family(self) -> list[psutil.Process]:
         """Every process of this desk: the children, and the PostgreSQL that keeps its files in the same folder."""
         children = psutil.Process(self.process.pid).children(recursive=True)
@@ -94,7 +105,7 @@ def running_desk(home: Path, *, port: int | None = None) -> Iterator[Desk]:
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        wait_until(lambda: any("Ctrl-C" in line for line in desk.lines) or process.poll() is not None, 90, "the desk")
+        wait_until(lambda: any("Ctrl-C" in line for line in desk.lines) or process.poll() is not None, 180, "the desk")
         assert process.poll() is None, "\n".join(desk.lines)
         desk.started_s = time.monotonic() - begin
         found = re.search(r"one-time password (\S+)", "\n".join(desk.lines))
@@ -125,6 +136,13 @@ def fresh_home() -> Iterator[Path]:
 def desk() -> Iterator[Desk]:
     with fresh_home() as home, running_desk(home) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def demo(desk: Desk) -> Iterator[Database]:
+    """The database that the desk works on."""
+    with desk.database() as db:
+        yield db
 
 
 def browser_path() -> str:

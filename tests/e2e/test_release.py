@@ -18,25 +18,14 @@ from checklists.lines import leaves
 from checklists.reads import RunState, load_run
 from checklists.store import start_run, tick, untick
 from dashboard.doors import COOKIE
-from jobs.core.db import Database, open_database
+from jobs.core.db import Database
 from jobs.core.people import Person, person_from
 from jobs.core.sessions import open_session
-from jobs.core.settings import Settings
-from tests.e2e.conftest import Desk
+from tests.e2e.conftest import PATIENCE_MS, Desk
 from tests.ui import seed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("desk")]
-PATIENCE_MS = 30_000  # for a machine that does much besides; how fast it is stands in the README, not here
-expect.set_options(timeout=PATIENCE_MS)
 PNG = b"\x89PNG\r\n\x1a\n and what a camera saw"
-
-
-@pytest.fixture
-def demo(desk: Desk) -> Iterator[Database]:
-    """The database that the desk works on."""
-    settings = Settings.model_validate({"NEXAOPS_HOME": desk.home, "NEXAOPS_DEMO": True, "DB_NAME": "nexaops_demo"})
-    with open_database(settings) as db:
-        yield db
 
 
 def person(db: Database, name: str) -> Person:

@@ -14,16 +14,13 @@ import psutil
 import pytest
 from sqlalchemy import Row, text
 
-from jobs.core.db import open_database
-from jobs.core.settings import Settings
 from tests.e2e.conftest import Desk, free_port, fresh_home, running_desk, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.xdist_group("desk")]
 
 
 def ask(desk: Desk, statement: str) -> list[Row[tuple[object, ...]]]:
-    settings = Settings.model_validate({"NEXAOPS_HOME": desk.home, "NEXAOPS_DEMO": True, "DB_NAME": "nexaops_demo"})
-    with open_database(settings) as db, db.read() as conn:
+    with desk.database() as db, db.read() as conn:
         return list(conn.execute(text(statement)))
 
 

@@ -12,6 +12,7 @@ from checklists.lint import lint
 from jobs.cli import app
 from jobs.core.jobs import load_jobs
 from jobs.core.settings import Settings, variables
+from tests.e2e.pictures import BEGIN, END, PICTURES, names, table
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -52,10 +53,9 @@ def test_every_command_is_documented_and_explains_itself() -> None:
             assert re.search(rf"`nexaops {name} [^`]*\b{sub}\b", README), f"{name} {sub} is not in the README"
 
 
-def test_every_picture_of_the_readme_exists() -> None:
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
-    assert pictures
-    assert [picture for picture in pictures if not (REPOSITORY / picture).is_file()] == []
+def test_every_page_stands_in_the_readme_as_a_picture_in_both_themes() -> None:
+    assert {file.name for file in PICTURES.iterdir()} == set(names()), "run `make pictures`"
+    assert f"{BEGIN}{table()}{END}" in README, "run `make pictures`"
 
 
 def test_the_readmes_checklist_is_one(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def a_run(**changes: object) -> RunRow:
 def test_parameters_that_differ_come_first_and_what_one_lacks_is_none() -> None:
     rows = parameters(a_run(params={"limit": 5, "same": "x"}), a_run(params={"same": "x", "more": [1]}, dry_run=True))
     assert [(row.name, row.left, row.right) for row in rows if row.differs] == [
-        ("limit", "5", None), ("more", None, "[1]"), ("dry run", "no", "yes"),
+        ("limit", "5", None), ("more", None, "[1]"), ("Dry run", "no", "yes"),
     ]  # fmt: skip
     assert [row.name for row in rows if not row.differs] == ["same"]
 
