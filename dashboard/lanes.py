@@ -65,8 +65,8 @@ def timeline(found: Lanes, names: Sequence[str]) -> go.Figure:
             showarrow=False, xanchor="left", yanchor="bottom", yshift=9,
         )  # fmt: skip
     layout = charts.layout(ink, _LANE_PX * len(names) + 48, right=8)
-    figure.update_layout(**layout, barmode="overlay", hoverlabel={"align": "left"})
-    figure.update_layout(hovermode="closest")
+    figure.update_layout(**layout, barmode="overlay")
+    figure.update_layout(hovermode="closest", hoverlabel={"align": "left"})
     figure.update_xaxes(range=[here(found.since), here(found.until)], type="date")
     figure.update_yaxes(visible=False, range=[0.6, len(names) + 0.85])
     return figure
