@@ -39,7 +39,7 @@ def buttons(alert: Alert, rule: Rule | None, person: Person, *, incident: int | 
     """What this person may do about an alert that fires."""
     key = f"alert-{alert.id}"
     runbook = rule.runbook if rule is not None else None
-    with st.container(key=f"nx-alertacts-{alert.id}", horizontal=True, gap="small"):
+    with st.container(key=f"nx-alertacts-{alert.id}", horizontal=True, vertical_alignment="center", gap="small"):
         if may(person, _RIGHT):
             if alert.acknowledged_at is None:
                 if st.button(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import streamlit as st
@@ -35,11 +35,11 @@ def marks_on(
         shapes.append(
             {**whole, "type": "line", "x1": local(begin), "line": {"color": colour, "width": 1, "dash": "dot"}}
         )
-        if mark.until is not None:
-            end = local(min(mark.until, until))
-            shapes.append(
-                {**whole, "type": "rect", "x1": end, "fillcolor": colour, "opacity": _BAND, "line": {"width": 0}}
-            )
+    shapes += [
+        {"type": "rect", "xref": "x", "yref": "paper", "x0": local(begin), "x1": local(end), "y0": 0, "y1": 1,
+         "layer": "below", "fillcolor": colours[_INKS[kind]], "opacity": _BAND, "line": {"width": 0}}
+        for kind, begin, end in _bands(marks, since, until)
+    ]  # fmt: skip
     trace: dict[str, object] = {
         "type": "scatter",
         "mode": "markers",
@@ -56,6 +56,26 @@ def marks_on(
         "cliponaxis": False,
     }
     return shapes, trace
+
+
+def _bands(marks: Sequence[Mark], since: datetime, until: datetime) -> Iterator[tuple[str, datetime, datetime]]:
+    """From when to when something of a kind lasted; what overlaps is one band, for two would hide the lines below."""
+    for kind in _SYMBOLS:
+        lasting = sorted(
+            (max(mark.at, since), min(mark.until, until))
+            for mark in marks
+            if mark.kind == kind and mark.until is not None
+        )
+        begun: tuple[datetime, datetime] | None = None
+        for begin, end in lasting:
+            if begun is not None and begin <= begun[1]:
+                begun = (begun[0], max(begun[1], end))
+                continue
+            if begun is not None:
+                yield kind, *begun
+            begun = (begin, end)
+        if begun is not None:
+            yield kind, *begun
 
 
 def list_marks(marks: Sequence[Mark]) -> None:

@@ -89,12 +89,17 @@ def delete_rule(conn: Connection, name: str, actor: str, *, reason: str, origin:
     done = conn.execute(
         text(
             "DELETE FROM ops.alert_rules WHERE name = :name AND NOT shipped AND version = :version"
-            " AND NOT EXISTS (SELECT FROM ops.alerts WHERE rule = :name AND state <> 'resolved')"
+            # Of one that was told its end is told too, in the rule's words.
+            " AND NOT EXISTS (SELECT FROM ops.alerts WHERE rule = :name AND (state <> 'resolved'"
+            "   OR (told_at IS NOT NULL AND NOT told_resolved)))"
         ),
         {"name": name, "version": rule.version},
     )
     if not done.rowcount:
-        raise Conflict(f"{name} has an open alert, or was changed meanwhile: switch it off first, then delete it.")
+        raise Conflict(
+            f"{name} has an alert that is open, or whose end is still to be told, or it was changed meanwhile:"
+            " switch it off first, and delete it a minute later."
+        )
     _audit(conn, "rule.deleted", name, actor, origin, reason, old=rule_values(rule))
 
 

@@ -83,7 +83,9 @@ def _find(conn: Connection, settings: Settings, now: datetime) -> list[Telling]:
     rules, silences = {rule.name: rule for rule in list_rules(conn)}, list_silences(conn)
     found = []
     for alert in alerts_of(conn, ids):
-        rule = rules[alert.rule]
+        rule = rules.get(alert.rule)
+        if rule is None:  # deleted at this moment: the next evaluation ends the alert
+            continue
         what = due(
             alert,
             rule,

@@ -1,4 +1,4 @@
-"""A day that the demo pretends to have behind it, so that every page has something to show from the first minute.
+"""Half a day that the demo pretends to have behind it, so that every page has something to show from the first minute.
 
 Settled transactions with their books, runs and probes as the engine would have left them. Written once, into a demo
 database only, in one transaction, by sets.
@@ -27,10 +27,11 @@ FROM unnest(CAST(:emails AS text[]), CAST(:wallets AS text[])) AS u (email, wall
 ON CONFLICT (email) DO NOTHING
 """
 
-# Settled deposits of the last day: the row, both legs, the notification. The balance comes from the legs afterwards.
+# Settled deposits of the last half a day: the row, both legs, the notification. The balance comes from the legs afterwards.
+# The sandbox's chain knows nothing of them: a day after they were made the audit of the history would say so.
 _DEPOSITS = """
 WITH picked AS (
-    SELECT u.id AS user_id, now() - interval '10 minutes' - random() * interval '24 hours' AS at,
+    SELECT u.id AS user_id, now() - interval '10 minutes' - random() * interval '12 hours' AS at,
            round((20 + random() * 4000)::numeric, 2) AS amount, n,
            CASE WHEN random() < 0.55 THEN 'XLM' ELSE 'USDC' END AS currency
     FROM users u CROSS JOIN generate_series(1, :each) AS n
@@ -119,7 +120,7 @@ def write_history(
     ledger: int,
     deposits_each: int = 6,
 ) -> None:
-    """Writes the day into a database without users, and nothing into another. Ledger is the sandbox's latest."""
+    """Writes it into a database without users, and nothing into another. Ledger is the sandbox's latest."""
     if conn.execute(text("SELECT EXISTS (SELECT 1 FROM users)")).scalar_one():
         return
     conn.execute(text("SELECT setseed(0.5)"))  # the same day in every demo, with its failures

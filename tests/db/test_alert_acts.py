@@ -134,7 +134,9 @@ def test_a_rule_is_saved_as_it_was_seen_and_its_history_tells_old_and_new(db: Da
     assert (edit.action, edit.old, edit.new) == ("rule.edited", {"threshold": 0.5}, {"threshold": 0.6})
 
 
-def test_a_shipped_rule_is_switched_and_reset_and_ones_own_is_deleted_once_nothing_of_it_is_open(db: Database) -> None:
+def test_a_shipped_rule_is_switched_and_reset_and_ones_own_is_deleted_once_nothing_of_it_is_open_or_untold(
+    db: Database,
+) -> None:
     with db.begin() as conn:
         switch_rule(conn, "disk-full", False, ADA, reason="noise", origin="test")
         with pytest.raises(Conflict, match="switch it off instead"):
@@ -145,9 +147,12 @@ def test_a_shipped_rule_is_switched_and_reset_and_ones_own_is_deleted_once_nothi
         save(conn, MINE)
     alert = fire(db, "my-disk")
     with db.begin() as conn:
-        with pytest.raises(Conflict, match="open alert"):
+        with pytest.raises(Conflict, match="open, or whose end is still to be told"):
             delete_rule(conn, "my-disk", ADA, reason="done")
-        conn.execute(text("UPDATE ops.alerts SET state = 'resolved', resolved_at = now()"))
+        conn.execute(text("UPDATE ops.alerts SET state = 'resolved', resolved_at = now(), told_at = now()"))
+        with pytest.raises(Conflict, match="whose end is still to be told"):
+            delete_rule(conn, "my-disk", ADA, reason="done")
+        conn.execute(text("UPDATE ops.alerts SET told_resolved = true"))
         delete_rule(conn, "my-disk", ADA, reason="done")
         assert get_alert(conn, alert).rule == "my-disk", "what it fired in the past stays"
 
