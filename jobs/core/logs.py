@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import structlog
+from pydantic import SecretStr
 from structlog.types import EventDict, Processor
 
 from jobs.core.settings import Settings
@@ -60,26 +61,20 @@ def redact(value: str) -> str:
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """What the settings hold that nobody may read, the longest first: passwords, and what an address may carry."""
-    held = (
-        settings.db_password,
-        settings.webhook_secret,
-        settings.forge_token,
-        settings.backup_key,
-        settings.sentry_dsn,
-    )
-    found = {secret.get_secret_value() for secret in held}
-    channels = [url.get_secret_value() for url in settings.notice_urls]
-    dsn = settings.sentry_dsn.get_secret_value()
-    optional = (settings.webhook_url, settings.app_url, settings.staging_url, settings.otlp_endpoint, dsn)
-    for url in (*settings.horizon_urls, *channels, *filter(None, optional)):
-        parts = urlsplit(url)
+    """What the settings hold that nobody may read, the longest first: every secret, and what any address may carry."""
+    values = [
+        part for value in settings.__dict__.values() for part in (value if isinstance(value, tuple) else (value,))
+    ]
+    secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+    found = set(secrets)
+    for address in (value for value in (*values, *secrets) if isinstance(value, str) and "://" in value):
+        parts = urlsplit(address)
         found |= {parts.password or "", parts.username or "", *(value for _, value in parse_qsl(parts.query))}
         # Some providers put the key into the path; a part without a digit is a word.
         found |= {part for part in parts.path.split("/") if _is_no_word(part)}
     # A service without a server of its own has the first of its keys where others have a host.
-    hosts = (urlsplit(url).netloc.rpartition("@")[2].partition(":")[0] for url in channels)
-    found |= {*channels, *(host for host in hosts if "." not in host and _is_no_word(host))}
+    hosts = (urlsplit(secret).netloc.rpartition("@")[2].partition(":")[0] for secret in secrets if "://" in secret)
+    found |= {host for host in hosts if "." not in host and _is_no_word(host)}
     found -= {settings.db_username, settings.db_name}  # a password that is the user's name hides nothing
     return tuple(sorted((secret for secret in found if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True))
 

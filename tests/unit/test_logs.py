@@ -66,6 +66,16 @@ def test_the_webhooks_secret_and_address_are_taken_out_too(settings: Settings, m
     assert said == "POST hooks.example/[secret] [secret] [secret]"
 
 
+def test_no_secret_of_the_settings_is_forgotten(settings: Settings) -> None:
+    held = [name for name, field in Settings.model_fields.items() if "SecretStr" in repr(field.annotation)]
+    assert {"db_password", "ping_url", "person_url", "notice_urls", "sentry_dsn"} <= set(held)
+    for name in held:
+        secret = SecretStr("https://ada:correct-horse@hooks.example/T0KEN-OF-OURS")
+        value = (secret,) if isinstance(getattr(settings, name), tuple) else secret
+        found = logs.secrets_of(settings.model_copy(update={name: value}))
+        assert {"correct-horse", "T0KEN-OF-OURS"} <= set(found), name
+
+
 def test_a_password_that_is_the_users_name_hides_nothing(settings: Settings) -> None:
     assert logs.secrets_of(settings.model_copy(update={"db_password": SecretStr("postgres")})) == ()
 
