@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 
 from dashboard import charts
 from dashboard.queries_marks import Mark
@@ -28,7 +29,8 @@ def test_a_gap_breaks_the_line_and_the_time_shown_is_whole() -> None:
 
 
 def test_the_pointer_says_value_unit_and_age() -> None:
-    figure = charts.course([line(1.0, 2.0, 3.0)], unit="ms")
+    with time_machine.travel(NOW, tick=False):
+        figure = charts.course([line(1.0, 2.0, 3.0)], unit="ms")
     assert figure.data[0].hovertemplate == "%{y:,.1f} ms<extra>a</extra>"
     assert list(figure.data[1].customdata) == ["30 min ago", "20 min ago", "10 min ago"]
 
