@@ -52,12 +52,21 @@ def test_marks_are_lines_bands_and_points_and_their_words_are_no_markup() -> Non
         Mark("deployment", "Version 2.4.0 runs", AT[1], None, "/releases"),
     )
     figure = charts.course([line(1.0, 2.0, 3.0)], unit="s", frame=charts.Frame(since, NOW, marks))
-    assert [shape.type for shape in figure.layout.shapes] == ["line", "rect", "line"]
-    band = figure.layout.shapes[1]
+    assert [shape.type for shape in figure.layout.shapes] == ["line", "line", "rect"]
+    band = figure.layout.shapes[2]
     assert (band.x0, band.x1) == figure.layout.xaxis.range, "no further than the chart"
     points = figure.data[-1]
     assert list(points.customdata) == ["&lt;b>It&lt;/b> &amp; that", "Version 2.4.0 runs"]
     assert len(set(points.marker.symbol)) == 2, "not by colour alone"
+
+
+def test_what_overlaps_is_one_band() -> None:
+    def incident(begin: int, end: int) -> Mark:
+        return Mark("incident", "It", NOW - timedelta(minutes=begin), NOW - timedelta(minutes=end), "/incident?id=1")
+
+    frame = charts.Frame(NOW - timedelta(hours=1), NOW, (incident(50, 30), incident(40, 20), incident(10, 5)))
+    figure = charts.course([line(1.0, 2.0, 3.0)], unit="s", frame=frame)
+    assert len([shape for shape in figure.layout.shapes if shape.type == "rect"]) == 2
 
 
 def test_lines_that_end_together_have_names_that_do_not_cover_each_other() -> None:
