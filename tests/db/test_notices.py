@@ -157,6 +157,8 @@ def test_no_part_of_an_address_is_ever_kept_or_said(db: Database, settings: Sett
         ("ntfy://topic", "ntfy://"),
         ("gotify://push.example/tok1234567890", "gotify://push.example"),
         ("nobody-knows://key/x", "nobody-knows://"),
+        ("json://user:p[ss@hooks.example/x", "json://"),
+        ("nobody-knows://a]b[c/x", "nobody-knows://"),
     ],
 )
 def test_a_channel_is_called_by_its_scheme_and_where_it_is_a_server_by_its_host(
