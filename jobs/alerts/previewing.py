@@ -6,18 +6,17 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from jobs.alerts.edits import check_condition
 from jobs.alerts.keeping import last_readings
-from jobs.alerts.model import COMPARISONS, Rule
+from jobs.alerts.model import Rule
 from jobs.alerts.preview import LENGTH, Point, Preview, Span, previewed
-from jobs.core.errors import UsageError
 
 MOST_POINTS = 20_000
 
 
 def preview(conn: Connection, rule: Rule) -> Preview:
-    """What this rule, saved or not, would have done within the last seven days; UsageError for an unknown comparison."""
-    if rule.comparison not in COMPARISONS:
-        raise UsageError(f"{rule.comparison!r} is no comparison: say {', '.join(COMPARISONS)}.")
+    """What this rule, saved or not, would have done within the last seven days; UsageError for a condition that is none."""
+    check_condition(rule)
     now: datetime = conn.execute(text("SELECT now()")).scalar_one()
     subjects = [subject for signal, subject in last_readings(conn) if rule.concerns(signal, subject)]
     rows = conn.execute(

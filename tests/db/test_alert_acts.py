@@ -186,6 +186,9 @@ def test_a_preview_reads_what_was_kept(db: Database) -> None:
         "Would have fired 2 times within the last 7 days, for 21 h in all; a gap of 60 min in all, of which nothing is known."
     )
     assert len(higher.episodes) == 1
+    for odd in (replace(MINE, threshold=float("nan")), replace(MINE, for_s=10**12), replace(MINE, comparison="; --")):
+        with pytest.raises(UsageError), db.read() as conn:
+            preview(conn, odd)
 
 
 def test_old_readings_go_and_what_stood_at_the_limit_stays(db: Database, settings: Settings) -> None:
