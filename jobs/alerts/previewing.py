@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from jobs.alerts.edits import check_condition
-from jobs.alerts.keeping import last_readings
+from jobs.alerts.keeping import ever_read
 from jobs.alerts.model import Rule
 from jobs.alerts.preview import LENGTH, Point, Preview, Span, previewed
 
@@ -18,9 +18,9 @@ def preview(conn: Connection, rule: Rule) -> Preview:
     """What this rule, saved or not, would have done within the last seven days; UsageError for a condition that is none."""
     check_condition(rule)
     now: datetime = conn.execute(text("SELECT now()")).scalar_one()
-    subjects = [subject for signal, subject in last_readings(conn) if rule.concerns(signal, subject)]
+    subjects = [subject for signal, subject in ever_read(conn) if rule.concerns(signal, subject)]
     rows = conn.execute(
-        text(_POINTS.format(holds=f"CAST(value {rule.comparison} :threshold AS integer)")),
+        text(_POINTS.format(holds=f"CAST(value {rule.comparison} :threshold AND value <> 'NaN' AS integer)")),
         {
             "signal": rule.signal,
             "subjects": subjects,

@@ -19,6 +19,7 @@ from checklists.checks.model import CheckContext, Verdict
 from checklists.checks.registry import run_check
 from jobs.alerts.acting import acknowledge, end_silence, plan_maintenance, silence, unacknowledge
 from jobs.alerts.editing import delete_rule, is_edited, reset_rule, save_rule, switch_rule
+from jobs.alerts.keeping import keep_readings, last_readings
 from jobs.alerts.model import Rule, Step
 from jobs.alerts.previewing import preview
 from jobs.alerts.store import get_alert, get_rule, history, list_silences
@@ -189,6 +190,24 @@ def test_a_preview_reads_what_was_kept(db: Database) -> None:
     for odd in (replace(MINE, threshold=float("nan")), replace(MINE, for_s=10**12), replace(MINE, comparison="; --")):
         with pytest.raises(UsageError), db.read() as conn:
             preview(conn, odd)
+
+
+def test_what_is_measured_no_more_fires_no_longer_and_is_kept_once(db: Database, settings: Settings) -> None:
+    read(db, (300, 0.6), (250, 0.9), (100, 0.9), (40, 0.1), (30, 0.9))
+    key = ("host.disk_used_ratio", "here")
+    with db.begin() as conn:
+        now = conn.execute(text("SELECT now()")).scalar_one()
+        assert keep_readings(conn, [], last_readings(conn), now - 10 * HOUR) == 1
+        assert keep_readings(conn, [], last_readings(conn), now) == 0
+        assert key not in last_readings(conn)
+        found = preview(conn, MINE).episodes
+    assert [(one.goes_on, round((one.until - one.since) / HOUR)) for one in found] == [(False, 128), (False, 20)]
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.alert_readings SET at = at - interval '9 days'"))
+    run = run_job(db, settings, "prune")
+    assert run.counters["readings"] == 5, "its end goes last, so that the reading before it never stands until now"
+    run_job(db, settings, "prune")
+    assert count(db, "ops.alert_readings") == 0
 
 
 def test_old_readings_go_and_what_stood_at_the_limit_stays(db: Database, settings: Settings) -> None:
