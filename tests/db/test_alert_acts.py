@@ -85,6 +85,7 @@ REFUSED: list[tuple[Act, type[NexaError], str]] = [
     (lambda conn, _: silence(conn, "*", "*", datetime.now(UTC) - HOUR, "why", ADA), UsageError, "later time"),
     (lambda conn, _: silence(conn, "*", "*", datetime.now(UTC) + 31 * 24 * HOUR, "y", ADA), UsageError, "30 days"),
     (lambda conn, _: silence(conn, "*", "*", datetime.now(UTC) + HOUR, "", ADA), UsageError, "reason"),
+    (lambda conn, _: silence(conn, "disk_full", "*", datetime.now(UTC) + HOUR, "y", ADA), UsageError, "No rule fits"),
     (lambda conn, _: end_silence(conn, 7, ADA), NotFound, "no silence 7"),
 ]
 
