@@ -1,4 +1,4 @@
-"""Puts what is due to be told of alerts into the outbox, in the transaction in which it was decided.
+"""Puts what is due to be told of alerts into the outbox, in the transaction in which that is decided.
 
 What is decided of an alert is written by one conditional update of its row, and only whose row it changed is told of: of
 two that decide at the same moment, or after a kill, each step is put in exactly once, and the outbox tells it at least
