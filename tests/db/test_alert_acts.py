@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 
 from checklists.checks.model import CheckContext, Verdict
 from checklists.checks.registry import run_check
+from jobs.alerts import previewing
 from jobs.alerts.acting import acknowledge, end_silence, plan_maintenance, silence, unacknowledge
 from jobs.alerts.editing import delete_rule, is_edited, reset_rule, save_rule, switch_rule
 from jobs.alerts.keeping import keep_readings, last_readings
@@ -193,6 +195,13 @@ def test_a_preview_reads_what_was_kept(db: Database) -> None:
             preview(conn, odd)
 
 
+def test_a_preview_that_would_be_cut_short_says_so(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(previewing, "MOST_POINTS", 4)
+    read(db, (30, 0.4), (20, 0.6), (10, 0.4), (5, 0.6))
+    with pytest.raises(UsageError, match="more than 4 times"), db.read() as conn:
+        preview(conn, MINE)
+
+
 def test_what_is_measured_no_more_fires_no_longer_and_is_kept_once(db: Database, settings: Settings) -> None:
     read(db, (300, 0.6), (250, 0.9), (100, 0.9), (40, 0.1), (30, 0.9))
     key = ("host.disk_used_ratio", "here")
@@ -265,7 +274,7 @@ def test_the_commands(db: Database, monkeypatch: pytest.MonkeyPatch, server_sock
     assert "The disk is 97 % full" in said("list")
     assert orjson.loads(said("list", "--json"))[0]["subject"] == "here"
     said("acknowledge", alert, "--reason", "looking")
-    assert "has it since" in said("show", alert)
+    assert re.search(r"has it since.*\n.*:\d\d UTC  alert.acknowledged", said("show", alert))
     assert "lasts until" in said("silence", "disk-*", "--for", "2h", "--reason", "it is swapped")
     assert "it is swapped" in said("silences")
     said("unsilence", "1")
