@@ -235,7 +235,7 @@ _ALL = (
            "Whether the last verification found the audit trail changed.", "The audit chain is broken: {value}", "/audit"),
     Signal("audit.unsealed_s", "Audit rows unsealed", Unit.SECONDS, "high", "",
            "For how long the oldest row has waited for its link of the chain.",
-           "Rows of the audit trail wait for a link since {value}", "/audit"),
+           "Rows of the audit trail have waited for a link for {value}", "/audit"),
     Signal("flag.unusual", "Flag switched", Unit.YES, "high", "a flag",
            "Whether it stands otherwise than on a quiet day.", "{subject} is switched: {value}", "/flags"),
     Signal("version.unreleased", "Version without a release", Unit.YES, "high", "",
