@@ -195,7 +195,7 @@ _PIECES = text("""
         SELECT greatest(r.at, w.began_at, CAST(:since AS timestamptz)) AS began,
                least(r.ended, w.until, CAST(:until AS timestamptz)) AS ended, r.value
           FROM read r JOIN ops.alert_watches w ON w.began_at < r.ended AND w.until > r.at
-         WHERE r.value IS NOT NULL
+         WHERE r.value <> 'NaN'
     )
     SELECT * FROM seen WHERE began < ended ORDER BY began DESC LIMIT :most
 """)

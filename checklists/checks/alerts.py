@@ -26,7 +26,7 @@ from checklists.checks.model import (
 from checklists.checks.reach import age, plural, reading, some
 from checklists.grammar import Duration
 from jobs.alerts.model import Rule
-from jobs.alerts.notices import PATIENCE, TEST, Notice, list_notices
+from jobs.alerts.notices import ALERT, PATIENCE, TEST, Notice, list_notices
 from jobs.alerts.store import list_rules, rules_changed, watched_until
 from jobs.alerts.words import condition_in_words
 
@@ -127,13 +127,14 @@ def changes(context: CheckContext, params: NoParams) -> CheckResult:
 
 @check("alerts.notice", title="The team was told", params=NoParams)
 def notice(context: CheckContext, params: NoParams) -> CheckResult:
-    """A notice that was sent since this checklist's run began was taken by every channel that is set."""
+    """A notice that somebody sent since this checklist's run began was taken by every channel that is set."""
     channels = _channels(context)
     with reading(context) as conn:
         found = list_notices(conn, since=context.started_at, limit=_MOST)
     by_key: dict[str, dict[str, Notice]] = {}
     for one in found:
-        if not one.key.startswith(TEST):
+        # What alerts tell by themselves says nothing of what is told here.
+        if not one.key.startswith((TEST, ALERT)):
             by_key.setdefault(one.key, {})[one.channel] = one
     if not by_key:
         raise Unable(

@@ -86,7 +86,8 @@ def ask_acknowledge_many(alerts: Sequence[Alert]) -> None:
         return tag("p", "They are yours: everybody sees that, and nobody else is told of them.", class_="nx-quiet")
 
     def command(conn: Connection, actor: Person, why: str) -> str:
-        chosen = [int(number) for number in st.session_state.get("ack-many-which") or ()]
+        # In order: two who take the same ones wait for each other, and not for each other's rows.
+        chosen = sorted(int(number) for number in st.session_state.get("ack-many-which") or ())
         if not chosen:
             raise UsageError("Choose at least one alert.")
         late = []

@@ -57,7 +57,8 @@ def draw(
     others = [other for other in rules if other != seen.name]
     folds = st.multiselect("Follows from: nobody is told of it while one of these fires", others,
                            default=[one for one in seen.folds_into if one in others], key=f"{key}-folds",
-                           format_func=lambda name: f"{rules[name]} ({name})", placeholder="No other rule explains it")  # fmt: skip
+                           format_func=lambda name: f"{rules[name]} ({name})", placeholder="No other rule explains it",
+                           help="A critical alert follows from critical ones only.")  # fmt: skip
     books = [_NONE, *runbooks]
     runbook = st.selectbox("Runbook: the checklist to start", books, index=_place(books, seen.runbook or _NONE),
                            key=f"{key}-runbook", format_func=lambda name: f"{runbooks[name]} ({name})" if name in runbooks else name)  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
+from jobs.alerts.model import fits
 from jobs.alerts.store import get_alert, get_silence
 from jobs.core import audit
 from jobs.core.errors import Conflict, UsageError
@@ -63,7 +64,7 @@ def silence(
 ) -> int:
     """Nobody is told of what matches the two patterns until `until` (aware); returns the silence's number.
 
-    Raises UsageError without a reason, with a time that is past, or for longer than LONGEST_SILENCE.
+    Raises UsageError without a reason, where no rule fits, with a time that is past, or for longer than LONGEST_SILENCE.
     """
     reason = _words(reason, "Say why it is kept quiet: a reason is needed.")
     now: datetime = conn.execute(text("SELECT now()")).scalar_one()
@@ -127,10 +128,13 @@ def _quiet(
         raise UsageError(
             f"It may last {LONGEST_SILENCE.days} days at most: what is to be quiet for longer is a rule to switch off."
         )
+    rule = rule.strip() or "*"
+    if not any(fits(name, rule) for name in conn.execute(text("SELECT name FROM ops.alert_rules")).scalars()):
+        raise UsageError(f"No rule fits {rule!r}, so nothing would be quiet: see `nexaops alerts rules list`.")
     values = {
         "kind": kind,
         "title": title,
-        "rule": rule.strip() or "*",
+        "rule": rule,
         "subject": subject.strip() or "*",
         "starts_at": starts_at,
         "ends_at": ends_at,

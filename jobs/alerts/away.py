@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from jobs.alerts.notices import RETRIES
 from jobs.core.logs import get_logger
 from jobs.core.settings import Settings
 from jobs.probes.attention import span
+from jobs.run.backoff import FIRST_S, MOST_S, retry_after_s
 
 log = get_logger(__name__)
 LOOK_S = 10.0
@@ -44,6 +46,16 @@ class Outage:
         return "away"
 
 
+@dataclass
+class _Owed:
+    """What a channel has not taken yet, and when it is tried again."""
+
+    title: str
+    body: str
+    attempts: int = 0
+    next_at: float = 0.0
+
+
 class DatabaseWatch:
     """Looks whether the database answers, on a connection of its own; `step` is for a loop."""
 
@@ -53,10 +65,10 @@ class DatabaseWatch:
         self._clock = clock
         self._outage = Outage()
         self._host = socket.gethostname()
-        self._owed: dict[str, tuple[str, str]] = {}
+        self._owed: dict[str, _Owed] = {}
 
     def step(self) -> None:
-        """One look; tells the channels what they are owed, each until it has taken it."""
+        """One look; tells the channels what they are owed, each as often as the outbox would."""
         match self._outage.see(answers=self._answers(), now=self._clock()):
             case "away":
                 self._owe(
@@ -84,15 +96,24 @@ class DatabaseWatch:
         # Apprise is 0.2 s of imports, which a worker whose database never goes away has not to pay.
         from jobs.alerts.channels import channels_of  # noqa: PLC0415
 
-        self._owed = {channel.name: (title, body) for channel in channels_of(self._settings)}
+        self._owed = {channel.name: _Owed(title, body) for channel in channels_of(self._settings)}
 
     def _tell(self) -> None:
         from jobs.alerts.channels import find_channel  # noqa: PLC0415
 
-        for name, (title, body) in list(self._owed.items()):
+        for name, owed in list(self._owed.items()):
+            if self._clock() < owed.next_at:
+                continue
             channel = find_channel(self._settings, name)
-            why = channel.send(title, body) if channel is not None else None
+            why = channel.send(owed.title, owed.body) if channel is not None else None
             if why is None:
                 del self._owed[name]
+                continue
+            owed.attempts += 1
+            wait_s = retry_after_s(attempt=owed.attempts, retries=RETRIES, first_s=FIRST_S, most_s=MOST_S)
+            if wait_s is None:
+                del self._owed[name]
+                log.error("a channel did not take it, and it is given up", channel=name, why=why)
             else:
+                owed.next_at = self._clock() + wait_s
                 log.warning("a channel did not take it; trying again", channel=name, why=why)

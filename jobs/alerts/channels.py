@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat
 
@@ -98,7 +98,8 @@ def _sender(address: str) -> NotifyBase | None:
 
 def _name(address: str) -> str:
     """Scheme and host; the scheme alone of a service that is no server of somebody's own."""
-    scheme = urlsplit(address).scheme.lower()
+    # Not by urlsplit, which refuses a password with a bracket in it, in words that repeat it.
+    scheme = address.partition("://")[0].lower()
     sender = _sender(address)
     if sender is None:
         return f"{scheme}://"

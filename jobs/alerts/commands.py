@@ -80,7 +80,7 @@ def show(number: Number, as_json: AsJson = False) -> None:
     console.print(f"{alert.rule} is {state_in_words(alert, now)}; look at {alert.link}", soft_wrap=True)
     for entry in entries:
         why = f": {entry.reason}" if entry.reason else ""
-        console.print(f"  {entry.at:%Y-%m-%d %H:%M:%S}  {entry.action}  {entry.actor}{why}", soft_wrap=True)
+        console.print(f"  {entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.action}  {entry.actor}{why}", soft_wrap=True)
 
 
 @app.command("acknowledge")

@@ -37,19 +37,24 @@ def accepted(
         raise UsageError("Give the rule a title: it is what people are told.")
     if rule.signal not in SIGNALS:
         raise UsageError(f"There is no signal {rule.signal!r}{_near(rule.signal, SIGNALS)}")
-    if rule.comparison not in COMPARISONS:
-        raise UsageError(f"{rule.comparison!r} is no comparison: say {', '.join(COMPARISONS)}.")
-    if not isfinite(rule.threshold):
-        raise UsageError("The threshold has to be a number.")
+    check_condition(rule)
     if rule.severity not in SEVERITIES:
         raise UsageError(f"{rule.severity!r} is no severity: say warn or critical.")
-    if not 0 <= rule.for_s <= LONGEST_S:
-        raise UsageError("A rule may hold back for 0 s to 7 days until it fires.")
     if rule.repeat_s is not None and not 60 <= rule.repeat_s <= LONGEST_S:
         raise UsageError("Reminders come every minute to every 7 days, or not at all.")
     _check_steps(rule.steps, people, channels)
     _check_folds(rule, folds)
     return rule
+
+
+def check_condition(rule: Rule) -> None:
+    """UsageError if its condition cannot be evaluated."""
+    if rule.comparison not in COMPARISONS:
+        raise UsageError(f"{rule.comparison!r} is no comparison: say {', '.join(COMPARISONS)}.")
+    if not isfinite(rule.threshold):
+        raise UsageError("The threshold has to be a number.")
+    if not 0 <= rule.for_s <= LONGEST_S:
+        raise UsageError("A rule may hold back for 0 s to 7 days until it fires.")
 
 
 def _check_steps(steps: Sequence[Step], people: Collection[str], channels: Collection[str]) -> None:

@@ -50,7 +50,8 @@ def due(alert: Alert, rule: Rule, *, silenced: bool, quiet: bool, now: datetime)
         return None
     if alert.state == "resolved":
         return Due("resolved", alert.step) if alert.told_at is not None else None
-    if alert.acknowledged_at is not None or alert.folded_into is not None:
+    # What flaps and is calm at this moment is no news: if it comes back it goes on, otherwise it is over.
+    if alert.acknowledged_at is not None or alert.folded_into is not None or alert.quiet_since is not None:
         return None
     if alert.step < len(rule.steps):
         return _next_step(alert, rule, now)

@@ -1,4 +1,4 @@
-"""evaluate-alerts: reads every signal, decides what fires and what is over, and leaves both in one transaction.
+"""evaluate-alerts: reads every signal, decides what fires and what is over, leaves both in one transaction, and tells.
 
 Under a lease, whose row stays locked until that transaction commits: a second evaluation waits for it and judges what
 the first has left, so nothing fires twice; one that is killed leaves nothing.
@@ -75,10 +75,9 @@ def evaluate_alerts(run: Run, _params: Params) -> None:
             run.info("another worker evaluates now")
             return
         # A statement that hangs on a server in trouble must not hold the lease: the next evaluation tries again.
-        conn.execute(text("SELECT set_config('statement_timeout', '8s', true)"))
+        _hurry(conn)
         seen = look(conn, run.settings)
         changes, folded = settle(conn, seen, actor=f"run:{run.id}")
-        put_due(conn, run.settings, seen.now)
         kept = keep_readings(conn, seen.readings, seen.known, seen.now)
         keep_watching(conn, seen.now)
         # Only the lock was wanted: the next evaluation is another run and need not wait until the lease has run out.
@@ -87,7 +86,16 @@ def evaluate_alerts(run: Run, _params: Params) -> None:
     run.count("kept", kept)
     run.count("folded", folded)
     _tell_run(run, changes)
+    # By itself: what keeps people from being told must not keep the pages from showing what fires. After a kill in
+    # between the next evaluation tells.
+    with run.db.begin() as conn:
+        _hurry(conn)
+        put_due(conn, run.settings, seen.now)
     ping(run)
+
+
+def _hurry(conn: Connection) -> None:
+    conn.execute(text("SELECT set_config('statement_timeout', '8s', true)"))
 
 
 def look(conn: Connection, settings: Settings) -> Seen:

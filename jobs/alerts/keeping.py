@@ -20,6 +20,8 @@ from jobs.core.db import jsonb
 EVERY_S = 15
 GAP = timedelta(seconds=4 * EVERY_S)
 """What lies longer between two evaluations was not watched."""
+GONE = float("nan")
+"""Kept of what is measured no more: what fired for it has ended, which a lack of data (None) would not do."""
 _ENGINE = (
     "state", "value", "sentence", "link", "fired_at", "seen_at", "quiet_since", "resolved_at", "resolution", "flapping",
 )  # fmt: skip
@@ -31,16 +33,21 @@ _TYPES: Mapping[str, str] = {
 
 
 def last_readings(conn: Connection) -> dict[tuple[str, str], float | None]:
-    """What every signal and subject read last."""
+    """What every signal and subject read last, without what is measured no more."""
     return {(row.signal, row.subject): row.value for row in conn.execute(text(_LAST))}
+
+
+def ever_read(conn: Connection) -> list[tuple[str, str]]:
+    """Every signal and subject of which a reading is kept."""
+    return [(row.signal, row.subject) for row in conn.execute(text(_NAMED))]
 
 
 def keep_readings(
     conn: Connection, readings: Sequence[Reading], known: Mapping[tuple[str, str], float | None], now: datetime
 ) -> int:
-    """Keeps what differs from the last time, and that there is no data of what is not read any more; how many rows."""
+    """Keeps what differs from the last time, and that what is not read any more is GONE; how many rows."""
     read = {(reading.signal, reading.subject): reading.value for reading in readings}
-    gone = {key: None for key, value in known.items() if key not in read and value is not None}
+    gone = {key: GONE for key in known if key not in read}
     changed = {key: value for key, value in read.items() if key not in known or known[key] != value} | gone
     if changed:
         conn.execute(
@@ -186,7 +193,7 @@ RETURNING a.id
 """
 
 # A loose scan of the primary key: a handful of steps whatever the table holds.
-_LAST = """
+_SIGNALS = """
 WITH RECURSIVE named AS (
     (SELECT signal, subject FROM ops.alert_readings ORDER BY signal, subject LIMIT 1)
     UNION ALL
@@ -194,10 +201,13 @@ WITH RECURSIVE named AS (
         SELECT signal, subject FROM ops.alert_readings r WHERE (r.signal, r.subject) > (s.signal, s.subject)
         ORDER BY signal, subject LIMIT 1) AS n
 )
+"""
+_NAMED = f"{_SIGNALS} SELECT signal, subject FROM named"  # noqa: S608 - parts of this file, here and below
+_LAST = f"""{_SIGNALS}
 SELECT n.signal, n.subject, l.value FROM named n CROSS JOIN LATERAL (
     SELECT value FROM ops.alert_readings r WHERE r.signal = n.signal AND r.subject = n.subject ORDER BY at DESC LIMIT 1
-) AS l
-"""
+) AS l WHERE l.value IS DISTINCT FROM 'NaN'
+"""  # noqa: S608
 _KEEP = """
 INSERT INTO ops.alert_readings (signal, subject, at, value)
 SELECT signal, subject, :now, value

@@ -63,7 +63,8 @@ class Rule:
     for_s: int = 0
     repeat_s: int | None = None
     folds_into: tuple[str, ...] = ()
-    """Names of rules: while one of them fires, this one's alerts follow from it and nobody is told of them."""
+    """Names of rules: while one of them fires, this one's alerts follow from it and nobody is told of them; a critical
+    one only from a critical one."""
     runbook: str | None = None
     """The id of the checklist's template to start."""
     enabled: bool = True

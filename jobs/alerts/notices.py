@@ -21,6 +21,8 @@ from jobs.run.backoff import FIRST_S, MOST_S, retry_after_s
 SEND_NOTICE = "send-notice"
 TEST = "test-"
 """How the key of a test begins, of which nobody has to know that it was given up."""
+ALERT = "alert-"
+"""How the key of a notice begins that the alerts put in by themselves."""
 RETRIES = 12
 PATIENCE = "an hour and a quarter"
 """How long that takes, the wait doubling each time; what is told later tells nobody."""
@@ -88,7 +90,10 @@ def put(
 
 
 def claim(conn: Connection, claimant: UUID, *, key: str | None) -> Notice | None:
-    """Takes the next notice that is due, of this key or of any; None if nothing is."""
+    """Takes the next notice that is due, of this key or of any; None if nothing is.
+
+    What was tried least comes first: what waits for a channel that hangs keeps nothing new waiting.
+    """
     row = conn.execute(text(_CLAIM), {"claimant": claimant, "key": key, "claim_s": CLAIM_S}).one_or_none()
     return None if row is None else Notice(**row._mapping)
 
@@ -174,7 +179,7 @@ WITH due AS MATERIALIZED (
      WHERE state = 'waiting' AND next_at <= clock_timestamp()
        AND (claimed_until IS NULL OR claimed_until <= clock_timestamp())
        AND (CAST(:key AS text) IS NULL OR key = :key)
-     ORDER BY next_at, id LIMIT 1
+     ORDER BY attempts, next_at, id LIMIT 1
        FOR UPDATE SKIP LOCKED
 )
 UPDATE ops.notices n

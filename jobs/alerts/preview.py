@@ -20,7 +20,7 @@ LENGTH = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What a subject read from `at` on; None: no data."""
+    """What a subject read from `at` on; None: no data; not a number: it was measured no more, which ends what fired."""
 
     subject: str
     at: datetime

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from jobs.alerts.keeping import last_readings
-from jobs.alerts.model import COMPARISONS, Rule
+from jobs.alerts.edits import check_condition
+from jobs.alerts.keeping import ever_read
+from jobs.alerts.model import Rule
 from jobs.alerts.preview import LENGTH, Point, Preview, Span, previewed
 from jobs.core.errors import UsageError
 
@@ -15,13 +16,15 @@ MOST_POINTS = 20_000
 
 
 def preview(conn: Connection, rule: Rule) -> Preview:
-    """What this rule, saved or not, would have done within the last seven days; UsageError for an unknown comparison."""
-    if rule.comparison not in COMPARISONS:
-        raise UsageError(f"{rule.comparison!r} is no comparison: say {', '.join(COMPARISONS)}.")
+    """What this rule, saved or not, would have done within the last seven days.
+
+    UsageError for a condition that is none, or that changes too often to be counted.
+    """
+    check_condition(rule)
     now: datetime = conn.execute(text("SELECT now()")).scalar_one()
-    subjects = [subject for signal, subject in last_readings(conn) if rule.concerns(signal, subject)]
+    subjects = [subject for signal, subject in ever_read(conn) if rule.concerns(signal, subject)]
     rows = conn.execute(
-        text(_POINTS.format(holds=f"CAST(value {rule.comparison} :threshold AS integer)")),
+        text(_POINTS.format(holds=f"CAST(value {rule.comparison} :threshold AND value <> 'NaN' AS integer)")),
         {
             "signal": rule.signal,
             "subjects": subjects,
@@ -31,6 +34,9 @@ def preview(conn: Connection, rule: Rule) -> Preview:
         },
     )
     points = [Point(row.subject, row.at, row.value) for row in rows]
+    if len(points) >= MOST_POINTS:
+        # Cut short it would say that a rule fires less often than it does.
+        raise UsageError(f"It changes more than {MOST_POINTS:,} times in seven days: choose a threshold further off.")
     watched = conn.execute(
         text("SELECT began_at, until FROM ops.alert_watches WHERE until > :since ORDER BY began_at"),
         {"since": now - LENGTH},

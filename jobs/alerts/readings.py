@@ -39,7 +39,8 @@ _Value = tuple[str, str, float | None]
 
 def read_signals(facts: Facts, measures: Measures, known: Mapping[tuple[str, str], float | None]) -> list[Reading]:
     """A reading of every signal and subject there is. `known`: what they read the last time, to end what is no more."""
-    problems = {(problem.signal, problem.subject): problem for problem in find_problems(facts)}
+    # Of several about the same the worst and oldest stands for all.
+    problems = {(problem.signal, problem.subject): problem for problem in reversed(find_problems(facts))}
     readings = []
     for name, subject, raw in (*_values(facts, measures), *_ended(facts, measures, known)):
         signal = SIGNALS[name]
@@ -177,8 +178,9 @@ def _desk(facts: Facts, measures: Measures) -> Iterator[_Value]:
         yield "backup.age_s", "", _age_s(measures.backup_at, now)
     if facts.backup is not None:
         yield "backup.broken", "", float(facts.backup.problem is not None)
-    for run in facts.overdue:
-        yield "checklist.overdue_s", str(run.run_id), _age_s(run.due_at, now)
+    # A run and its review can both be overdue: it is one alert, since the earlier of the two.
+    for run_id, due_at in {run.run_id: run.due_at for run in reversed(facts.overdue)}.items():
+        yield "checklist.overdue_s", str(run_id), _age_s(due_at, now)
     yield "audit.broken", "", float(facts.audit.broken is not None)
     yield "audit.unsealed_s", "", _age_s(facts.audit.oldest_unsealed, now) or 0.0
     for flag in facts.flags:

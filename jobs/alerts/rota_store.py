@@ -190,7 +190,7 @@ def add_override(
     """Has somebody stand in, and returns the override's id. Raises UsageError, NotFound without such a rota."""
     person, reason = person.strip().lower(), _why(reason)
     now: datetime = conn.execute(text("SELECT now()")).scalar_one()
-    if not max(starts_at, now) < ends_at <= starts_at + LONGEST:
+    if not max(starts_at, now) < ends_at or ends_at - starts_at > LONGEST:
         raise UsageError("An override ends after it begins and after now, and lasts at most a year.")
     if not conn.execute(text("SELECT 1 FROM ops.rotas WHERE name = :rota FOR KEY SHARE"), {"rota": rota}).scalar():
         raise NotFound(f"There is no rota {rota}: `nexaops oncall list` shows them.")

@@ -196,7 +196,12 @@ def _cause(
 
 
 def _explains(cause: Alert, alert: Alert) -> bool:
-    """Whether one can follow from the other: one job's failures never explain another job's, a server's do."""
+    """Whether one can follow from the other: one job's failures never explain another job's, a server's do.
+
+    What is critical never follows from a warning, which may be told to fewer people, or wait for the morning.
+    """
+    if alert.severity == "critical" and cause.severity != "critical":
+        return False
     kind, of = (SIGNALS[one.signal].subject if one.signal in SIGNALS else "" for one in (cause, alert))
     return cause.subject == alert.subject or kind != of
 

@@ -96,11 +96,12 @@ _ALL = (
            "Runs that failed, timed out or were lost since the last success.",
            "{subject}: {value} failures since the last success", _RUNS),
     Signal("job.error_share", "Error rate of a job", Unit.SHARE, "high", _JOB,
-           "Of the runs that ended within the last hour, the share that failed, timed out or were lost; of five or more.",
+           "Of the runs that ended within the last hour, the share that failed, timed out or were lost; fewer than five"
+           " count as five.",
            "{value} of the runs of {subject} failed within the last hour", _RUNS),
     Signal("job.slowness", "Slow execution", Unit.TIMES, "high", _JOB,
-           "How long the running or the last run took, as a multiple of the usual p95 of the last seven days;"
-           " of twenty runs or more, and of ten seconds or more.",
+           "How long the running or the last run took, as a multiple of the p95 of its last two hundred successes;"
+           " of twenty or more, and counted as five seconds at least.",
            "{subject} takes {value} its usual p95", _RUNS),
     Signal("job.limit_share", "Near its time limit", Unit.SHARE, "high", _JOB,
            "How much of its time limit the running or the last run has used.",
@@ -192,7 +193,7 @@ _ALL = (
            "Transactions that have been pending for longer than NEXAOPS_PENDING_WARN_MIN.",
            "{value} transactions have been pending for too long", "/transactions?status=PENDING"),
     Signal("money.at_stake", "Money at stake", Unit.AMOUNT, "high", "a currency",
-           "What is pending for too long or waits in a case for a person, in the currency's own unit.",
+           "What is pending or waits in a case for a person, in the currency's own unit.",
            "{value} {subject} is at stake", "/cases"),
     Signal("cases.open", "Open cases", Unit.COUNT, "high", "", "Cases that wait for a person's decision.",
            "{value} cases wait for a decision", "/cases"),
@@ -219,7 +220,7 @@ _ALL = (
     Signal("host.disk_used_ratio", "Disk", Unit.SHARE, "high", "a host", "How full the disk of NEXAOPS_HOME is.",
            "The disk of {subject} is {value} full", "/hosts", _PROBED),
     Signal("host.disk_full_days", "Days until the disk is full", Unit.DAYS, "low", "a host",
-           "When the disk is full if it goes on as in the last week; no data: not within ten years.",
+           "When the disk is full if it goes on as in the last week; ten years where it does not fill.",
            "The disk of {subject} is full in {value}", "/hosts", _PROBED),
     # The desk itself
     Signal("backup.age_s", "Age of the newest backup", Unit.SECONDS, "high", "", "When the newest backup was made.",
@@ -234,7 +235,7 @@ _ALL = (
            "Whether the last verification found the audit trail changed.", "The audit chain is broken: {value}", "/audit"),
     Signal("audit.unsealed_s", "Audit rows unsealed", Unit.SECONDS, "high", "",
            "For how long the oldest row has waited for its link of the chain.",
-           "Rows of the audit trail wait for a link since {value}", "/audit"),
+           "Rows of the audit trail have waited for a link for {value}", "/audit"),
     Signal("flag.unusual", "Flag switched", Unit.YES, "high", "a flag",
            "Whether it stands otherwise than on a quiet day.", "{subject} is switched: {value}", "/flags"),
     Signal("version.unreleased", "Version without a release", Unit.YES, "high", "",

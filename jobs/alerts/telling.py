@@ -1,4 +1,4 @@
-"""Puts what is due to be told of alerts into the outbox, in the transaction in which it was decided.
+"""Puts what is due to be told of alerts into the outbox, in the transaction in which that is decided.
 
 What is decided of an alert is written by one conditional update of its row, and only whose row it changed is told of: of
 two that decide at the same moment, or after a kill, each step is put in exactly once, and the outbox tells it at least
@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from jobs.alerts.escalate import due
-from jobs.alerts.notices import SEND_NOTICE, put
+from jobs.alerts.notices import ALERT, SEND_NOTICE, put
 from jobs.alerts.recipients import AddressBook, Recipients, recipients
 from jobs.alerts.rota_store import read_on_call
 from jobs.alerts.store import alerts_of, list_rules, list_silences
@@ -174,7 +174,7 @@ def _put(
 ) -> str:
     # The worst alert's next step, reminder or end comes once: so does a notice under its name.
     first, numbers = group[0], [one.alert.id for one in group]
-    key = f"alert-{first.alert.id}-{_which(first)}"
+    key = f"{ALERT}{first.alert.id}-{_which(first)}"
     instead = list(dict.fromkeys(sentence for number in numbers for sentence in told[number].instead))
     body = body_of(group, instead, now, settings.dashboard_url)
     put(conn, key, title_of(group, now)[:_LONGEST], body, channels, actor=ACTOR, origin=_ORIGIN, alerts=numbers)

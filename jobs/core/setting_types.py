@@ -32,7 +32,10 @@ def _for_a_person(value: SecretStr) -> SecretStr:
 
 
 def _secret_web(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value() or "https://none")
+    try:
+        parts = urlsplit(value.get_secret_value() or "https://none")
+    except ValueError:  # a bracket out of place, in words that repeat it
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("accepted is an address like https://hc-ping.com/…")
     return value

@@ -268,6 +268,6 @@ def _notices(conn: Connection) -> NoticeFacts | None:
 
 def _probe_interval(schedules: list[Schedule]) -> float:
     for schedule in schedules:
-        if schedule.name == PROBE_JOB and schedule.kind == "interval":
+        if schedule.name == PROBE_JOB and schedule.kind == "interval" and schedule.expression.isdecimal():
             return float(schedule.expression)
     return 15.0

@@ -19,6 +19,7 @@ from jobs.schedule.model import Schedule, fires, trigger_of
 from jobs.schedule.wall import zone_of
 
 _DAY = 86_400
+_LONGEST_S = 3_653 * _DAY
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": _DAY}
 
 
@@ -118,7 +119,10 @@ def seconds_of(text: str) -> int:
     found = re.fullmatch(r"(\d{1,9})\s*(s|m|min|h|d)?", text.strip())
     if found is None:
         raise UsageError(f"{text!r} is not a length of time: say one like 90s, 5min, 6h or 1d.")
-    return int(found[1]) * _UNITS[found[2] or ""]
+    seconds = int(found[1]) * _UNITS[found[2] or ""]
+    if seconds > _LONGEST_S:
+        raise UsageError(f"{text!r} is too long: say at most ten years.")
+    return seconds
 
 
 def moment_of(text: str) -> datetime:

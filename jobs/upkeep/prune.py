@@ -35,11 +35,14 @@ _OLD = (
         counter="'log lines'",
     ),
     Old("ops.notices", "t.ended_at < now() - make_interval(days => :log_days)", counter="'notices'"),
-    # Of each course the last reading before the limit stays: it says what stood at the limit. One that ended needs none.
+    # Of each course the last reading before the limit stays: it says what stood at the limit. One that ended needs none,
+    # but its end goes last: without it the reading before would stand until now.
     Old(
         "ops.alert_readings",
-        "t.at < CAST(:readings AS timestamptz) AND (t.value IS NULL OR EXISTS (SELECT FROM ops.alert_readings n"
-        " WHERE n.signal = t.signal AND n.subject = t.subject AND n.at > t.at AND n.at < CAST(:readings AS timestamptz)))",
+        "t.at < CAST(:readings AS timestamptz) AND (EXISTS (SELECT FROM ops.alert_readings n WHERE n.signal = t.signal"
+        "  AND n.subject = t.subject AND n.at > t.at AND n.at < CAST(:readings AS timestamptz))"
+        " OR coalesce(t.value = 'NaN', true) AND NOT EXISTS (SELECT FROM ops.alert_readings o WHERE o.signal = t.signal"
+        "  AND o.subject = t.subject AND o.at < t.at))",
         counter="'readings'",
     ),
     Old("ops.alert_watches", "t.until < CAST(:readings AS timestamptz)", counter="'readings'"),

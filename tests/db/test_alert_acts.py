@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,8 +18,10 @@ from typer.testing import CliRunner
 
 from checklists.checks.model import CheckContext, Verdict
 from checklists.checks.registry import run_check
+from jobs.alerts import previewing
 from jobs.alerts.acting import acknowledge, end_silence, plan_maintenance, silence, unacknowledge
 from jobs.alerts.editing import delete_rule, is_edited, reset_rule, save_rule, switch_rule
+from jobs.alerts.keeping import keep_readings, last_readings
 from jobs.alerts.model import Rule, Step
 from jobs.alerts.previewing import preview
 from jobs.alerts.store import get_alert, get_rule, history, list_silences
@@ -84,6 +87,7 @@ REFUSED: list[tuple[Act, type[NexaError], str]] = [
     (lambda conn, _: silence(conn, "*", "*", datetime.now(UTC) - HOUR, "why", ADA), UsageError, "later time"),
     (lambda conn, _: silence(conn, "*", "*", datetime.now(UTC) + 31 * 24 * HOUR, "y", ADA), UsageError, "30 days"),
     (lambda conn, _: silence(conn, "*", "*", datetime.now(UTC) + HOUR, "", ADA), UsageError, "reason"),
+    (lambda conn, _: silence(conn, "disk_full", "*", datetime.now(UTC) + HOUR, "y", ADA), UsageError, "No rule fits"),
     (lambda conn, _: end_silence(conn, 7, ADA), NotFound, "no silence 7"),
 ]
 
@@ -186,6 +190,34 @@ def test_a_preview_reads_what_was_kept(db: Database) -> None:
         "Would have fired 2 times within the last 7 days, for 21 h in all; a gap of 60 min in all, of which nothing is known."
     )
     assert len(higher.episodes) == 1
+    for odd in (replace(MINE, threshold=float("nan")), replace(MINE, for_s=10**12), replace(MINE, comparison="; --")):
+        with pytest.raises(UsageError), db.read() as conn:
+            preview(conn, odd)
+
+
+def test_a_preview_that_would_be_cut_short_says_so(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(previewing, "MOST_POINTS", 4)
+    read(db, (30, 0.4), (20, 0.6), (10, 0.4), (5, 0.6))
+    with pytest.raises(UsageError, match="more than 4 times"), db.read() as conn:
+        preview(conn, MINE)
+
+
+def test_what_is_measured_no_more_fires_no_longer_and_is_kept_once(db: Database, settings: Settings) -> None:
+    read(db, (300, 0.6), (250, 0.9), (100, 0.9), (40, 0.1), (30, 0.9))
+    key = ("host.disk_used_ratio", "here")
+    with db.begin() as conn:
+        now = conn.execute(text("SELECT now()")).scalar_one()
+        assert keep_readings(conn, [], last_readings(conn), now - 10 * HOUR) == 1
+        assert keep_readings(conn, [], last_readings(conn), now) == 0
+        assert key not in last_readings(conn)
+        found = preview(conn, MINE).episodes
+    assert [(one.goes_on, round((one.until - one.since) / HOUR)) for one in found] == [(False, 128), (False, 20)]
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.alert_readings SET at = at - interval '9 days'"))
+    run = run_job(db, settings, "prune")
+    assert run.counters["readings"] == 5, "its end goes last, so that the reading before it never stands until now"
+    run_job(db, settings, "prune")
+    assert count(db, "ops.alert_readings") == 0
 
 
 def test_old_readings_go_and_what_stood_at_the_limit_stays(db: Database, settings: Settings) -> None:
@@ -242,7 +274,7 @@ def test_the_commands(db: Database, monkeypatch: pytest.MonkeyPatch, server_sock
     assert "The disk is 97 % full" in said("list")
     assert orjson.loads(said("list", "--json"))[0]["subject"] == "here"
     said("acknowledge", alert, "--reason", "looking")
-    assert "has it since" in said("show", alert)
+    assert re.search(r"has it since.*\n.*:\d\d UTC  alert.acknowledged", said("show", alert))
     assert "lasts until" in said("silence", "disk-*", "--for", "2h", "--reason", "it is swapped")
     assert "it is swapped" in said("silences")
     said("unsilence", "1")

@@ -15,8 +15,10 @@ from jobs.alerts.shipped import SHIPPED, seed_rules
 from jobs.alerts.store import get_rule, list_alerts, open_alerts
 from jobs.core.db import Database
 from jobs.core.flags import Flag, set_flag
+from jobs.core.jobs import load_jobs
 from jobs.core.settings import Settings
 from jobs.run.store import RunRow
+from jobs.schedule.store import seed_schedules
 from tests.db.books import count, run_job, value
 
 ADA = "ada@example.org"
@@ -110,6 +112,15 @@ def test_two_at_once_and_one_that_is_killed_leave_one_alert(db: Database, settin
     assert len(about_flags(db)) == 1
     assert actions(db) == ["alert.fired"]
     assert value(db, "SELECT count(*) FROM ops.leases WHERE name = :name AND expires_at > now()", name=LEASE) == 0
+
+
+def test_a_schedule_that_a_stranger_broke_does_not_keep_the_rest_from_being_evaluated(
+    db: Database, settings: Settings
+) -> None:
+    with db.begin() as conn:
+        seed_schedules(conn, load_jobs())
+        conn.execute(text("UPDATE ops.schedules SET expression = 'often' WHERE name IN ('probe-horizon', 'backup')"))
+    assert evaluate(db, settings).counters["signals"] > 30
 
 
 @pytest.mark.usefixtures("at_once")

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from jobs.alerts.away import PATIENCE_S, DatabaseWatch, Outage
+from jobs.alerts.notices import RETRIES
 from jobs.alerts.ping import LEASE, ping
 from jobs.core.db import Database
 from jobs.core.embedded import embedded_server
@@ -83,12 +84,13 @@ def test_a_worker_tells_once_that_the_database_is_away_and_once_that_it_is_back(
         watch.step()
     assert team.got == []
     team.status["desk"] = 503
-    for seconds in (61, 71, 300):
+    for seconds in (61, 71, 300):  # too early for another try the second time
         now[0] = seconds
         watch.step()
     team.status["desk"] = 200
+    now[0] = 330
     watch.step()
-    assert (len(team.told("ops")), len(team.told("desk"))) == (1, 4), "a channel that was down is tried again"
+    assert (len(team.told("ops")), len(team.told("desk"))) == (1, 3), "a channel that was down is tried again"
     assert "cannot reach the database" in str(team.told("ops")[0])
     with embedded_server(home):
         now[0] = 421
@@ -96,6 +98,16 @@ def test_a_worker_tells_once_that_the_database_is_away_and_once_that_it_is_back(
         watch.step()
     assert [("reaches the database again" in str(title)) for title in team.told("ops")] == [False, True]
     assert "It was away for 7 min." in str(team.got[-1][1]["message"])
+
+
+def test_a_channel_that_never_takes_it_is_left_alone_in_the_end(settings: Settings, team: Team) -> None:
+    now, nowhere = [0.0], "host=127.0.0.1 port=9 connect_timeout=1"
+    watch = DatabaseWatch(with_channels(settings, team.url("ops")), nowhere, lambda: now[0])
+    team.status["ops"] = 403
+    for minute in range(240):
+        now[0] = minute * 60.0
+        watch.step()
+    assert len(team.told("ops")) == RETRIES + 1
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 90)), max_size=40))

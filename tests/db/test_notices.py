@@ -135,6 +135,15 @@ def test_a_sender_that_was_killed_leaves_the_notice_to_the_next_and_writes_nothi
         assert conclude(conn, second, again, None, **how) == "delivered"  # type: ignore[arg-type]
 
 
+def test_what_is_new_comes_before_what_waits_for_a_channel_that_hangs(db: Database) -> None:
+    with db.begin() as conn:
+        put(conn, "old", "T", "B", ["slack://"], actor="test", origin="test")
+        conn.execute(text("UPDATE ops.notices SET attempts = 1, next_at = now() - interval '1 minute'"))
+        put(conn, "new", "T", "B", ["json://h"], actor="test", origin="test")
+        taken = [claim(conn, uuid4(), key=None) for _ in range(2)]
+    assert [one.key for one in taken if one is not None] == ["new", "old"]
+
+
 def test_no_part_of_an_address_is_ever_kept_or_said(db: Database, settings: Settings, team: Team) -> None:
     slack = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general"
     team.status = {"ops": 403}
@@ -157,6 +166,8 @@ def test_no_part_of_an_address_is_ever_kept_or_said(db: Database, settings: Sett
         ("ntfy://topic", "ntfy://"),
         ("gotify://push.example/tok1234567890", "gotify://push.example"),
         ("nobody-knows://key/x", "nobody-knows://"),
+        ("json://user:p[ss@hooks.example/x", "json://"),
+        ("nobody-knows://a]b[c/x", "nobody-knows://"),
     ],
 )
 def test_a_channel_is_called_by_its_scheme_and_where_it_is_a_server_by_its_host(
@@ -236,6 +247,10 @@ def test_the_checks_prove_what_was_delivered_and_say_what_to_set(
         found = run_check(name, {}, context_of(db, settings))
         assert (found.verdict, "NEXAOPS_NOTICE_URLS" in (found.mend or "")) == (Verdict.UNABLE, True)
     assert run_check("alerts.notice", {}, context_of(db, both)).verdict is Verdict.UNABLE
+    tell(db, both, title="Critical: No worker runs", key="alert-1-step-1")
+    assert run_check("alerts.notice", {}, context_of(db, both)).verdict is Verdict.UNABLE, "an alert says nothing of it"
+    with db.begin() as conn:
+        conn.execute(text("DELETE FROM ops.notices"))
     assert run_check("alerts.delivery", {}, context_of(db, both)).verdict is Verdict.FAILED
     team.status["desk"] = 503
     tell(db, both)

@@ -143,6 +143,8 @@ def test_an_override_lies_ahead_has_a_reason_and_ends(db: Database, team: tuple[
     with db.begin() as conn, pytest.raises(NotFound, match="There is no rota night"):
         add_override(conn, "night", team[1], NOW, NOW + HOUR, reason="ill", **BY)
     with db.begin() as conn:
+        far = datetime(9999, 6, 1, tzinfo=UTC)
+        end_override(conn, add_override(conn, "primary", team[1], far, far + HOUR, reason="a typing error", **BY), **BY)
         later = add_override(conn, "primary", team[1], NOW + HOUR, NOW + 2 * HOUR, reason="ill", **BY)
         end_override(conn, later, **BY)
         assert list_overrides(conn, NOW) == (), "taken back before it began, it never was"

@@ -195,6 +195,24 @@ def test_an_evaluation_tells_by_a_run_of_its_own_and_pings_also_where_a_channel_
     assert team.told("ops") == []
 
 
+def test_what_keeps_people_from_being_told_keeps_nothing_from_firing_and_is_told_once_it_is_mended(
+    db: Database, desk: Settings, team: Team
+) -> None:
+    pinged = desk.model_copy(update={"ping_url": SecretStr(f"http://127.0.0.1:{team.port}/ping")})
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.alert_rules SET for_s = 0 WHERE name = 'flag-switched'"))
+        conn.execute(text("UPDATE ops.alert_rules SET enabled = false WHERE name <> 'flag-switched'"))
+        set_flag(conn, Flag.CLEANUP, False, actor="test", reason="a test", origin="test")
+        conn.execute(text("ALTER TABLE ops.rotas RENAME TO away"))
+    run = run_job(db, pinged, EVALUATE_ALERTS)
+    assert (run.state, run.counters["fired"], team.pings) == ("failed", 1, 0), "and somebody outside learns of it"
+    assert count(db, "ops.alerts WHERE state = 'firing' AND step = 0") == 1
+    with db.begin() as conn:
+        conn.execute(text("ALTER TABLE ops.away RENAME TO rotas"))
+    assert run_job(db, pinged, EVALUATE_ALERTS).state == "succeeded"
+    assert (count(db, "ops.notices"), team.pings) == (1, 1)
+
+
 def test_two_that_decide_at_once_put_it_in_once(db: Database, desk: Settings, team: Team) -> None:
     add_rule(db)
     for subject in "abcdef":

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.alerts.keeping import GONE
 from jobs.alerts.model import Rule, Step
 from jobs.alerts.preview import LENGTH, Point, Preview, Span, previewed
 
@@ -35,6 +36,7 @@ def seen(values: Sequence[tuple[int, float | None]], watched: Sequence[tuple[int
         ([(0, 0.0), (10, 1.0), (11, 0.0)], [(0, 60)], []),  # not for long enough
         ([(0, 0.0), (10, 1.0), (20, None), (30, 1.0), (40, 0.0)], [(0, 60)], [(12, 40)]),  # no data ends nothing
         ([(0, 0.0), (10, None), (50, 0.0)], [(0, 60)], []),  # and begins nothing
+        ([(0, 0.0), (10, 1.0), (20, GONE)], [(0, 60)], [(12, 20)]),  # measured no more: that ends it
         ([(0, 1.0)], [(0, 60)], [(2, 60)]),  # it goes on
         ([(0, 0.0), (10, 1.0), (25, 0.0)], [(0, 20), (40, 60)], [(12, 40)]),  # over in the gap: seen after it
         ([(0, 0.0), (25, 1.0)], [(0, 20), (40, 60)], [(42, 60)]),  # begun in the gap: seen after it

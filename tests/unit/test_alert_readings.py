@@ -136,6 +136,12 @@ def test_what_is_listed_no_more_reads_nothing_left_once() -> None:
     assert ("pending.count", "EUR") not in reads(EUR=0.0)
 
 
+def test_a_checklist_that_is_overdue_with_its_review_is_one_reading_since_the_earlier() -> None:
+    both = [OverdueFacts(17, "Weekly", ago(days=2)), OverdueFacts(17, "Weekly", ago(days=1), review=True)]
+    found = [one for one in read_signals(Facts(now=NOW, overdue=both), NOTHING, {}) if one.subject == "17"]
+    assert [(one.value, "is overdue since 27 Feb" in one.sentence) for one in found] == [(173_000, True)]
+
+
 def test_how_a_job_does_is_judged_by_its_runs() -> None:
     pace = Pace(limit_s=100, running_s=90, last_s=3, usual_p95_s=2, ended=2, failed=1, missed=4)
     found = reads(measures=Measures(paces={"backup": pace}))

@@ -199,6 +199,17 @@ def test_what_follows_from_something_is_folded_into_the_last_cause_and_stands_by
     }, "another job's failures explain nothing"
 
 
+def test_what_is_critical_is_never_hidden_under_a_warning() -> None:
+    desk = Desk(replace(DOWN, severity="warn"), replace(CHAIN, severity="critical"), replace(WARN, severity="warn"))
+    desk.sees(NO_HORIZON, reading(3))
+    desk.folds()
+    assert desk.into() == {
+        "horizon-down": None,
+        "chain-job-failing backup": None,
+        "chain-job-failed backup": "chain-job-failing backup",
+    }
+
+
 def test_rules_that_fold_into_each_other_hide_nothing() -> None:
     one = replace(FAILING, name="one", folds_into=("two",))
     two = replace(FAILING, name="two", folds_into=("one",))

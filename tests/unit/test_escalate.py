@@ -39,6 +39,7 @@ def after(minutes: float) -> datetime:
         (replace(ALERT, step=4, told_at=after(30)), 90, Due("reminder", 4, (TEAM, ADA, BOB, DEVOPS))),
         (replace(ALERT, acknowledged_at=FIRED, acknowledged_by="ada"), 60, None),
         (replace(ALERT, folded_into=7), 60, None),
+        (replace(ALERT, step=4, told_at=after(30), flapping=True, quiet_since=after(88)), 90, None),
         (replace(ALERT, state="pending", fired_at=None), 60, None),
         (replace(ALERT, state="resolved", resolved_at=after(9)), 10, None),  # nobody had been told
         (replace(ALERT, state="resolved", resolved_at=after(9), step=2, told_at=FIRED), 10, Due("resolved", 2)),

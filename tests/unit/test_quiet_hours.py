@@ -53,6 +53,7 @@ def test_what_are_no_hours_is_refused_with_what_is_accepted(written: str, monkey
         ("NEXAOPS_ONCALL_ZONE", "Mars/Olympus", "accepted is a time zone like UTC"),
         ("NEXAOPS_PERSON_URL", "mailto://u:hunter2@x.org", "with {email} in it"),
         ("NEXAOPS_PING_URL", "hunter2", "accepted is an address like https://hc-ping.com/"),
+        ("NEXAOPS_PING_URL", "https://[hunter2]/x", "accepted is an address like https://hc-ping.com/"),
         ("NEXAOPS_PERSON_URL", "mailto://u:hunter2@x.org?to={email}", "NEXAOPS_NOTICE_URLS is not set"),
     ],
 )

@@ -100,6 +100,11 @@ def test_what_is_no_length_of_time(text: str) -> None:
         seconds_of(text)
 
 
+def test_a_length_that_no_calendar_holds_is_too_long() -> None:
+    with pytest.raises(UsageError, match="at most ten years"):
+        seconds_of("999999999d")
+
+
 def test_a_time_is_utc_unless_it_says_otherwise() -> None:
     six = datetime(2026, 1, 31, 6, tzinfo=UTC)
     assert moment_of("2026-01-31 06:00") == six
