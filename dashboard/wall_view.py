@@ -18,6 +18,7 @@ from dashboard.components.states import chip, shape, tone
 from dashboard.components.strips import Bar
 from dashboard.queries import Standing
 from jobs.alerts.rota_store import OnCall
+from jobs.alerts.signals import SIGNALS, Unit
 from jobs.alerts.standing import Concern
 from jobs.probes.attention import STALE_INTERVALS, alive, is_stale, span
 from jobs.probes.model import Facts
@@ -49,8 +50,12 @@ def page(
 
 
 def in_public(concern: Concern) -> str:
-    """The concern's sentence without what others wrote, and of addresses the host alone."""
+    """The concern's sentence without amounts, without what others wrote, and of addresses the host alone."""
+    known = SIGNALS.get(concern.signal)
+    if known is not None and known.unit is Unit.AMOUNT:
+        return f"{known.title}, {concern.subject}"
     said = re.sub(r"https?://(?:[^/\s@]*@)?([^/\s:]+(?::\d+)?)\S*?(?=:?(?:\s|$))", r"\1", concern.sentence)
+    said = re.sub(r"[^\s:]+@[^\s:]+", "somebody", said)  # who switched a flag or paused a job
     # What a probe says of a server is in our own words, and it is all that there is to say.
     return said if concern.signal == "horizon.verdict" else said.partition(": ")[0]
 

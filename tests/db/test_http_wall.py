@@ -22,6 +22,7 @@ from jobs.core.permissions import Role
 from jobs.core.settings import Settings
 from tests.db.conftest import serving
 from tests.ui import seed
+from tests.ui.alerts import a_rule, an_alert
 
 
 @dataclass
@@ -97,6 +98,17 @@ def test_whoever_walks_past_learns_no_customer_no_amount_no_address_and_no_error
     assert not re.search(r"[0-9a-f]{16}", said)
     leads = set(re.findall(r'(?:href|src|action)="([^"]+)"', said))
     assert {one.rsplit("/", 1)[0] for one in leads} == {"/assets"}
+
+
+def test_neither_an_alert_about_an_amount_nor_a_flag_tells_it_or_whose_address_it_was(screen: Screen) -> None:
+    seed.living(screen.db, trouble=True)
+    a_rule(screen.db, "stake", signal="money.at_stake")
+    an_alert(screen.db, "stake", "XLM", signal="money.at_stake", sentence="1,234,567.00 XLM is at stake")
+    said = screen.get(screen.link()).text
+    assert "Money at stake, XLM" in said
+    assert "1,234,567" not in said
+    assert re.search(r"enableRetry is off since [^,]*, switched by somebody", said)
+    assert not re.search(r"[\w.]+@[\w.]+", said)
 
 
 def test_an_unknown_a_revoked_and_an_impossible_link_cannot_be_told_apart(screen: Screen) -> None:
