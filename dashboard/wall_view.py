@@ -20,7 +20,7 @@ from dashboard.queries import Standing
 from jobs.alerts.rota_store import OnCall
 from jobs.alerts.signals import SIGNALS, Unit
 from jobs.alerts.standing import Concern
-from jobs.probes.attention import STALE_INTERVALS, alive, is_stale, span
+from jobs.probes.attention import STALE_INTERVALS, alive, is_stale, server_state, span
 from jobs.probes.model import Facts
 
 BARS = 24
@@ -142,7 +142,7 @@ def _servers(facts: Facts, now: datetime) -> Iterable[Html]:
         else:
             old = "–" if server.age_s is None else span(server.age_s)
             probed = _age(server.sampled_at, now, every_s=facts.probe_interval_s)
-            yield _figure(label, f"{old} old", join(chip(server.verdict or "stale"), " probed ", probed))
+            yield _figure(label, f"{old} old", join(chip(server_state(server, facts)), " probed ", probed))
 
 
 def _figure(label: str, value: object, note: object) -> Html:

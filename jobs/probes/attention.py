@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from jobs.core.flags import DEFAULTS
 from jobs.horizon.breaker import Breaker, State, state_of
-from jobs.probes.model import CheckFacts, Facts, JobFacts, WorkerFacts
+from jobs.probes.model import CheckFacts, Facts, JobFacts, ServerFacts, WorkerFacts
 from jobs.run.skew import in_words, is_skewed
 
 BEAT_LOST_S = 30
@@ -239,6 +239,13 @@ def ledgers_behind(facts: Facts) -> dict[str, int]:
 def is_stale(sampled_at: datetime, facts: Facts) -> bool:
     """Whether a sample is too old to say anything: past three probe intervals."""
     return (facts.now - sampled_at).total_seconds() > STALE_INTERVALS * facts.probe_interval_s
+
+
+def server_state(server: ServerFacts, facts: Facts) -> str:
+    """The verdict, "stale" where the sample is too old to be one, and "critical" where nothing is settled on it."""
+    if server.sampled_at is None or is_stale(server.sampled_at, facts):
+        return "stale"
+    return "critical" if server.frozen_at is not None else server.verdict or "stale"
 
 
 def _money(facts: Facts) -> list[Problem]:
