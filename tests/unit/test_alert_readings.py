@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from jobs.alerts.readings import read_signals, rounded
 from jobs.alerts.signals import SIGNALS, Unit, in_words
-from jobs.core.jobs import load_jobs
 from jobs.core.flags import Flag, FlagState
+from jobs.core.jobs import load_jobs
 from jobs.horizon.breaker import Breaker
 from jobs.probes.attention import find_problems
 from jobs.probes.model import (
