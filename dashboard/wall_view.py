@@ -56,6 +56,8 @@ def in_public(concern: Concern) -> str:
         return f"{known.title}, {concern.subject}"
     said = re.sub(r"https?://(?:[^/\s@]*@)?([^/\s:]+(?::\d+)?)\S*?(?=:?(?:\s|$))", r"\1", concern.sentence)
     said = re.sub(r"[^\s:]+@[^\s:]+", "somebody", said)  # who switched a flag or paused a job
+    if concern.signal == "horizon.left":
+        said = said.partition(" (")[0]  # what the server answered
     # What a probe says of a server is in our own words, and it is all that there is to say.
     return said if concern.signal == "horizon.verdict" else said.partition(": ")[0]
 
