@@ -42,8 +42,9 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-# No shape above fits into so short a text of such characters alone, unless it is a token's: most values are like this.
-_HARMLESS = re.compile(r"(?!.*nxo_)[A-Za-z0-9_.+-]{0,55}")
+# No shape above fits into so short a text of such characters alone, unless it is a token's, nor into a hash: most values
+# are like this.
+_HARMLESS = re.compile(r"(?!.*nxo_)[A-Za-z0-9_.+-]{0,55}|[0-9a-f]{64}")
 _SHORTEST_SECRET = 8  # what is shorter is a word of the language, and guessed at once anyway
 _LONGEST_WORD = 24  # of letters alone
 _known: tuple[str, ...] = ()

@@ -44,7 +44,8 @@ def test_every_page_can_be_read_by_everybody(
     browser: Browser, desk: Desk, places: Mapping[str, str], width: int, scheme: str
 ) -> None:
     wrong: list[str] = []
-    nothing = {f"{entry.name} of nothing": f"/{entry.name}" for entry in PAGES if entry.hidden}
+    # A page that has nothing to show is a sentence or two: reading those once is enough.
+    nothing = {f"{entry.name} of nothing": f"/{entry.name}" for entry in PAGES if entry.hidden and scheme == "light"}
     with reading(browser, width, scheme) as page:
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 
 from dashboard import charts
 from dashboard.queries_marks import Mark
@@ -28,7 +29,8 @@ def test_a_gap_breaks_the_line_and_the_time_shown_is_whole() -> None:
 
 
 def test_the_pointer_says_value_unit_and_age() -> None:
-    figure = charts.course([line(1.0, 2.0, 3.0)], unit="ms")
+    with time_machine.travel(NOW, tick=False):
+        figure = charts.course([line(1.0, 2.0, 3.0)], unit="ms")
     assert figure.data[0].hovertemplate == "%{y:,.1f} ms<extra>a</extra>"
     assert list(figure.data[1].customdata) == ["30 min ago", "20 min ago", "10 min ago"]
 
@@ -66,6 +68,15 @@ def test_marks_are_lines_bands_and_points_and_their_words_are_no_markup() -> Non
     points = figure.data[-1]
     assert list(points.customdata) == ["&lt;b>It&lt;/b> &amp; that", "Version 2.4.0 runs"]
     assert len(set(points.marker.symbol)) == 2, "not by colour alone"
+
+
+def test_what_overlaps_is_one_band() -> None:
+    def incident(begin: int, end: int) -> Mark:
+        return Mark("incident", "It", NOW - timedelta(minutes=begin), NOW - timedelta(minutes=end), "/incident?id=1")
+
+    frame = charts.Frame(NOW - timedelta(hours=1), NOW, (incident(50, 30), incident(40, 20), incident(10, 5)))
+    figure = charts.course([line(1.0, 2.0, 3.0)], unit="s", frame=frame)
+    assert len([shape for shape in figure.layout.shapes if shape.type == "rect"]) == 2
 
 
 def test_lines_that_end_together_have_names_that_do_not_cover_each_other() -> None:
