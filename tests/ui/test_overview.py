@@ -224,3 +224,19 @@ def test_a_server_that_is_frozen_is_no_green_and_a_silent_worker_is_no_worker(
     assert f"{seed.SERVERS[0].partition('://')[2]}: nothing is settled on it since" in seen(
         run_page(db, settings, "horizon", ada)
     )
+
+
+def test_two_workers_of_one_host_that_fall_silent_are_two_lines(db: Database, settings: Settings, ada: UUID) -> None:
+    an_alert(db, a_rule(db, "lost", signal="workers.lost"), "ops-9", signal="workers.lost", severity="warn")
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.workers (id, host, pid, version, concurrency, beat_at) SELECT gen_random_uuid(), 'ops-9', n,"
+                " '0.1.0', 4, now() - interval '5 minutes' FROM generate_series(1, 2) AS n"
+            )
+        )
+    page = run_page(db, settings, "overview", ada)
+    assert not page.exception
+    assert not page.error
+    assert seen(page).count("The worker on ops-9 has been silent") == 2
+    assert ack(page) == ["nx-ack-1"]
