@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from jobs.alerts.model import Alert, Rule
-from jobs.alerts.signals import SIGNALS, in_words
+from jobs.alerts.signals import SIGNALS, Unit, in_words
 from jobs.probes.attention import moment, span
 
 COMPARED: Mapping[str, str] = {">": "over", ">=": "at least", "<": "under", "<=": "at most"}
@@ -18,7 +18,9 @@ def condition_in_words(rule: Rule) -> str:
     title = signal.title if signal is not None else rule.signal
     held = f" for {span(rule.for_s)}" if rule.for_s else ""
     of = "" if rule.subject == "*" else f", of {subjects_in_words(rule.subject)}"
-    return f"{title} {limit_in_words(rule)}{held}{of}"
+    # What is so or is not so has no limit: "Settling frozen for 2 min".
+    limit = "" if signal is not None and signal.unit is Unit.YES and rule.holds(1) else f" {limit_in_words(rule)}"
+    return f"{title}{limit}{held}{of}"
 
 
 def subjects_in_words(patterns: str) -> str:
