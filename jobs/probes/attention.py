@@ -389,5 +389,5 @@ def _runs_of(name: str) -> str:
 
 def _short(value: str | None, most: int = 140) -> str:
     # Errors mark commands as text on a terminal does; a sentence that is a heading or a notice has no use for that.
-    line = (value or "").strip().replace("`", "").partition("\n")[0].rstrip()
+    line = next(iter((value or "").replace("`", "").strip().splitlines()), "").rstrip()
     return line.rstrip(".") if len(line) <= most else f"{line[: most - 1].rstrip()}…"
