@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import inf
 from typing import Any
 
 import plotly.graph_objects as go
@@ -150,14 +151,17 @@ def course(
     known = [line for line in lines if line.at and not line.guess]
     if known:
         traces.append(_ages(max(known, key=lambda line: len(line.at)).at, local))
-    top = max((value for line in lines for value in line.values if value is not None), default=0.0)
+    known_values = [value for line in lines for value in line.values if value is not None]
+    top, bottom = max(known_values, default=0.0), min(known_values, default=0.0)
     shown = [item for item in thresholds if item.always or item.value <= top * _NEAR]
-    ceiling = max([top, *(item.value for item in shown)], default=1.0) * 1.12 or 1.0
+    # What goes below zero (the days of a certificate that has expired) has its room there.
+    floor = min(0.0, bottom * 1.12)
+    ceiling = max(0.0, top, *(item.value for item in shown)) * 1.12 or (1.0 if floor == 0 else 0.0)
     shapes, labels = [_level(item, colours) for item in shown], [_level_label(item, colours) for item in shown]
     if len(lines) > 1:
-        labels += _end_labels(lines, ceiling, height)
+        labels += _end_labels(lines, ceiling - floor, height)
     style = layout(colours, height, right=110 if len(lines) > 1 else 8)
-    style["yaxis"] |= {"range": [0, ceiling], "ticksuffix": f" {unit}"}
+    style["yaxis"] |= {"range": [floor, ceiling], "ticksuffix": f" {unit}"}
     if frame is not None:
         end = max((at for line in lines if line.guess for at in line.at), default=frame.until)
         style["xaxis"] |= {"range": [local(frame.since), local(end)]}
@@ -197,11 +201,11 @@ def _level_label(item: Threshold, colours: Mapping[str, str]) -> dict[str, objec
     }  # fmt: skip
 
 
-def _end_labels(lines: Sequence[Line], ceiling: float, height: int) -> list[dict[str, object]]:
+def _end_labels(lines: Sequence[Line], reach: float, height: int) -> list[dict[str, object]]:
     """Each line's name where it ends, lowest first, pushed up where two would cover each other."""
     ends = [(_last(line.values), line) for line in lines]
-    pixels = (height - _AXIS_PX) / ceiling
-    free_from = 0.0
+    pixels = (height - _AXIS_PX) / reach
+    free_from = -inf
     labels: list[dict[str, object]] = []
     for value, line in sorted(((value, line) for value, line in ends if value is not None), key=lambda end: end[0]):
         at = max(value * pixels, free_from)

@@ -18,8 +18,9 @@ from dashboard.components.states import chip, shape, tone
 from dashboard.components.strips import Bar
 from dashboard.queries import Standing
 from jobs.alerts.rota_store import OnCall
+from jobs.alerts.signals import SIGNALS, Unit
 from jobs.alerts.standing import Concern
-from jobs.probes.attention import STALE_INTERVALS, alive, is_stale, span
+from jobs.probes.attention import STALE_INTERVALS, alive, is_stale, server_state, span
 from jobs.probes.model import Facts
 
 BARS = 24
@@ -49,8 +50,14 @@ def page(
 
 
 def in_public(concern: Concern) -> str:
-    """The concern's sentence without what others wrote, and of addresses the host alone."""
+    """The concern's sentence without amounts, without what others wrote, and of addresses the host alone."""
+    known = SIGNALS.get(concern.signal)
+    if known is not None and known.unit is Unit.AMOUNT:
+        return f"{known.title}, {concern.subject}"
     said = re.sub(r"https?://(?:[^/\s@]*@)?([^/\s:]+(?::\d+)?)\S*?(?=:?(?:\s|$))", r"\1", concern.sentence)
+    said = re.sub(r"[^\s:]+@[^\s:]+", "somebody", said)  # who switched a flag or paused a job
+    if concern.signal == "horizon.left":
+        said = said.partition(" (")[0]  # what the server answered
     # What a probe says of a server is in our own words, and it is all that there is to say.
     return said if concern.signal == "horizon.verdict" else said.partition(": ")[0]
 
@@ -137,7 +144,7 @@ def _servers(facts: Facts, now: datetime) -> Iterable[Html]:
         else:
             old = "–" if server.age_s is None else span(server.age_s)
             probed = _age(server.sampled_at, now, every_s=facts.probe_interval_s)
-            yield _figure(label, f"{old} old", join(chip(server.verdict or "stale"), " probed ", probed))
+            yield _figure(label, f"{old} old", join(chip(server_state(server, facts)), " probed ", probed))
 
 
 def _figure(label: str, value: object, note: object) -> Html:

@@ -72,6 +72,9 @@ class Desk:
     failed_run: int
     good_run: int
     checklist: int
+    alert: int
+    rule: str
+    incident: int
 
 
 def fill(db: Database, sizes: Sizes, tell: Tell) -> None:
@@ -183,7 +186,9 @@ def open_desk(db: Database, sizes: Sizes) -> Desk:
             SELECT (SELECT transaction_id FROM ops.decisions ORDER BY id DESC LIMIT 1) AS transaction,
                    (SELECT id FROM ops.runs WHERE state = 'failed' AND job = 'reconcile-pending' ORDER BY id DESC LIMIT 1) AS failed_run,
                    (SELECT run_id FROM ops.decisions ORDER BY id DESC LIMIT 1) AS good_run,
-                   (SELECT min(id) FROM ops.checklist_runs WHERE state = 'open') AS checklist
+                   (SELECT min(id) FROM ops.checklist_runs WHERE state = 'open') AS checklist, a.id AS alert, a.rule,
+                   (SELECT incident_id FROM ops.incident_alerts ORDER BY incident_id DESC LIMIT 1) AS incident
+              FROM ops.alerts a WHERE a.state = 'firing' ORDER BY a.id LIMIT 1
             """)
         ).one()
     return Desk(cookies, **{**row._mapping, "failed_run": row.failed_run or row.good_run})

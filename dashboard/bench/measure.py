@@ -83,6 +83,9 @@ def measure(plan: Plan, tell: Tell) -> Iterator[Result]:
 def places_of(desk: Desk) -> list[Place]:
     """Every page there is; one that shows a single thing is asked for a lively one."""
     asked = {
+        "alert": f"id={desk.alert}",
+        "rule": f"name={desk.rule}",
+        "incident": f"id={desk.incident}",
         "transaction": f"id={desk.transaction}",
         "schedule": "name=reconcile-pending",
         "run": f"id={desk.failed_run}",

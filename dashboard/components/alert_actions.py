@@ -18,7 +18,7 @@ from dashboard.components.incident_actions import ask_open
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.times import now
 from jobs.alerts.acting import acknowledge, end_silence, plan_maintenance, silence, unacknowledge
-from jobs.alerts.model import Alert, Rule, Silence
+from jobs.alerts.model import Alert, Rule, Silence, only
 from jobs.core.errors import Conflict, UsageError
 from jobs.core.people import Person
 from jobs.core.permissions import Right
@@ -133,7 +133,9 @@ def ask_silence(alert: Alert) -> None:
         length = _LENGTHS[st.session_state.get(f"{key}-length") or next(iter(_LENGTHS))]
         until = _given(f"{key}-until") if length is None else now() + length
         whole = st.session_state.get(f"{key}-what") == _WHOLE
-        silence(conn, alert.rule, "*" if whole else alert.subject or "*", until, why, actor.email, origin=origin())
+        silence(
+            conn, alert.rule, "*" if whole else only(alert.subject) or "*", until, why, actor.email, origin=origin()
+        )
         return f"It is quiet until {until:%Y-%m-%d %H:%M} UTC."
 
     ask(f"Silence alert {alert.id}", consequence, verb="Silence it", right=_RIGHT, command=command, key=key)

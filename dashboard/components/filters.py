@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard.components.markup import link, show, tag, url
 from dashboard.components.pager import first_page
 from dashboard.components.times import local_zone
+from jobs.core.db import EARLIEST, FARTHEST
 from jobs.probes.spans import LONGEST, Window
 
 RANGES: Mapping[str, timedelta] = {
@@ -81,4 +82,7 @@ def _fixed(since: str | None, until: str | None) -> tuple[datetime, datetime] | 
     except ValueError:
         return None
     begin, end = (at if at.tzinfo else at.replace(tzinfo=UTC) for at in (begin, end))
+    # In every zone they have to be days of the calendar.
+    if begin < EARLIEST or end > FARTHEST:
+        return None
     return (begin, end) if _SHORTEST <= end - begin <= LONGEST else None

@@ -30,7 +30,9 @@ def headline(found: Sequence[OnCall], plan: Plan) -> tuple[str, str]:
     then = f"; after that {others} is called" if others else ""
     if first.until is None:
         return f"{first.name} is called", "There is no rota: this is the emergency contact."
-    following = next((turn for turn in plan.rotas[0][1] if turn.starts_at >= first.until), None)
+    # Another dashboard may have taken the rota away since it was read who is called.
+    ahead = plan.rotas[0][1] if plan.rotas else ()
+    following = next((turn for turn in ahead if turn.starts_at >= first.until), None)
     lead = f"Until {_day(first.until)}"
     if following is not None and following.person != first.email:
         lead += f", then {plan.name(following.person)}"

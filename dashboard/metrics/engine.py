@@ -60,7 +60,9 @@ def fleet(conn: Connection) -> Iterator[Metric]:
     oldest = (found.now - min(waiting)).total_seconds() if waiting else 0.0
     yield figure("queue_oldest_seconds", "For how long the oldest has waited for a worker; 0 without any.", oldest)
     yield figure("runs_running", "Runs under way.", running)
-    workers = [((one.host, str(one.pid)), one) for one in found.workers if found.now - one.beat_at < _NAMED_FOR]
+    # One that was killed may have had the number of the one that came after it, as in containers: the newest beat counts.
+    named = {(one.host, str(one.pid)): one for one in reversed(found.workers) if found.now - one.beat_at < _NAMED_FOR}
+    workers = list(named.items())
     labels = ["host", "pid"]
     yield gauge("worker_beat_timestamp_seconds", "A worker's newest beat; one that signed off has none.", labels,
                 [(who, stamp(one.beat_at)) for who, one in workers])  # fmt: skip

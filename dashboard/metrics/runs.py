@@ -19,6 +19,11 @@ from dashboard.metrics.families import PREFIX
 _BOUNDS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _MOST_NEW = 20_000
 _OPEN = ("queued", "running")
+_COLUMNS = "id, job, state, extract(epoch FROM finished_at - started_at)::float8 AS seconds"
+_ENDED = text(
+    f"SELECT {_COLUMNS} FROM ops.runs WHERE id = ANY (CAST(:ids AS bigint[])) AND state NOT IN ('queued', 'running')"  # noqa: S608 - constants
+)
+_NEW = text(f"SELECT {_COLUMNS} FROM ops.runs WHERE id > :seen ORDER BY id LIMIT :most")  # noqa: S608 - constants
 
 
 class RunCounter:
@@ -62,21 +67,16 @@ class RunCounter:
             rows = conn.execute(text("SELECT id FROM ops.runs WHERE state IN ('queued', 'running')"))
             self._open = {row.id for row in rows}
             return
-        rows = conn.execute(
-            text(
-                "SELECT id, job, state, extract(epoch FROM finished_at - started_at)::float8 AS seconds"
-                " FROM ops.runs WHERE id > :seen OR id = ANY (CAST(:open AS bigint[])) ORDER BY id LIMIT :most"
-            ),
-            {"seen": self._seen, "open": sorted(self._open), "most": _MOST_NEW},
-        )
-        still_open = set()
-        for row in rows:
+        # Apart, so that however many wait, none of them is lost sight of and those that come after them are seen.
+        ended = conn.execute(_ENDED, {"ids": sorted(self._open)}).all()
+        new = conn.execute(_NEW, {"seen": self._seen, "most": _MOST_NEW}).all()
+        for row in (*ended, *new):
             self._seen = max(self._seen, row.id)
             if row.state in _OPEN:
-                still_open.add(row.id)
+                self._open.add(row.id)
             else:
+                self._open.discard(row.id)
                 self._count(row.job, row.state, row.seconds)
-        self._open = still_open
 
     def _count(self, job: str, state: str, seconds: float | None) -> None:
         self.ended[job, state] += 1

@@ -126,7 +126,15 @@ def readings() -> None:
     factor, unit = scaled(alert.signal)
     name = signal.title if signal is not None else alert.signal
     line = charts.Line(name, found.at, [None if value is None else value * factor for value in found.values])
-    level = [charts.Threshold(rule.threshold * factor, rule.severity, limit_in_words(rule))] if rule is not None else []
+    level = (
+        [
+            charts.Threshold(
+                rule.threshold * factor, rule.severity, limit_in_words(rule), always=rule.comparison in ("<", "<=")
+            )
+        ]
+        if rule is not None
+        else []
+    )
     said = (
         f"{name}{f' of {alert.subject}' if alert.subject else ''}, from {found.since:%H:%M} to {found.until:%H:%M} UTC"
     )

@@ -73,6 +73,8 @@ def _lines(alerts: list[Alert], found: Firing, following: dict[int, list[Alert]]
 
 def _headline(found: Firing, loud: list[Alert], free: list[Alert]) -> tuple[str, Html | str]:
     soon = f"{found.pending} more may: the condition holds, but not yet for long enough." if found.pending else ""
+    if not loud and _unwatched(found):
+        return "Nobody knows what fires: the rules are not evaluated", soon
     if not loud:
         return (
             "No alert needs anybody" if found.alerts else "No alert fires",
@@ -83,6 +85,10 @@ def _headline(found: Firing, loud: list[Alert], free: list[Alert]) -> tuple[str,
     return f"{number}, {who}", soon
 
 
+def _unwatched(found: Firing) -> bool:
+    return found.watched_until is None or found.at - found.watched_until > SILENT_AFTER
+
+
 def _watched(found: Firing) -> None:
     """Says it when the rules are not evaluated: then nothing fires because nobody looks."""
     if found.watched_until is None:
@@ -90,7 +96,7 @@ def _watched(found: Firing) -> None:
             "The rules were never evaluated: the job evaluate-alerts does so once a worker runs.",
             icon=":material/warning:",
         )
-    elif found.at - found.watched_until > SILENT_AFTER:
+    elif _unwatched(found):
         show(tag("p", chip("critical", "not evaluated"), " since ", age(found.watched_until),
                  ": what began to go wrong since then does not stand here. ",
                  link("Does evaluate-alerts run?", url("runs", job="evaluate-alerts"), class_="nx-link nx-inline")))  # fmt: skip

@@ -25,7 +25,7 @@ from jobs.core.permissions import Right
 from jobs.horizon.breaker import CLOSED, Breaker
 from jobs.horizon.servers import label_of, rpc_label
 from jobs.horizon.servers import servers as configured_servers
-from jobs.probes.attention import is_stale, ledgers_behind, left_in_words, span
+from jobs.probes.attention import ledgers_behind, left_in_words, moment, server_state, span
 from jobs.probes.figures import Latency, Sample
 from jobs.probes.model import ServerFacts
 from jobs.probes.spans import Window
@@ -46,15 +46,13 @@ _SAID = {
 
 def state_of(server: ServerFacts) -> str:
     """The verdict, or "stale": a panel never shows an old green."""
-    facts = queries.standing().facts
-    if server.sampled_at is None or is_stale(server.sampled_at, facts):
-        return "stale"
-    return "critical" if server.frozen_at is not None else server.verdict or "stale"
+    return server_state(server, queries.standing().facts)
 
 
 @guarded_fragment(run_every=10)
 def verdict() -> None:
-    servers = queries.standing().facts.servers
+    facts = queries.standing().facts
+    servers = facts.servers
     if not any(server.sampled_at for server in servers):
         page_head("Horizon has not been probed yet")
         empty("Age, lag, latency and budget will stand here.", "The job probe-horizon measures them every 15 seconds.")
@@ -65,16 +63,23 @@ def verdict() -> None:
     others = len(servers) - sum(state_of(server) == best for server in servers)
     lead = f"{others} of {len(servers)} servers {'do' if others > 1 else 'does'} worse" if others else ""
     page_head(_SAID[best], lead)
-    reasons = [(server, reason) for server in servers for reason in server.reasons]
+    reasons = [(server, reason) for server in servers for reason in (*_frozen(server, facts.now), *server.reasons)]
     if reasons:
         show(
             tag(
                 "ul",
-                *(tag("li", shape(server.verdict or "warn"), tag("span", f"{short(server.server)}: {reason}"))
+                *(tag("li", shape(state_of(server)), tag("span", f"{short(server.server)}: {reason}"))
                   for server, reason in reasons),
                 class_="nx-problems",
             )
         )  # fmt: skip
+
+
+def _frozen(server: ServerFacts, now: datetime) -> list[str]:
+    if server.frozen_at is None:
+        return []
+    why = f": {server.frozen_reason}" if server.frozen_reason else ""
+    return [f"nothing is settled on it since {moment(server.frozen_at, now)}{why}"]
 
 
 @guarded_fragment(run_every=10)
@@ -91,7 +96,9 @@ def glance() -> None:
             *(_age(server, facts.probe_interval_s) for server in facts.servers),
             figure("–" if hour.p95 is None else f"{hour.p95:,.0f}", "ms", label="Latency p95", note="the last hour"),
             budget,
-            figure(f"{hour.error_share:.1%}", label="Errors", note=_kinds(hour.errors) or "none in the last hour"),
+            figure(f"{hour.error_share:.1%}", label="Errors", note=_kinds(hour.errors) or "none in the last hour")
+            if hour.total
+            else figure("–", label="Errors", note="nothing was asked in the last hour"),
         ]
     )
 

@@ -25,7 +25,7 @@ from dashboard.components.times import age, clock, now
 from dashboard.queries_releases import contacts, under_way
 from jobs.alerts.standing import Concern
 from jobs.core.permissions import Right
-from jobs.probes.attention import is_stale, moment, span
+from jobs.probes.attention import alive, is_stale, moment, server_state, span
 from jobs.probes.model import ServerFacts
 from jobs.run.store import RunRow
 
@@ -115,8 +115,9 @@ def figures() -> None:
         link(f"{facts.cases:,}", url("cases")), label="Cases",
         note=join("oldest ", age(facts.oldest_case)) if facts.oldest_case else "nothing to decide",
     )  # fmt: skip
-    hosts = ", ".join(sorted({worker.host for worker in facts.workers}))
-    workers = figure(link(f"{len(facts.workers)}", url("workers")), label="Workers", note=hosts)
+    beating = alive(facts)
+    hosts = ", ".join(sorted({worker.host for worker in beating}))
+    workers = figure(link(f"{len(beating)}", url("workers")), label="Workers", note=hosts or "none runs")
     tiles([_on_call(), *pending, cases, *(_server(server) for server in facts.servers), workers])
 
 
@@ -146,7 +147,7 @@ def _server(server: ServerFacts) -> Html:
     old = "–" if server.age_s is None else span(server.age_s)
     lag = f"{server.lag} {'ledger' if server.lag == 1 else 'ledgers'} behind, " if server.lag else ""
     note = join(lag, "probed ", age(server.sampled_at, interval_s=facts.probe_interval_s))
-    return figure(join(link(f"{old} old", url("horizon")), " ", chip(server.verdict or "stale")),
+    return figure(join(link(f"{old} old", url("horizon")), " ", chip(server_state(server, facts))),
                   label=f"Horizon {name}", note=note)  # fmt: skip
 
 

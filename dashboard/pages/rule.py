@@ -39,7 +39,7 @@ MOST_EPISODES = 20
 
 def asked_for() -> Rule:
     """The rule that the address names, or a new one; a sentence and the end of the page if there is none."""
-    name = st.query_params.get("name", "")
+    name = st.query_params.get("name", "").replace("\x00", "")
     try:
         if not name and MAY_EDIT and "new" in st.query_params:
             return rule_form.NEW

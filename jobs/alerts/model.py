@@ -6,6 +6,7 @@ much, for how long, and who is told; an alert is one time that a rule's conditio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,11 @@ def fits(name: str, patterns: str) -> bool:
     return any(fnmatchcase(name, part) for part in wanted) and not any(
         fnmatchcase(name, part[1:]) for part in parts if part.startswith("!")
     )
+
+
+def only(name: str) -> str:
+    """A pattern for this name: a sign in it that means something to patterns, as in http://[::1], fits any one sign."""
+    return re.sub(r"[*?\[\],!]", "?", name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,7 +244,7 @@ _ALL = (
     Signal("certificate.days_left", "Certificate", Unit.DAYS, "low", "a host and port", "Days until it expires.",
            "The certificate of {subject} ends in {value}", "/runs?job=probe-certificates", _DAILY),
     Signal("secret.age_days", "Age of a secret", Unit.DAYS, "high", "a setting",
-           "For how long the setting has had its value.", "{subject} has had its value for {value}", "/runs?job=probe-certificates",
+           "For how long the setting has had its value.", "{subject} has had its value for {value}", "/runs?job=watch-secrets",
            _DAILY),
 )  # fmt: skip
 

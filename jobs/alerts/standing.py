@@ -93,13 +93,13 @@ def look(
     for alert in alerts:
         if alert.state == "firing":
             about.setdefault((alert.signal, alert.subject), []).append(alert)
-    found, seen = [], set()
+    # One alert is one concern: what else is wrong of the same (a second worker of a host) stands under the first.
+    wrong: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
-        key = problem.signal, problem.subject
-        seen.add(key)
-        found.append(_of_problem(problem, about.get(key, []), silences, incidents, now))
+        wrong.setdefault((problem.signal, problem.subject), []).append(problem)
+    found = [_of_problems(same, about.get(key, []), silences, incidents, now) for key, same in wrong.items()]
     for key, firing in about.items():
-        if key not in seen:
+        if key not in wrong:
             found.append(_of_alerts(firing, silences, incidents, now))
     top = _under_their_cause(found, now)
     return Outlook(
@@ -107,20 +107,21 @@ def look(
     )
 
 
-def _of_problem(
-    problem: Problem,
+def _of_problems(
+    problems: Sequence[Problem],
     firing: Sequence[Alert],
     silences: Sequence[Silence],
     incidents: Sequence[OpenIncident],
     now: datetime,
 ) -> _Found:
-    concern = Concern(
-        problem.severity, problem.sentence, problem.since, problem.link, problem.signal, problem.subject
-    )  # fmt: skip
+    concern, *more = (
+        Concern(one.severity, one.sentence, one.since, one.link, one.signal, one.subject) for one in problems
+    )
+    concern = replace(concern, follows=tuple(more))
     if firing:
         return _with_alerts(concern, firing, silences, incidents, now)
     # Without an alert there is no rule's name to match: only what keeps every rule quiet covers it.
-    quiet = _longest(one for one in silences if one.covers("", problem.subject, now))
+    quiet = _longest(one for one in silences if one.covers("", concern.subject, now))
     return _Found(replace(concern, quiet=quiet), frozenset())
 
 
@@ -188,11 +189,17 @@ def _under_their_cause(found: Sequence[_Found], now: datetime) -> tuple[Concern,
         under.setdefault(_root(index, cause), []).append(item.concern)
     return _sorted(
         [
-            replace(found[root].concern, follows=_sorted([one for one in group if one is not found[root].concern], now))
+            replace(found[root].concern, follows=_sorted(_without(found[root].concern, group), now))
             for root, group in under.items()
         ],
         now,
     )
+
+
+def _without(root: Concern, group: Sequence[Concern]) -> list[Concern]:
+    """All concerns of a group but its root, those that stand under one of them beside it."""
+    own = [replace(one, follows=()) for one in group if one is not root]
+    return [*own, *(more for one in group for more in one.follows)]
 
 
 def _root(index: int, cause: Mapping[int, int]) -> int:

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import atexit
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from jobs.core.errors import SettingsError
-from jobs.core.logs import redact_value
+from jobs.core.logs import get_logger, redact_value
 from jobs.core.settings import Settings
 
 if TYPE_CHECKING:
     from sentry_sdk.types import Event, Hint
 
+log = get_logger(__name__)
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _LEAVE_S = 2.0
 _on = False
@@ -66,7 +68,8 @@ def report_error(error: BaseException, tags: Mapping[str, object]) -> None:
     if _on:
         import sentry_sdk
 
-        sentry_sdk.capture_exception(error, tags=_texts(tags))
+        with _harmless():
+            sentry_sdk.capture_exception(error, tags=_texts(tags))
 
 
 def report_failure(
@@ -85,7 +88,17 @@ def report_failure(
             "fingerprint": list(group),
             "extra": {"trace": trace},
         }
-        sentry_sdk.capture_event(event, tags=_texts(tags))
+        with _harmless():
+            sentry_sdk.capture_event(event, tags=_texts(tags))
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """What is reported has been written down already: that it cannot be reported stops nobody."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong in there
+        log.warning("an error could not be reported", reason=type(error).__name__)
 
 
 def _texts(tags: Mapping[str, object]) -> dict[str, str]:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from threading import Thread
 from typing import TYPE_CHECKING, Literal
 
 from jobs.core.errors import SettingsError
@@ -26,7 +27,7 @@ Attributes = Mapping[str, str | int | float | bool | None]
 Kind = Literal["internal", "client", "server"]
 TRACEPARENT = "traceparent"
 PATIENCE_S = 2.0
-"""For one sending: a collector that hangs may hold up the end of a run for so long."""
+"""A collector that hangs may hold up one sending, and the end of a run, for so long."""
 
 _provider: TracerProvider | None = None
 
@@ -53,7 +54,7 @@ class Span:
 def start_traces(settings: Settings, *, component: str) -> None:
     """Has this process send its spans, if the settings say where; it starts a thread, so call it after a fork.
 
-    Raises SettingsError if the packages for it are not installed.
+    Raises SettingsError if the packages for it are not installed, or refuse what the environment says.
     """
     global _provider  # noqa: PLW0603 - of the process, like the collector that it sends to
     if settings.otlp_endpoint is None:
@@ -71,9 +72,16 @@ def start_traces(settings: Settings, *, component: str) -> None:
     said = Resource.create({"service.version": version("nexaops"), "nexaops.component": component})
     if "OTEL_SERVICE_NAME" not in os.environ and str(said.attributes["service.name"]).startswith("unknown_service"):
         said = said.merge(Resource({"service.name": "nexaops"}))
-    exporter = OTLPSpanExporter(f"{settings.otlp_endpoint.rstrip('/')}/v1/traces", timeout=PATIENCE_S)
-    _provider = TracerProvider(resource=said)
-    _provider.add_span_processor(BatchSpanProcessor(exporter))
+    try:
+        exporter = OTLPSpanExporter(f"{settings.otlp_endpoint.rstrip('/')}/v1/traces", timeout=PATIENCE_S)
+        provider = TracerProvider(resource=said)
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    except ValueError as error:
+        # Not in its words: they may repeat what was given.
+        raise SettingsError(
+            "OpenTelemetry refuses what one of the OTEL_… variables says: its documentation has what is accepted."
+        ) from error
+    _provider = provider
 
 
 def is_tracing() -> bool:
@@ -141,9 +149,12 @@ def trace_id() -> str | None:
 
 
 def flush() -> None:
-    """Sends what has not been sent; for a process that may be ended at any moment."""
+    """Sends what has not been sent, as far as PATIENCE_S allows; for a process that may be ended at any moment."""
     if _provider is not None:
-        _provider.force_flush()
+        # OpenTelemetry's own limit is not kept: it sends all that waits, and waits for each sending.
+        sending = Thread(target=_provider.force_flush, name="flush", daemon=True)
+        sending.start()
+        sending.join(PATIENCE_S)
 
 
 def _known(attributes: Attributes) -> dict[str, str | int | float | bool]:

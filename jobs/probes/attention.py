@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from jobs.core.flags import DEFAULTS
 from jobs.horizon.breaker import Breaker, State, state_of
-from jobs.probes.model import CheckFacts, Facts, JobFacts, WorkerFacts
+from jobs.probes.model import CheckFacts, Facts, JobFacts, ServerFacts, WorkerFacts
 from jobs.run.skew import in_words, is_skewed
 
 BEAT_LOST_S = 30
@@ -241,6 +241,13 @@ def is_stale(sampled_at: datetime, facts: Facts) -> bool:
     return (facts.now - sampled_at).total_seconds() > STALE_INTERVALS * facts.probe_interval_s
 
 
+def server_state(server: ServerFacts, facts: Facts) -> str:
+    """The verdict, "stale" where the sample is too old to be one, and "critical" where nothing is settled on it."""
+    if server.sampled_at is None or is_stale(server.sampled_at, facts):
+        return "stale"
+    return "critical" if server.frozen_at is not None else server.verdict or "stale"
+
+
 def _money(facts: Facts) -> list[Problem]:
     found = []
     if facts.cases:
@@ -382,5 +389,5 @@ def _runs_of(name: str) -> str:
 
 def _short(value: str | None, most: int = 140) -> str:
     # Errors mark commands as text on a terminal does; a sentence that is a heading or a notice has no use for that.
-    line = (value or "").strip().replace("`", "").partition("\n")[0].rstrip()
+    line = next(iter((value or "").replace("`", "").strip().splitlines()), "").rstrip()
     return line.rstrip(".") if len(line) <= most else f"{line[: most - 1].rstrip()}…"

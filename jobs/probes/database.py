@@ -1,12 +1,13 @@
 """probe-database: how PostgreSQL does, in numbers that become charts and in short lists of what to look at.
 
 Everything is read from its own statistics and catalogues, so a look costs milliseconds whatever the tables hold, and
-waits for no lock: not even for that of a size. Texts of queries may hold anything: what looks like a secret is taken out
-before they are kept.
+waits for no lock: not even for that of a size. Texts of queries may hold anything, a customer's address or the password of
+ALTER ROLE: before they are kept their literals are taken out, and what looks like a secret.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,6 +30,7 @@ from jobs.probes.trend import NEVER_D, per_day
 
 SUBJECT = "database"
 _QUERY = 300  # characters of a query that say which one it is
+_LITERAL = re.compile(r"'(?:[^']|'')*(?:'|$)")  # the last one may have been cut off
 
 _NUMBERS = text("""
 SELECT pg_database_size(current_database()) AS size_bytes,
@@ -201,4 +203,6 @@ def _rows(conn: Connection, statement: str) -> list[dict[str, Any]]:
 
 
 def _plain(name: str, value: Any) -> Any:
+    if name == "query" and isinstance(value, str):
+        value = _LITERAL.sub("'…'", value)
     return float(value) if isinstance(value, Decimal) else redact_value(name, value)

@@ -67,4 +67,4 @@ def _listed(entries: Iterable[Mapping[str, Any]], **fields: str) -> tuple[Mappin
 
 
 def _short(value: object) -> str:
-    return str(value)[:_LONGEST]
+    return str(value).replace("\x00", "")[:_LONGEST]  # PostgreSQL's texts have none

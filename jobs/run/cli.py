@@ -117,6 +117,10 @@ def run(
     params = given(param)
     store.check_params(find_job(name), params)
     with young_nursery() if wait else nullcontext(), command_context("cli") as (settings, db):
+        if wait:
+            # They refuse what is not installed, before there is a run that nobody would take.
+            start_traces(settings, component="cli")
+            start_sentry(settings, component="cli")
         with db.begin() as conn:
             run_id = store.request_run(
                 conn,
@@ -136,8 +140,6 @@ def run(
             return
         # Its lines stand in the run; this terminal is for how far it is and for what is wrong.
         quiet = {} if "log_level" in settings.model_fields_set else {"log_level": "warning"}
-        start_traces(settings, component="cli")
-        start_sentry(settings, component="cli")
         with _asked_to_stop() as shutdown, _bar(name, shown=errors.is_terminal and not as_json) as follow:
             ended = execute(
                 db, settings.model_copy(update=quiet), run_id, worker_id=None, shutdown=shutdown, follow=follow

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
 import orjson
 import pytest
 from sqlalchemy import Connection, text
 
+from dashboard.bench.fill import Desk
+from dashboard.bench.measure import places_of
 from dashboard.bench.results import TARGETS, percentile, times
 from dashboard.navigation import PAGES
 from jobs.core.db import Database
@@ -33,6 +36,14 @@ def test_the_command_opens_every_page_and_says_how_long_it_took(tmp_path: Path) 
     assert printed["filled"]["rows"]["transactions"] == 3000
     assert abs(printed["filled"]["rows"]["runs"] - 3000) < 100
     assert printed["first_paint"] == []
+
+
+def test_a_page_about_one_thing_is_measured_with_one() -> None:
+    desk = Desk(
+        ("cookie",), transaction=UUID(int=1), failed_run=1, good_run=2, checklist=3, alert=4, rule="late", incident=5
+    )
+    asked = {place.page: place.query for place in places_of(desk)}
+    assert all(asked[page.name] for page in PAGES if page.hidden)
 
 
 def test_percentiles_are_those_of_all_visits() -> None:

@@ -16,12 +16,16 @@ from dashboard import queries
 from dashboard.desk import open_desk
 from dashboard.gate import Gate, SessionBook
 from dashboard.wall import Wall
+from dashboard.wall_view import in_public
+from jobs.alerts.standing import Concern
 from jobs.alerts.walls import add_link, revoke_link
 from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
+from jobs.probes.attention import Severity
 from tests.db.conftest import serving
 from tests.ui import seed
+from tests.ui.alerts import a_rule, an_alert
 
 
 @dataclass
@@ -97,6 +101,23 @@ def test_whoever_walks_past_learns_no_customer_no_amount_no_address_and_no_error
     assert not re.search(r"[0-9a-f]{16}", said)
     leads = set(re.findall(r'(?:href|src|action)="([^"]+)"', said))
     assert {one.rsplit("/", 1)[0] for one in leads} == {"/assets"}
+
+
+def test_neither_an_alert_about_an_amount_nor_a_flag_tells_it_or_whose_address_it_was(screen: Screen) -> None:
+    seed.living(screen.db, trouble=True)
+    a_rule(screen.db, "stake", signal="money.at_stake")
+    an_alert(screen.db, "stake", "XLM", signal="money.at_stake", sentence="1,234,567.00 XLM is at stake")
+    said = screen.get(screen.link()).text
+    assert "Money at stake, XLM" in said
+    assert "1,234,567" not in said
+    assert re.search(r"enableRetry is off since [^,]*, switched by somebody", said)
+    assert not re.search(r"[\w.]+@[\w.]+", said)
+
+
+def test_what_a_server_answered_before_it_was_left_is_not_for_the_wall() -> None:
+    said = "Horizon https://h.example/k3y was left at 02:14 UTC after 3 failures (h.example answers 503: full), next try in 9 s"
+    concern = Concern(Severity.WARN, said, None, "/horizon", "horizon.left", "https://h.example")
+    assert in_public(concern) == "Horizon h.example was left at 02:14 UTC after 3 failures"
 
 
 def test_an_unknown_a_revoked_and_an_impossible_link_cannot_be_told_apart(screen: Screen) -> None:

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from dashboard import health, queries
 from dashboard.desk import open_desk
+from dashboard.metrics.runs import RunCounter
 from dashboard.observability.cli import FILES, app
 from jobs.core.db import Database
 from jobs.core.settings import Settings
@@ -159,6 +160,37 @@ def test_however_many_currencies_there_are_the_page_has_an_end(client: httpx.Cli
     assert len([name for name in found if name.startswith("nexaops_pending_transactions")]) == 101
     assert found["nexaops_pending_transactions other"] == 52
     assert len([name for name in found if name.startswith("nexaops_pending_oldest_seconds")]) == 100
+
+
+@pytest.mark.usefixtures("lively")
+def test_a_worker_that_came_after_another_of_its_number_is_the_one(client: httpx.Client, db: Database) -> None:
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.workers (id, host, pid, version, concurrency, beat_at) SELECT gen_random_uuid(), 'ops-1', 42,"
+                " '0.1.0', 99, now() - n * interval '10 minutes' FROM generate_series(1, 2) AS n"
+            )
+        )
+    page = client.get("/metrics").text
+    assert re.findall(r"^nexaops_worker_concurrency\{.*ops-1.* (\S+)$", page, re.MULTILINE) == ["4.0"]
+    names = [line.rpartition(" ")[0] for line in page.splitlines() if not line.startswith("#")]
+    assert len(names) == len(set(names)), "Prometheus refuses a series that comes twice"
+
+
+def test_runs_are_counted_however_many_wait_before_them(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.metrics.runs._MOST_NEW", 2)
+    counter = RunCounter()
+
+    def counted(sql: str) -> int:
+        with db.begin() as conn:
+            conn.execute(text(sql))
+            list(counter.collect(conn))
+        return counter.ended["counted", "succeeded"]
+
+    add = "INSERT INTO ops.runs (job, trigger, triggered_by, state) SELECT 'counted', 'manual', 'x', {} FROM generate_series(1, {})"
+    assert counted(add.format("'queued'", 4)) == 0
+    assert counted(add.format("'succeeded'", 1)) == 1
+    assert counted("UPDATE ops.runs SET state = 'succeeded'") == 5
 
 
 @pytest.mark.usefixtures("lively")

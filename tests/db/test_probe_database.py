@@ -107,7 +107,7 @@ def test_who_waits_for_whom_is_listed_without_secrets(db: Database, settings: Se
         cursor = waiter.connection.cursor()
         cursor.execute("SET lock_timeout = '20s'")
         pid = waiter.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
-        cursor.connection.pgconn.send_query(b"SELECT 'password=hunter22' FROM users")
+        cursor.connection.pgconn.send_query(b"SELECT 'password=hunter22', 'ada@example.com' FROM users")
         run = run_job(db, settings, "probe-database")
         cursor.connection.cancel()
         while cursor.connection.pgconn.get_result() is not None:
@@ -119,6 +119,7 @@ def test_who_waits_for_whom_is_listed_without_secrets(db: Database, settings: Se
     assert len(entry["blocked_by"]) == 1
     assert "FROM users" in entry["query"]
     assert "hunter22" not in entry["query"]
+    assert "ada@example.com" not in entry["query"]
 
 
 def test_a_foreign_key_without_an_index_is_named_by_its_columns(db: Database, settings: Settings) -> None:

@@ -114,3 +114,13 @@ def test_brackets_in_a_reason_are_brackets(nexaops_jobs: Command) -> None:
     listed = nexaops_jobs("list")
     assert listed.returncode == 0, listed.stderr
     assert "[/see] [bold]ticket[7]" in " ".join(listed.stdout.split())
+
+
+def test_what_cannot_be_reported_is_said_before_there_is_a_run(
+    db: Database, nexaops_jobs: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENTRY_DSN", "https://sentry.example/no-key")
+    done = nexaops_jobs("run", "cleanup-notifications", "--wait")
+    assert "SENTRY_DSN is not accepted" in done.stderr
+    with db.read() as conn:
+        assert conn.execute(text("SELECT count(*) FROM ops.runs")).scalar() == 0

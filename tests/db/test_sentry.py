@@ -92,6 +92,17 @@ def test_a_pages_error_is_reported_without_its_variables(reporting: Received) ->
     assert_nothing_secret(reporting)
 
 
+def test_a_sentry_that_breaks_harms_no_run(
+    db: Database, settings: Settings, reporting: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_given: object, **_named: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(sentry_sdk, "capture_event", breaks)
+    assert run_job(db, settings, "leak").state == "failed"
+    assert events(reporting) == []
+
+
 def test_what_is_no_dsn_and_a_missing_package_are_one_sentence_each(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from threading import Event, Thread
 from uuid import UUID
 
 import pytest
@@ -140,6 +141,33 @@ def test_a_collector_that_is_not_there_fails_no_run(
     settings = horizon.model_copy(update={"otlp_endpoint": "http://127.0.0.1:9"})
     traces.start_traces(settings, component="test")
     assert run_job(db, settings).state == "succeeded"
+
+
+def test_a_collector_that_hangs_holds_nobody_up_for_longer_than_one_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = Event()
+
+    class Hangs:
+        def force_flush(self) -> None:
+            hanging.wait(30)
+
+    monkeypatch.setattr(traces, "_provider", Hangs())
+    monkeypatch.setattr(traces, "PATIENCE_S", 0.1)
+    flushing = Thread(target=traces.flush, daemon=True)
+    flushing.start()
+    flushing.join(10)
+    assert not flushing.is_alive()
+    hanging.set()
+
+
+def test_what_opentelemetry_refuses_is_one_sentence_without_what_was_given(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traces, "_provider", None)
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "987654")
+    with pytest.raises(SettingsError, match="OTEL_… variables") as refused:
+        traces.start_traces(settings.model_copy(update={"otlp_endpoint": "http://127.0.0.1:9"}), component="test")
+    assert "987654" not in str(refused.value)
+    assert not traces.is_tracing()
 
 
 def test_without_the_packages_one_sentence_says_what_to_install(

@@ -45,6 +45,16 @@ def test_a_threshold_is_drawn_where_it_says_something(level: float, always: bool
     assert (figure.layout.yaxis.range[1] > level) is drawn
 
 
+def test_what_goes_below_zero_is_on_the_chart_the_right_way_up() -> None:
+    figure = charts.course(
+        [line(-1.0, -2.0, -3.0)], unit="d", thresholds=[charts.Threshold(14, "warn", "14", always=True)]
+    )
+    low, high = figure.layout.yaxis.range
+    assert low < -3 < 14 < high
+    low, high = charts.course([line(-1.0, -2.0, -3.0)], unit="d").layout.yaxis.range
+    assert low < -3 < high
+
+
 def test_marks_are_lines_bands_and_points_and_their_words_are_no_markup() -> None:
     since = NOW - timedelta(hours=1)
     marks = (

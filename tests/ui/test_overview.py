@@ -202,3 +202,41 @@ def test_who_is_called_is_named_with_how_to_reach_them(db: Database, settings: S
     assert "until" in said[said.index("nx-oncall") :][:300]
     overview = seen(run_page(db, settings, "overview", ada))
     assert 'href="mailto:ada@nexafx.test"' in overview
+
+
+def test_a_server_that_is_frozen_is_no_green_and_a_silent_worker_is_no_worker(
+    db: Database, settings: Settings, ada: UUID
+) -> None:
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.horizon_servers (server, frozen_at, frozen_reason) VALUES (:server, now(), 'it went back')"
+                " ON CONFLICT (server) DO UPDATE SET frozen_at = now(), frozen_reason = excluded.frozen_reason"
+            ),
+            {"server": seed.SERVERS[0]},
+        )
+        conn.execute(text("UPDATE ops.workers SET beat_at = now() - interval '5 minutes'"))
+    said = seen(run_page(db, settings, "overview", ada))
+    tile = said[said.index("Horizon 127.0.0.1:8000") :][:600]
+    assert "nx-critical" in tile
+    assert "nx-chip nx-ok" not in tile
+    assert "none runs" in said
+    assert f"{seed.SERVERS[0].partition('://')[2]}: nothing is settled on it since" in seen(
+        run_page(db, settings, "horizon", ada)
+    )
+
+
+def test_two_workers_of_one_host_that_fall_silent_are_two_lines(db: Database, settings: Settings, ada: UUID) -> None:
+    an_alert(db, a_rule(db, "lost", signal="workers.lost"), "ops-9", signal="workers.lost", severity="warn")
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.workers (id, host, pid, version, concurrency, beat_at) SELECT gen_random_uuid(), 'ops-9', n,"
+                " '0.1.0', 4, now() - interval '5 minutes' FROM generate_series(1, 2) AS n"
+            )
+        )
+    page = run_page(db, settings, "overview", ada)
+    assert not page.exception
+    assert not page.error
+    assert seen(page).count("The worker on ops-9 has been silent") == 2
+    assert ack(page) == ["nx-ack-1"]

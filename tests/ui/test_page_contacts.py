@@ -10,8 +10,10 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
+from dashboard.components.oncall import headline
+from dashboard.queries_oncall import Plan
 from jobs.alerts.notices import TEST, list_notices
-from jobs.alerts.rota_store import add_override, list_overrides, list_rotas, read_on_call, save_rota
+from jobs.alerts.rota_store import OnCall, add_override, list_overrides, list_rotas, read_on_call, save_rota
 from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
@@ -37,6 +39,12 @@ def rota(db: Database, grace: UUID) -> None:
     with db.begin() as conn:
         monday = (NOW - timedelta(days=NOW.weekday())).date()
         save_rota(conn, "primary", 0, zone="UTC", starts_on=monday, handover=time(0), turn_days=7, people=[ADA, BOB], **BY)  # fmt: skip
+
+
+def test_a_rota_that_was_taken_away_meanwhile_breaks_nothing() -> None:
+    called, lead = headline([OnCall("primary", "Ada", ADA, NOW)], Plan(NOW, [], [], {}))
+    assert called == "Ada is on call"
+    assert lead.startswith("Until ")
 
 
 def labels(page: AppTest) -> list[str]:

@@ -92,7 +92,8 @@ def test_times_from_and_to_in_the_address_are_those_of_the_charts(
     said = seen(page)
     assert "Shown: 20 Nov 10:00 to 20 Nov 11:00" in said
     assert "/database?range=7d" in said
-    for since, until in (("2026-11-20", "2026-11-19"), ("yesterday", "2026-11-19"), ("1990-01-01", "2026-11-19")):
+    for since, until in (("2026-11-20", "2026-11-19"), ("yesterday", "2026-11-19"), ("1990-01-01", "2026-11-19"),
+                         ("0001-01-01", "0001-01-01T01:00"), ("9999-12-31", "9999-12-31T23:59")):  # fmt: skip
         page = run_page(db, settings, "database", viewer, **{"from": since, "to": until})
         assert "Shown:" not in seen(page)
         assert not page.exception

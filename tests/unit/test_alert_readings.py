@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jobs.alerts.readings import read_signals, rounded
 from jobs.alerts.signals import SIGNALS, Unit, in_words
 from jobs.core.flags import Flag, FlagState
+from jobs.core.jobs import load_jobs
 from jobs.horizon.breaker import Breaker
 from jobs.probes.attention import find_problems
 from jobs.probes.model import (
@@ -190,3 +191,5 @@ def test_every_signal_explains_itself() -> None:
         assert signal.sentence("it", 2.0)
         assert signal.link("a b&c").startswith("/")
         assert " " not in signal.link("a b&c")
+        where, _, job = signal.page.partition("/runs?job=")
+        assert where or job == "{subject}" or job in load_jobs(), signal.name

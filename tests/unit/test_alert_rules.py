@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.alerts.model import Alert, Reading, Rule, Step, fits
+from jobs.alerts.model import Alert, Reading, Rule, Step, fits, only
 from jobs.alerts.rules import (
     CALM,
     CHANGED,
@@ -175,6 +175,12 @@ DOWN = Rule("horizon-down", "No Horizon", "horizon.usable", "<", 1, "critical", 
 CHAIN = replace(FAILING, name="chain-job-failing", folds_into=("horizon-down",))
 WARN = replace(FAILING, name="chain-job-failed", threshold=1, folds_into=("chain-job-failing", "horizon-down"))
 NO_HORIZON, ONE_HORIZON = (reading(value, "", "horizon.usable") for value in (0.0, 1.0))
+
+
+@given(st.text(min_size=1).map(str.strip).filter(bool))
+def test_a_pattern_for_one_name_fits_it_whatever_stands_in_it(name: str) -> None:
+    assert fits(name, only(name))
+    assert not fits(f"{name}x", only(name))
 
 
 def test_what_follows_from_something_is_folded_into_the_last_cause_and_stands_by_itself_later() -> None:

@@ -192,6 +192,12 @@ def test_a_bad_verdict_comes_with_its_reasons() -> None:
     assert found.severity is Severity.CRITICAL
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x1e", "\u2028"])
+def test_of_what_others_wrote_the_first_line_is_told(end: str) -> None:
+    found = only(well(servers=[server(frozen_at=ago(minutes=46), frozen_reason=f"it went back{end}Bcc: all")]))
+    assert found.sentence.endswith(": it went back")
+
+
 def test_a_frozen_network_is_named_with_its_reason() -> None:
     found = only(well(servers=[server(frozen_at=ago(minutes=46), frozen_reason="its ledgers went backwards")]))
     assert found.sentence == f"Settling on {SERVER} is frozen since 02:14 UTC: its ledgers went backwards"

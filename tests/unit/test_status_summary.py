@@ -27,6 +27,11 @@ def test_an_indicator_has_a_level(indicator: str, level: int, verdict: Verdict) 
     assert (found.indicator, found.level, verdict_of(found.level)) == (indicator, level, verdict)
 
 
+def test_a_sign_that_postgresql_does_not_take_is_left_out() -> None:
+    found = read_summary(CALM | {"incidents": [{"name": "Slow\x00er", "status": "investigating"}]})
+    assert found.incidents[0]["name"] == "Slower"
+
+
 def test_only_parts_that_are_not_well_are_listed_and_groups_are_no_parts() -> None:
     found = read_summary(
         CALM
