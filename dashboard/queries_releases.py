@@ -25,9 +25,9 @@ def whole_templates() -> list[Template]:
 
 
 @cached(ttl=3)
-def under_way(conn: Connection) -> tuple[Release, ...]:
-    """The releases that are under way, the newest first."""
-    return reads.releases(conn)
+def under_way(conn: Connection, most: int = 20) -> tuple[Release, ...]:
+    """The newest releases that are under way; each is read whole, for what holds it up follows from all its lines."""
+    return reads.releases(conn, most)
 
 
 @cached(ttl=5)

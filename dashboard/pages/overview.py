@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from checklists.lines import Progress
-from checklists.releases import Release
+from checklists.releases import DEPLOYMENT, Release
 from dashboard import queries, queries_oncall
 from dashboard.access import guarded_fragment, may, require
 from dashboard.components.actors import who
@@ -33,6 +33,7 @@ person = require(Right.VIEW)
 MAY_ACT = may(person, Right.ACT_ON_ALERTS)
 MOST = 10
 RUNS_FROM_S = 3
+RELEASES_READ = 5
 _VERBS = {
     "job.run": "asked for",
     "run.stop": "asked to stop",
@@ -209,14 +210,14 @@ def releases() -> None:
         empty("Checklists that are being worked through will stand here.",
               action=link("Start one", url("checklists")) if may(person, Right.START_CHECKLIST) else None)  # fmt: skip
         return
-    held = {release.run.id: release for release in under_way()}
+    held = {release.run.id: release for release in under_way(RELEASES_READ)}
     table(
         ("Checklist", "Progress", "What holds it up", "Started", "By"),
         [
             (
                 join(link(item.title, url("checklist", id=item.id)), " ", item.fields.get("version", "")),
                 counted(Progress(item.total, item.done, item.na, 0)),
-                _held_by(held.get(item.id)),
+                _held_by(held.get(item.id), item.kind),
                 age(item.started_at),
                 item.starter,
             )
@@ -225,9 +226,9 @@ def releases() -> None:
     )
 
 
-def _held_by(release: Release | None) -> Html:
+def _held_by(release: Release | None, kind: str) -> Html:
     if release is None:
-        return esc("–")
+        return link("see Releases", url("releases"), class_="nx-link nx-inline") if kind == DEPLOYMENT else esc("–")
     signs = [f"{one.title} has not signed" for one in release.to_sign if not one.waits_for]
     lines = [*signs, *(f"{one.phase}: {one.why}" for one in release.held)]
     if not lines:
