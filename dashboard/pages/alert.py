@@ -16,16 +16,19 @@ from dashboard.components.alert_words import next_step, quiet_by, scaled, ways, 
 from dashboard.components.incident_words import course
 from dashboard.components.instants import instant
 from dashboard.components.layout import empty, page_head, section
+from dashboard.components.marks import list_marks
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.states import chip, shape
 from dashboard.components.times import age
 from dashboard.queries_alerts import Story
+from dashboard.queries_marks import marks
 from jobs.alerts.model import Alert
 from jobs.alerts.signals import SIGNALS
 from jobs.alerts.words import condition_in_words, limit_in_words
 from jobs.core.errors import NotFound
 from jobs.core.permissions import Right
 from jobs.probes.attention import span
+from jobs.probes.spans import Window
 
 person = require(Right.VIEW)
 NAMES = dict(people.accounts())
@@ -138,7 +141,10 @@ def readings() -> None:
     said = (
         f"{name}{f' of {alert.subject}' if alert.subject else ''}, from {found.since:%H:%M} to {found.until:%H:%M} UTC"
     )
-    charts.draw(charts.course([line], unit=unit, thresholds=level), key="course", alt=said)
+    happened = marks(Window(found.until - found.since, found.until if until is not None else None))
+    frame = charts.Frame(found.since, found.until, happened)
+    charts.draw(charts.course([line], unit=unit, thresholds=level, frame=frame), key="course", alt=said)
+    list_marks(happened)
     if found.cut:
         show(tag("p", "It changed more often than is drawn: this is the newest part.", class_="nx-note"))
 

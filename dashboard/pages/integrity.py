@@ -16,16 +16,19 @@ from dashboard.components.filters import choice, time_shown
 from dashboard.components.integrity_words import FRESH_S, PROVES, looked_at, proves
 from dashboard.components.job_actions import run_dialog
 from dashboard.components.layout import empty, page_head, section, table, tiles
+from dashboard.components.marks import list_marks
 from dashboard.components.markup import Html, esc, join, link, show, tag, url
 from dashboard.components.money_words import brief, plain, short_address, short_id
 from dashboard.components.numbers import amount_text, figure
 from dashboard.components.pager import PARAMETER, before_id, pager
 from dashboard.components.states import chip
 from dashboard.components.times import age, city, local_zone, now, unbroken
+from dashboard.queries_marks import marks
 from jobs.core.jobs import load_jobs
 from jobs.core.permissions import Right
 from jobs.integrity.model import JOB_OF, Check, CheckState
 from jobs.probes.attention import STALE_INTERVALS, moment
+from jobs.probes.spans import Window
 
 person = require(Right.VIEW)
 JOBS = ("verify-ledger", "sync-wallets", "audit-history")
@@ -187,7 +190,11 @@ def drift() -> None:
         empty("No wallet differed in this time.")
         return
     line = charts.Line("Wallets", [point.at for point in points], [point.wallets for point in points])
-    charts.draw(charts.course([line], unit="", height=180), key="drift", alt=f"Wallets that differed over {chosen}")
+    happened = marks(Window(length))
+    frame = charts.Frame(points[0].at, points[-1].at, happened)
+    drawn = charts.course([line], unit="", height=180, frame=frame)
+    charts.draw(drawn, key="drift", alt=f"Wallets that differed over {chosen}")
+    list_marks(happened)
 
 
 @guarded_fragment(run_every=10)
