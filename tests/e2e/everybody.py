@@ -44,17 +44,17 @@ def turn_to(page: Page, address: str) -> None:
     settle(page)
 
 
-def complaints(page: Page) -> list[str]:
-    """What is wrong with the page in front of us, a line each."""
+def complaints(page: Page, *rules: str) -> list[str]:
+    """What is wrong with the page in front of us, a line each; by these rules of axe, or by all."""
     measured: list[str] = page.evaluate(_MEASURED, SMALLEST_TEXT_PX)
-    return measured + against_the_rules(page)
+    return measured + against_the_rules(page, *rules)
 
 
-def against_the_rules(page: Page, rule: str | None = None) -> list[str]:
-    """What axe finds, by all of its rules or by one of them."""
+def against_the_rules(page: Page, *rules: str) -> list[str]:
+    """What axe finds, by all of its rules or by some of them."""
     # Streamlit's navigation is made a list of lists within a second (assets/desk.js).
     page.wait_for_function("(document.querySelector('[data-testid=stSidebarNavItems]')?.role ?? 'none') === 'none'")
-    chosen = {"runOnly": [rule]} if rule else {"rules": _RULES}
+    chosen = {"runOnly": list(rules)} if rules else {"rules": _RULES}
     found = Axe().run(page, options={"resultTypes": ["violations"], **chosen})
     return [
         f"{broken['id']}: {broken['help']}: {broken['nodes'][0]['html'][:120]} and {len(broken['nodes']) - 1} more"
