@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from dashboard.navigation import PAGES, Entry
 from tests.e2e.conftest import browser_path, running_desk, sign_in
@@ -58,7 +58,7 @@ def _picture(entry: Entry, form: str) -> str:
 
 def photograph(page: Page, file: Path) -> None:
     """What the browser shows when all of it is drawn, without loss, in a third of the size that it would have as PNG."""
-    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=20_000)
     page.wait_for_timeout(DRAWN_MS)
     shown = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     shown.save(file, "WEBP", lossless=True, quality=80)
