@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from dashboard.queries import cached
+from jobs.core.audit_read import Happened
 from jobs.schedule import editing
-from jobs.schedule.editing import Past, Proposal
+from jobs.schedule.editing import Proposal
 from jobs.schedule.model import Schedule
 from jobs.schedule.store import find_schedule
 
@@ -21,7 +22,7 @@ def schedule(conn: Connection, name: str) -> Schedule:
 
 
 @cached(ttl=2)
-def history(conn: Connection, name: str) -> tuple[Past, ...]:
+def history(conn: Connection, name: str) -> tuple[Happened, ...]:
     """What was done to a schedule lately, newest first."""
     return tuple(editing.history(conn, name, limit=SHOWN))
 

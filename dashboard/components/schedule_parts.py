@@ -14,7 +14,7 @@ from dashboard.components.layout import table
 from dashboard.components.markup import Html, join, show, tag
 from dashboard.components.states import chip, shape
 from dashboard.components.times import city, clock, local_zone
-from jobs.schedule.editing import Past
+from jobs.core.audit_read import Happened
 from jobs.schedule.edits import FIELDS, MISFIRES, NUMBERS, OVERLAPS
 from jobs.schedule.model import Schedule
 from jobs.schedule.preview import Preview
@@ -82,7 +82,7 @@ def _label(name: str) -> str:
     return FIELDS.get(name, name)
 
 
-def past_line(past: Past) -> Html:
+def past_line(past: Happened) -> Html:
     """One row of the history: when, who, what, old and new, why."""
     return tag(
         "div",

@@ -14,11 +14,12 @@ from dashboard.components.markup import Html, join, link, plain, show, tag, url
 from dashboard.components.schedule_form import choose_kind, draw_schedule, read_schedule
 from dashboard.components.schedule_parts import differences, past_line, say_ahead, standing, values_list
 from dashboard.components.times import now
+from jobs.core.audit_read import Happened
 from jobs.core.errors import NotFound
 from jobs.core.jobs import Job, load_jobs
 from jobs.core.people import Person
 from jobs.core.permissions import Right
-from jobs.schedule.editing import Past, Proposal, edit, propose, undo
+from jobs.schedule.editing import Proposal, edit, propose, undo, undoable
 from jobs.schedule.model import Schedule
 from jobs.schedule.preview import preview
 from jobs.schedule.words import in_words
@@ -108,7 +109,7 @@ def meaning(proposal: Proposal) -> Html:
     return join(said, differences(proposal.old, proposal.new))
 
 
-def take_back(past: Past) -> None:
+def take_back(past: Happened) -> None:
     """The dialog that undoes one edit."""
     proposal = reads.undoing(plan.name, past.id)
 
@@ -130,8 +131,8 @@ def past() -> None:
     for each in found:
         with st.container(key=f"nx-pastline-{each.id}", horizontal=True, vertical_alignment="top", gap="medium"):
             show(past_line(each))
-            undoable = MAY_EDIT and each.undoable
-            if undoable and st.button("Undo", key=f"undo-{each.id}", type="tertiary", help=f"Undo change {each.id}"):
+            may_undo = MAY_EDIT and undoable(each)
+            if may_undo and st.button("Undo", key=f"undo-{each.id}", type="tertiary", help=f"Undo change {each.id}"):
                 with told():
                     take_back(each)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, text
 
 from jobs.alerts.model import Alert, Rule, Silence, Step
+from jobs.core.audit_read import Happened, read_history
 from jobs.core.errors import NotFound
 
 PAGE = 50
@@ -116,32 +117,11 @@ def watched_until(conn: Connection) -> datetime | None:
     return until
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """One row of the audit trail about an alert or a rule."""
-
-    id: int
-    at: datetime
-    actor: str
-    action: str
-    old: Mapping[str, Any]
-    new: Mapping[str, Any]
-    reason: str | None
-
-
 def history(
     conn: Connection, entity: Literal["alert", "alert_rule", "silence"], entity_id: str, *, limit: int = 100
 ) -> list[Happened]:
     """What was done to it, the oldest first: the newest `limit` of it."""
-    rows = conn.execute(
-        text(
-            "SELECT * FROM (SELECT id, at, actor, action, coalesce(old, '{}') AS old, coalesce(new, '{}') AS new, reason"
-            " FROM ops.audit WHERE entity = :entity AND entity_id = :entity_id ORDER BY id DESC LIMIT :limit) AS h"
-            " ORDER BY id"
-        ),
-        {"entity": entity, "entity_id": entity_id, "limit": limit},
-    )
-    return [Happened(**row._mapping) for row in rows]
+    return read_history(conn, entity, entity_id, limit=limit)[::-1]
 
 
 def rules_changed(conn: Connection, since: datetime) -> list[tuple[str, str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -52,6 +52,34 @@ class Filters:
         """What is bound in `where`."""
         names = ("actor", "action", "entity", "entity_id", "since", "until", "reason")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One row of what was done to a thing, by its number in the trail; `old` and `new` as that holds them."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    old: Mapping[str, Any]
+    new: Mapping[str, Any]
+    reason: str | None
+
+
+def read_history(
+    conn: Connection, entity: str, entity_id: str, *, limit: int, only: int | None = None
+) -> list[Happened]:
+    """What was done to a thing, the newest first; of it the row `only` where that is given."""
+    rows = conn.execute(
+        text(
+            "SELECT id, at, actor, action, coalesce(old, '{}') AS old, coalesce(new, '{}') AS new, reason FROM ops.audit"
+            " WHERE entity = :entity AND entity_id = :entity_id AND (CAST(:only AS bigint) IS NULL OR id = :only)"
+            " ORDER BY id DESC LIMIT :limit"
+        ),
+        {"entity": entity, "entity_id": entity_id, "limit": limit, "only": only},
+    )
+    return [Happened(**row._mapping) for row in rows]
 
 
 def _is_run(actor: str | None) -> bool:

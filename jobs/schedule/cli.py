@@ -13,9 +13,10 @@ import orjson
 import typer
 from rich.table import Table
 
+from jobs.core.audit_read import Happened
 from jobs.core.cli import acting_user, command_context, console, given, print_json
 from jobs.core.errors import UsageError
-from jobs.schedule.editing import Past, Proposal, edit, history, propose, undo, undo_of
+from jobs.schedule.editing import Proposal, edit, history, propose, undo, undo_of, undoable
 from jobs.schedule.edits import FIELDS, MISFIRES, OVERLAPS, seconds_of
 from jobs.schedule.model import Schedule
 from jobs.schedule.preview import Preview, preview
@@ -154,7 +155,7 @@ def undo_(
     with command_context("cli") as (_, db):
         with db.read() as conn:
             find_schedule(conn, name)
-            edits = [past.id for past in history(conn, name, limit=1000) if past.undoable]
+            edits = [past.id for past in history(conn, name, limit=1000) if undoable(past)]
             if change is None and not edits:
                 raise UsageError(f"{name} has not been edited: there is nothing to undo.")
             number = edits[0] if change is None else change
@@ -214,7 +215,7 @@ def _ahead(seen: Preview) -> dict[str, Any]:
     return {"words": seen.words, "next": seen.fires, "how_often": seen.how_often, "warnings": seen.warnings}
 
 
-def _differences(past: Past) -> str:
+def _differences(past: Happened) -> str:
     return ", ".join(
         f"{label} {_shown(past.old[field])} → {_shown(past.new[field])}"
         if field in past.old

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, text, update
 
+from jobs.core.audit_read import Happened, read_history
 from jobs.core.db import jsonb
 from jobs.core.errors import Conflict, NotFound, UsageError
 from jobs.core.jobs import find_job
@@ -35,21 +36,9 @@ class Proposal:
     new: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """One row of a schedule's history, by its number in the audit trail; `old` and `new` as that holds them."""
-
-    id: int
-    at: datetime
-    actor: str
-    action: str
-    old: Mapping[str, Any]
-    new: Mapping[str, Any]
-    reason: str | None
-
-    @property
-    def undoable(self) -> bool:
-        return self.action == EDITED
+def undoable(past: Happened) -> bool:
+    """Whether it was an edit of when the schedule runs and how, which can be taken back."""
+    return past.action == EDITED
 
 
 def propose(conn: Connection, name: str, changes: Mapping[str, Any]) -> Proposal:
@@ -137,20 +126,12 @@ def undo_of(conn: Connection, name: str, change: int) -> dict[str, Any]:
 
     Raises NotFound if it is no edit of this schedule, Conflict where its values were changed again since.
     """
-    found = next((past for past in history(conn, name, change=change, limit=1) if past.undoable), None)
+    found = next((past for past in history(conn, name, change=change, limit=1) if undoable(past)), None)
     if found is None:
         raise NotFound(f"Change {change} is no edit of {name}: see `nexaops schedules history {name}`.")
     return undone(find_schedule(conn, name), found.old, found.new)
 
 
-def history(conn: Connection, name: str, *, change: int | None = None, limit: int = 50) -> list[Past]:
+def history(conn: Connection, name: str, *, change: int | None = None, limit: int = 50) -> list[Happened]:
     """What was done to a schedule, newest first; only the one `change` where it is given."""
-    rows = conn.execute(
-        text(
-            "SELECT id, at, actor, action, coalesce(old, '{}') AS old, coalesce(new, '{}') AS new, reason FROM ops.audit"
-            " WHERE entity = 'schedule' AND entity_id = :name AND (CAST(:change AS bigint) IS NULL OR id = :change)"
-            " ORDER BY id DESC LIMIT :limit"
-        ),
-        {"name": name, "change": change, "limit": limit},
-    )
-    return [Past(**row._mapping) for row in rows]
+    return read_history(conn, "schedule", name, limit=limit, only=change)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from jobs.core.db import Database
 from jobs.core.errors import Conflict, NexaError, NotFound, UsageError
 from jobs.schedule import store
-from jobs.schedule.editing import edit, history, propose, undo, undo_of
+from jobs.schedule.editing import edit, history, propose, undo, undo_of, undoable
 from jobs.schedule.model import Schedule
 
 NAME = "reconcile-pending"
@@ -68,7 +68,7 @@ def test_of_two_people_who_edit_at_once_one_is_told_who_was_faster(db: Database)
     assert all(f"was changed meanwhile, by {ADA}" in str(error) for error in errors)
     assert read(db).version == version + 1
     with db.read() as conn:
-        assert [past.undoable for past in history(conn, NAME, limit=2)] == [True, False]
+        assert [undoable(past) for past in history(conn, NAME, limit=2)] == [True, False]
 
 
 def test_what_is_refused_changes_nothing(db: Database) -> None:
@@ -140,7 +140,7 @@ def test_only_edits_of_this_schedule_can_be_taken_back(db: Database) -> None:
     with db.begin() as conn:
         store.pause(conn, NAME, actor=ADA, reason="a pause")
         paused, edited_, added = history(conn, NAME)
-        assert [past.undoable for past in (paused, edited_, added)] == [False, True, False]
+        assert [undoable(past) for past in (paused, edited_, added)] == [False, True, False]
         for number in (paused.id, added.id, 10**12):
             with pytest.raises(NotFound, match="is no edit of reconcile-pending"):
                 undo_of(conn, NAME, number)

@@ -75,21 +75,18 @@ def assert_one_trace_of_a_settling_run(received: Received, run_id: int) -> None:
     assert 1 in [about(span)["nexaops.settled"] for span in found if span.name == "settle.batch"]
 
 
+@pytest.mark.parametrize("child", [False, True], ids=["here", "a process of its own"])
 def test_a_run_its_requests_and_its_settlement_are_one_trace(
-    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID, collector: Received
+    db: Database,
+    horizon: Settings,
+    sandbox: SandboxServer,
+    user: UUID,
+    collector: Received,
+    child: bool,
+    request: pytest.FixtureRequest,
 ) -> None:
-    settling(db, sandbox, user)
-    settings = horizon.model_copy(update={"otlp_endpoint": collector.url})
-    traces.start_traces(settings, component="test")
-    run = run_job(db, settings)
-    traces.flush()
-    assert_one_trace_of_a_settling_run(collector, run.id)
-
-
-@pytest.mark.usefixtures("child_processes")
-def test_also_where_the_run_is_a_process_of_its_own(
-    db: Database, horizon: Settings, sandbox: SandboxServer, user: UUID, collector: Received
-) -> None:
+    if child:
+        request.getfixturevalue("child_processes")
     settling(db, sandbox, user)
     settings = horizon.model_copy(update={"otlp_endpoint": collector.url})
     traces.start_traces(settings, component="test")
