@@ -54,11 +54,14 @@ def said(db: Database, run_id: int) -> list[str]:
 def gone(pid: int) -> bool:
     """Whether a process has ended, at the latest in a moment."""
     deadline = time.monotonic() + 5
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        if time.monotonic() > deadline:
-            return False
+    while time.monotonic() < deadline:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
         time.sleep(0.02)
-    return True
+    return False
 
 
 def once_at_work(db: Database, action: Callable[[RunRow], None]) -> None:

@@ -6,12 +6,13 @@ The list is the demo's rehearsal, in which every kind of line stands once.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from checklists.demo_list import REHEARSAL
 from checklists.lines import leaves
@@ -115,7 +116,9 @@ def test_two_people_bring_a_release_to_its_last_signature(browser: Browser, desk
         expect(box(his, "Photograph the balances before the release")).to_be_enabled()
         with demo.begin() as conn:
             tick(conn, run_id, "before/screenshot", 1, grace, origin="test")
-        click(his, "Photograph the balances before the release")
+            # Hers is committed only when his has arrived: else his page could show hers before he clicks.
+            click(his, "Photograph the balances before the release")
+            until_somebody_waits_for(conn, demo)
         expect(his.get_by_text("after you saw it: look again first")).to_contain_text("Grace Okafor ticked")
         for page in (hers, his):
             expect(box(page, "Photograph the balances before the release")).to_be_checked()
@@ -127,6 +130,19 @@ def test_two_people_bring_a_release_to_its_last_signature(browser: Browser, desk
             expect(page.get_by_text("required still open")).to_have_count(0)
         sign_off(hers, his, desk, demo, run_id)
     says_who_and_from_where(demo, run_id)
+
+
+def until_somebody_waits_for(holder: Connection, db: Database) -> None:
+    """Returns when another session waits for what the holder has locked."""
+    pid = holder.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE CAST(:pid AS integer) = ANY (pg_blocking_pids(pid))")
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while time.monotonic() < deadline:
+        with db.read() as conn:
+            if conn.execute(waiting, {"pid": pid}).scalar_one():
+                return
+        time.sleep(0.05)
+    raise AssertionError("nobody waited for the line")
 
 
 def says_who_and_from_where(demo: Database, run_id: int) -> None:
