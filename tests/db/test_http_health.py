@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import time
@@ -193,6 +194,26 @@ def test_each_run_is_counted_once_when_it_ends(client: httpx.Client, db: Databas
         assert found["nexaops_runs_total reconcile-pending succeeded"] == 1
         assert found["nexaops_run_duration_seconds_count reconcile-pending"] == 1
         assert 1.9 < found["nexaops_run_duration_seconds_sum reconcile-pending"] < 3
+
+
+def test_what_a_page_sends_is_not_held_back_for_an_acknowledgement() -> None:
+    """Nagle's algorithm and a browser's delayed acknowledgement would cost 40 ms a page."""
+
+    async def held_back() -> int:
+        seen: asyncio.Queue[int] = asyncio.Queue()
+
+        async def met(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            seen.put_nowait(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with listen("127.0.0.1", 0) as listener:
+            async with await asyncio.start_server(met, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+                writer.close()
+                return await seen.get()
+
+    assert asyncio.run(held_back()), "TCP_NODELAY is not set on what it accepts"
 
 
 def test_a_taken_port_is_one_sentence() -> None:
