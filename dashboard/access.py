@@ -1,14 +1,16 @@
-"""Who is looking, and what they may do: asked of the database at every run of a page and of every fragment.
+"""Who is looking, and what they may do: asked of the database at every run of a page, and of a fragment by itself.
 
 The gate in front of Streamlit has checked the session and passes the person's id on in a header that no client can
 set. A rerun of a fragment skips the page's own script, and a WebSocket outlives a change of roles: so nothing here is
-remembered from an earlier run.
+remembered from an earlier run. One run of a page is drawn, with all its tiles, for the person it began with.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import ParamSpec
 from uuid import UUID, uuid4
 
@@ -34,11 +36,29 @@ ADDRESS_KEY = "address"
 """Under which names `server.trustedUserHeaders` puts the gate's headers into `st.user`."""
 
 
+_looking: ContextVar[Person | None] = ContextVar("looking", default=None)
+
+
+@contextmanager
+def looking(person: Person) -> Iterator[None]:
+    """For the time of one run of a page, with the tiles that it draws: all of it is drawn for who it began with.
+
+    What runs later for itself, a tile that renews or a button that is pressed, stands outside and asks again.
+    """
+    token = _looking.set(person)
+    try:
+        yield
+    finally:
+        _looking.reset(token)
+
+
 def signed_in() -> Person:
     """The person whose page this is, as the database knows them now.
 
     Raises Forbidden if there is none: no session, or an account that was closed meanwhile.
     """
+    if (person := _looking.get()) is not None:
+        return person
     try:
         person_id = UUID(str(st.user.to_dict().get(USER_KEY)))
     except ValueError:

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import streamlit as st
 
-from dashboard.access import may, require
+from dashboard.access import looking, may, require
 from dashboard.actions import say_what_was_done
 from dashboard.components.topline import LOGO, top_line
 from dashboard.navigation import PAGES, START
@@ -32,6 +32,7 @@ for entry in PAGES:
     )
 page = st.navigation(groups, position="sidebar", expanded=True)
 st.set_page_config(page_title=f"{page.title} · NexaFX operations")
-top_line(person)
-say_what_was_done()
-page.run()
+with looking(person):
+    top_line(person)
+    say_what_was_done()
+    page.run()

@@ -13,6 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy import text
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -174,6 +177,39 @@ def test_an_open_websocket_is_cut_when_the_account_is_closed(site: Site) -> None
         assert time.monotonic() - started < 8
         assert cut.value.rcvd is not None
         assert cut.value.rcvd.code == 4401
+
+
+def test_a_tile_of_an_open_page_asks_again_who_is_looking(site: Site) -> None:
+    """A page is drawn for whom it began with; a part that renews itself is drawn for whom the account is by then."""
+    cookie = site.sign_in(Role.ADMINISTRATOR)
+    with open_stream(site, cookie, Origin=site.base) as stream:
+        drawn = answers(stream, BackMsg(rerun_script=ClientState(page_name="walls")))
+        assert not refusals(drawn)
+        tile = [message.auto_rerun.fragment_id for message in drawn if message.WhichOneof("type") == "auto_rerun"][-1]
+        look = BackMsg(rerun_script=ClientState(page_name="walls", fragment_id=tile, is_auto_rerun=True))
+        assert not refusals(answers(stream, look))
+        with site.db.begin() as conn:
+            change = "UPDATE ops.people SET roles = '{viewer}' WHERE id = :id"
+            conn.execute(text(change), {"id": site.people[Role.ADMINISTRATOR]})
+        try:
+            assert "You may not" in refusals(answers(stream, look))[0]
+        finally:
+            with site.db.begin() as conn:
+                change = "UPDATE ops.people SET roles = '{administrator}' WHERE id = :id"
+                conn.execute(text(change), {"id": site.people[Role.ADMINISTRATOR]})
+
+
+def answers(stream: ClientConnection, order: BackMsg) -> list[ForwardMsg]:
+    """What the server sends until the script that was asked for has finished."""
+    stream.send(order.SerializeToString())
+    found: list[ForwardMsg] = []
+    while not found or found[-1].WhichOneof("type") != "script_finished":
+        found.append(ForwardMsg.FromString(stream.recv(timeout=20, decode=False)))
+    return found
+
+
+def refusals(messages: list[ForwardMsg]) -> list[str]:
+    return [it.delta.new_element.alert.body for it in messages if it.delta.new_element.WhichOneof("type") == "alert"]
 
 
 def _messages(stream: ClientConnection) -> Iterator[object]:

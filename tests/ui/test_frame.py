@@ -6,7 +6,7 @@ import re
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from dashboard.navigation import PAGES
 from jobs.core.db import Database
@@ -50,6 +50,14 @@ def test_an_account_that_was_closed_sees_nothing(db: Database, settings: Setting
     with db.begin() as conn:
         conn.execute(text("UPDATE ops.people SET disabled_at = now()"))
     assert "closed" in run_page(db, settings, "app", person).error[0].value
+
+
+def test_a_page_with_all_its_tiles_asks_once_who_is_looking(db: Database, settings: Settings) -> None:
+    person = seed.person(db, Role.ADMINISTRATOR)
+    asked: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    run_page(db, settings, "app", person)
+    assert sum("FROM ops.people WHERE id" in statement for statement in asked) == 1
 
 
 def test_a_one_time_password_is_not_enough_for_a_page(db: Database, settings: Settings) -> None:
