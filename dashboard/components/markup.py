@@ -7,9 +7,10 @@ comes from a table or a chain is ever read as markup. A link with an address of 
 
 from __future__ import annotations
 
+import functools
 import re
 from html import escape
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 import streamlit as st
 
@@ -33,22 +34,27 @@ def plain(sentence: str) -> str:
 def tag(name: str, *content: object, **attributes: object) -> Html:
     """An element; `class_` for class, `data_at` for data-at, None leaves an attribute out."""
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
-        for key, value in attributes.items()
-        if value is not None
+        f' {_attribute(key)}="{escape(str(value))}"' for key, value in attributes.items() if value is not None
     )
     return Html(f"<{name}{written}>{join(*content)}</{name}>")
 
 
+@functools.cache  # the names that our own code writes: a few dozen
+def _attribute(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")
+
+
 def join(*content: object) -> Html:
     """Several pieces, one after another."""
-    return Html("".join(esc(item) for item in content))
+    return Html("".join([item if isinstance(item, Html) else escape(str(item)) for item in content]))
 
 
 def url(page: str, **query: object) -> str:
     """The address of a page of ours: `url("run", id=12)` is "/run?id=12"; None leaves a parameter out."""
     given = {key: value for key, value in query.items() if value is not None}
-    return f"/{page}?{urlencode(given)}" if given else f"/{page}"
+    # What urlencode makes of it, in a quarter of the time: a strip of runs has hundreds.
+    written = "&".join([f"{key}={quote_plus(str(value))}" for key, value in given.items()])
+    return f"/{page}?{written}" if given else f"/{page}"
 
 
 def link(label: object, address: str, **attributes: object) -> Html:
