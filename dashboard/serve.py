@@ -28,9 +28,11 @@ _MOST_MESSAGE_BYTES = 4 * 1024 * 1024
 
 def serve(settings: Settings, port: int | None = None) -> None:
     """Blocks while the dashboard runs; raises NexaError if the port cannot be had."""
-    with listen(settings.dashboard_address, port or settings.dashboard_port) as listener, open_database(
-        settings, pool_size=10
-    ) as db:  # fmt: skip
+    with (
+        listen(settings.dashboard_address, port or settings.dashboard_port) as listener,
+        # Enough for fifty people who look at once: a connection beyond it is opened for one read and closed again.
+        open_database(settings, pool_size=20) as db,
+    ):
         require_migrated(db)
         definition_folders()  # remembered while the .env that names them is in reach
         # Streamlit looks for .streamlit/config.toml in the working directory, wherever we were started from.
