@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import chain
 
 from checklists.grammar import Effect
 from checklists.schema import Item, Mode, Phase, Template
@@ -155,12 +156,11 @@ class TrackedItem:
         return State.NA if states == {State.NA} else State.OPEN
 
     @property
-    def leaves(self) -> Iterator[TrackedItem]:
+    def leaves(self) -> tuple[TrackedItem, ...]:
         """The lines that have a mark, in order."""
         if self.kind is Kind.ITEM:
-            yield self
-        for child in self.children:
-            yield from child.leaves
+            return (self,)
+        return tuple(leaf for child in self.children for leaf in child.leaves)
 
     @property
     def early(self) -> bool:
@@ -186,13 +186,11 @@ class TrackedItem:
     @property
     def _holding(self) -> tuple[TrackedItem, ...]:
         """The lines that keep this line from being closed."""
-        open_leaves = tuple(line for line in self.leaves if line.mark.state is State.OPEN or line.holds)
-        if self.kind is not Kind.GROUP:
-            return open_leaves
-        if self.definition.rollup == "all":
+        if self.kind is Kind.GROUP and self.definition.rollup == "all":
             return tuple(line for child in self.children for line in child.open_required)
-        done = any(child.state is State.DONE and not child._holding for child in self.children)
-        return () if done else open_leaves
+        if self.kind is Kind.GROUP and any(child.state is State.DONE and not child._holding for child in self.children):
+            return ()
+        return tuple(line for line in self.leaves if line.mark.state is State.OPEN or line.holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +215,14 @@ class Progress:
 class TrackedPhase:
     """One phase of a run; `waits_for` has the titles of the phases that must be complete before a tick here.
 
+    `lines` are those of its items that have a mark, `left` the required ones that keep it from being complete.
     `gate` says in words what its gate still wants; `opened_at` is when nothing held it any more, None while it waits.
     """
 
     definition: Phase
     items: tuple[TrackedItem, ...]
+    lines: tuple[TrackedItem, ...]
+    left: tuple[TrackedItem, ...]
     progress: Progress
     waits_for: tuple[str, ...]
     gate: tuple[str, ...] = ()
@@ -239,23 +240,34 @@ def build(template: Template, marks: Mapping[str, Mark], facts: Facts | None = N
         opened_at = None if waits_for or gate else _last_closed(ahead, facts.started_at)
         made = _Builder(template, marks, facts, phase, opened_at)
         items = made.items()
-        phases[phase.id] = TrackedPhase(phase, items, count(items), waits_for, gate, opened_at)
+        lines = tuple(line for item in items for line in item.leaves)
+        left = tuple(line for item in items for line in item.open_required)
+        states = [line.mark.state for line in lines]
+        progress = Progress(len(lines), states.count(State.DONE), states.count(State.NA), len(left))
+        phases[phase.id] = TrackedPhase(phase, items, lines, left, progress, waits_for, gate, opened_at)
     return tuple(phases.values())
 
 
-def count(items: Iterable[TrackedItem]) -> Progress:
-    """The progress of some lines together."""
-    items = tuple(items)
-    states = [leaf.mark.state for item in items for leaf in item.leaves]
-    required_open = sum(len(item.open_required) for item in items)
-    return Progress(len(states), states.count(State.DONE), states.count(State.NA), required_open)
+def count(phases: Iterable[TrackedPhase]) -> Progress:
+    """The progress of some phases together."""
+    counted = [(it.total, it.done, it.na, it.required_open) for it in (phase.progress for phase in phases)]
+    return Progress(*(sum(column) for column in zip(*counted, strict=True))) if counted else Progress(0, 0, 0, 0)
 
 
 def leaves(phases: Iterable[TrackedPhase]) -> Iterator[TrackedItem]:
     """Every line that has a mark, in the order of the list."""
-    for phase in phases:
-        for item in phase.items:
-            yield from item.leaves
+    return chain.from_iterable(phase.lines for phase in phases)
+
+
+def next_turn(phases: Iterable[TrackedPhase], due_at: datetime | None, now: datetime) -> datetime | None:
+    """When the clock alone changes what there is to say: a wait ends, something falls due, a result grows too old.
+
+    `due_at` is the run's own. A time that is `now` exactly is still to come: on both sides of it differs what is said.
+    """
+    times = [due_at]
+    for line in leaves(phases):
+        times += (line.opens_at, line.due_at, line.check.expires_at if line.check is not None else None)
+    return min((at for at in times if at is not None and at >= now), default=None)
 
 
 def open_above(items: Iterable[TrackedItem], target_id: str) -> list[TrackedItem]:

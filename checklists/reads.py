@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
-from checklists.lines import CheckState, Facts, Mark, Progress, Standing, State, TrackedPhase, build, count
+from checklists.lines import CheckState, Facts, Mark, Progress, Standing, State, TrackedPhase, build, count, next_turn
 from checklists.record import digest_of, record_of
 from checklists.schema import Template
-from checklists.signatures import Signature, list_signatures
+from checklists.signatures import Signature, signatures_of
 from jobs.core.errors import NotFound
 from jobs.core.permissions import Role
 
@@ -48,7 +50,7 @@ class ChecklistRun:
     run and the decision that started this one, `children` the runs that this one's decisions started, by item.
     `signatures` are all there ever were; `signed` has the roles whose signature holds: nobody voided it, and the run is
     to the letter what was signed. `urgent` says why the run was expedited, its review falls due at `review_due_at`.
-    `last_event` is the number of the last thing that happened in it, 0 for none: while it stays, nothing has changed.
+    While `version` stays nothing has changed but the clock, and that changes nothing before `turns_at`.
     """
 
     id: int
@@ -76,7 +78,8 @@ class ChecklistRun:
     urgent: str | None
     review_due_at: datetime | None
     retired: tuple[Retired, ...]
-    last_event: int
+    version: str
+    turns_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,24 @@ class Event:
     note: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A run's `version` at one look, and when that was (the database's clock, UTC)."""
+
+    version: str
+    read_at: datetime
+
+
+# Everything that changes a run leaves an event with it. They are counted: two commands on two lines do not wait for each
+# other, so the one with the lower number may commit last, and the highest number would not tell. The time of the newest
+# one tells a database that went back to its backup; the run's own row and everybody's names are part of what is read.
+_VERSION = (
+    "concat_ws(' ', current_database(), r.xmin, (SELECT count(*) FROM ops.checklist_events WHERE run_id = r.id),"
+    " (SELECT at FROM ops.checklist_events WHERE run_id = r.id ORDER BY id DESC LIMIT 1),"
+    " (SELECT sum(hashtext(email || ' ' || name)) FROM ops.people))"
+)
+
+
 @lru_cache(maxsize=64)
 def _template(definition: str) -> Template:
     """A run's own definition: several runs have the same, and reading one takes longer than all the rest of its run."""
@@ -123,50 +144,103 @@ def _template(definition: str) -> Template:
 
 def load_run(conn: Connection, run_id: int) -> ChecklistRun:
     """One run with phases, lines, states, who and when; NotFound."""
-    row = conn.execute(
+    found = load_runs(conn, [run_id])
+    if not found:
+        raise unknown(run_id)
+    return found[0]
+
+
+def unknown(run_id: int) -> NotFound:
+    """What to say of a run that there is not."""
+    return NotFound(f"There is no checklist run {run_id}: `nexaops checklists list` shows those there are.")
+
+
+def load_runs(conn: Connection, run_ids: Sequence[int]) -> tuple[ChecklistRun, ...]:
+    """Several at once, in the order of their ids as given; without those that there are not."""
+    if not run_ids:
+        return ()
+    bound = {"ids": list(run_ids)}
+    # Read before all else, so that whatever is missing below comes with another `version`.
+    rows = {
+        row.id: row
+        for row in conn.execute(
+            text(
+                "SELECT r.id, r.template_version, r.state, r.fields, r.fields_version, r.started_at, r.started_by,"  # noqa: S608 - the part is ours
+                " r.closed_at, r.closed_by, r.due_at, r.parent_run, r.parent_item, r.urgent_reason, r.review_due_at,"
+                f" CAST(r.definition AS text) AS pinned, clock_timestamp() AS read_at, {_VERSION} AS version,"
+                " coalesce(s.name, r.started_by) AS starter, coalesce(c.name, r.closed_by) AS closer,"
+                " coalesce(r.lead, r.started_by) AS led_by, coalesce(l.name, r.lead, s.name, r.started_by) AS leader"
+                " FROM ops.checklist_runs r LEFT JOIN ops.people s ON s.email = r.started_by"
+                " LEFT JOIN ops.people c ON c.email = r.closed_by LEFT JOIN ops.people l ON l.email = r.lead"
+                " WHERE r.id = ANY(:ids)"
+            ),
+            bound,
+        )
+    }
+    if not rows:
+        return ()
+    marks, retired = _marks(conn, bound)
+    checks, signatures = _checks(conn, bound), signatures_of(conn, run_ids)
+    children: dict[int, dict[str, int]] = defaultdict(dict)
+    for child in conn.execute(
         text(
-            "SELECT r.*, CAST(r.definition AS text) AS pinned, clock_timestamp() AS read_at, coalesce(s.name, r.started_by) AS starter,"
-            " coalesce(c.name, r.closed_by) AS closer, coalesce(r.lead, r.started_by) AS led_by,"
-            " coalesce(l.name, r.lead, s.name, r.started_by) AS leader,"
-            # Read before all else, so that whatever is missing below comes with a later number.
-            " (SELECT coalesce(max(id), 0) FROM ops.checklist_events WHERE run_id = r.id) AS last_event"
-            " FROM ops.checklist_runs r LEFT JOIN ops.people s ON s.email = r.started_by"
-            " LEFT JOIN ops.people c ON c.email = r.closed_by LEFT JOIN ops.people l ON l.email = r.lead"
-            " WHERE r.id = :id"
+            "SELECT parent_run, parent_item, max(id) AS id FROM ops.checklist_runs WHERE parent_run = ANY(:ids)"
+            " GROUP BY parent_run, parent_item"
         ),
-        {"id": run_id},
-    ).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no checklist run {run_id}: `nexaops checklists list` shows those there are.")
+        bound,
+    ):
+        children[child.parent_run][child.parent_item] = child.id
+    return tuple(
+        _run(
+            rows[run_id],
+            marks[run_id],
+            tuple(retired[run_id]),
+            checks[run_id],
+            signatures.get(run_id, ()),
+            children[run_id],
+        )
+        for run_id in run_ids
+        if run_id in rows
+    )
+
+
+def read_moments(conn: Connection, run_ids: Sequence[int]) -> Mapping[int, Moment]:
+    """What tells each run from what it was before, and when that was read; without those that there are not."""
+    rows = conn.execute(
+        text(
+            "SELECT r.id, clock_timestamp() AS read_at,"  # noqa: S608 - the part is ours
+            f" {_VERSION} AS version FROM ops.checklist_runs r WHERE r.id = ANY(:ids)"
+        ),
+        {"ids": list(run_ids)},
+    )
+    return {row.id: Moment(row.version, row.read_at) for row in rows}
+
+
+def _run(
+    row: Row[Any],
+    marks: Mapping[str, Mark],
+    retired: tuple[Retired, ...],
+    checks: Mapping[str, CheckState],
+    signatures: tuple[Signature, ...],
+    children: Mapping[str, int],
+) -> ChecklistRun:
     template = _template(row.pinned)
     fields = {field.id: row.fields[field.id] for field in template.fields if field.id in row.fields}
-    facts = Facts(
-        fields,
-        row.started_at,
-        row.closed_at or row.read_at,
-        _checks(conn, run_id),
-        urgent=row.urgent_reason is not None,
-    )
-    marks, retired = _marks(conn, run_id)
+    urgent = row.urgent_reason
+    facts = Facts(fields, row.started_at, row.closed_at or row.read_at, checks, urgent=urgent is not None)
     phases = build(template, marks, facts)
     signatures = tuple(
         replace(
             one,
             holds=one.valid
             and one.digest
-            == digest_of(
-                record_of(row.id, template, row.template_version, fields, phases, one.role, urgent=row.urgent_reason)
-            ),
+            == digest_of(record_of(row.id, template, row.template_version, fields, phases, one.role, urgent=urgent)),
         )
-        for one in list_signatures(conn, run_id)
+        for one in signatures
     )
     signed = frozenset(one.role for one in signatures if one.holds)
     if signed:
         phases = build(template, marks, replace(facts, signed=signed))
-    children = conn.execute(
-        text("SELECT parent_item, max(id) AS id FROM ops.checklist_runs WHERE parent_run = :id GROUP BY parent_item"),
-        {"id": run_id},
-    )
     return ChecklistRun(
         id=row.id,
         template=template,
@@ -180,91 +254,83 @@ def load_run(conn: Connection, run_id: int) -> ChecklistRun:
         closed_by=row.closed_by,
         closer=row.closer,
         phases=phases,
-        progress=count(item for phase in phases for item in phase.items),
+        progress=count(phases),
         fields_version=row.fields_version,
         lead=row.led_by,
         leader=row.leader,
         due_at=row.due_at,
         read_at=row.read_at,
         parent=(row.parent_run, row.parent_item) if row.parent_run is not None else None,
-        children={child.parent_item: child.id for child in children},
+        children=children,
         signatures=signatures,
         signed=signed,
-        urgent=row.urgent_reason,
+        urgent=urgent,
         review_due_at=row.review_due_at,
         retired=retired,
-        last_event=row.last_event,
+        version=row.version,
+        turns_at=None if row.closed_at is not None else next_turn(phases, row.due_at, row.read_at),
     )
 
 
-def _marks(conn: Connection, run_id: int) -> tuple[dict[str, Mark], tuple[Retired, ...]]:
-    """The marks by line, and the lines that are retired."""
+def _marks(
+    conn: Connection, bound: Mapping[str, object]
+) -> tuple[Mapping[int, dict[str, Mark]], Mapping[int, list[Retired]]]:
+    """The marks by line of each run, and its lines that are retired."""
     rows = conn.execute(
         text(
-            "SELECT i.*, coalesce(p.name, i.changed_by) AS name, coalesce(v.name, i.verified_by) AS verifier,"
-            " coalesce(a.name, i.assignee) AS assigned, coalesce(e.comments, 0) AS comments, coalesce(l.labels, '{}') AS labels,"
-            " coalesce(l.proofs, '{}') AS proofs"
+            # What a mark has stands last, in its order.
+            "SELECT i.run_id, i.item_id, i.retired_at, i.retired_as, i.state, i.version, i.changed_by,"
+            " coalesce(p.name, i.changed_by), i.changed_at, i.reason, coalesce(e.comments, 0), i.choice,"
+            " i.performed_at, i.verified_by, coalesce(v.name, i.verified_by), i.verified_at, i.assignee,"
+            " coalesce(a.name, i.assignee), i.due_at, coalesce(l.labels, '{}'), coalesce(l.proofs, '{}')"
             " FROM ops.checklist_items i LEFT JOIN ops.people p ON p.email = i.changed_by"
             " LEFT JOIN ops.people v ON v.email = i.verified_by LEFT JOIN ops.people a ON a.email = i.assignee"
-            " LEFT JOIN (SELECT item_id, count(*) AS comments FROM ops.checklist_events"
-            "   WHERE run_id = :id AND kind = 'comment' GROUP BY item_id) e ON e.item_id = i.item_id"
-            " LEFT JOIN (SELECT item_id, array_agg(label ORDER BY id) AS labels, array_agg(sha256 ORDER BY id) AS proofs"
-            "   FROM ops.checklist_evidence"
-            "   WHERE run_id = :id AND withdrawn_at IS NULL GROUP BY item_id) l ON l.item_id = i.item_id"
-            " WHERE i.run_id = :id ORDER BY i.position"
+            " LEFT JOIN (SELECT run_id, item_id, count(*) AS comments FROM ops.checklist_events"
+            "   WHERE run_id = ANY(:ids) AND kind = 'comment' GROUP BY run_id, item_id) e"
+            "   ON e.run_id = i.run_id AND e.item_id = i.item_id"
+            " LEFT JOIN (SELECT run_id, item_id, array_agg(label ORDER BY id) AS labels,"
+            "     array_agg(sha256 ORDER BY id) AS proofs FROM ops.checklist_evidence"
+            "   WHERE run_id = ANY(:ids) AND withdrawn_at IS NULL GROUP BY run_id, item_id) l"
+            "   ON l.run_id = i.run_id AND l.item_id = i.item_id"
+            " WHERE i.run_id = ANY(:ids) ORDER BY i.run_id, i.position"
         ),
-        {"id": run_id},
-    ).all()
-    marks = {
-        row.item_id: Mark(
-            state=State(row.state),
-            version=row.version,
-            by=row.changed_by,
-            name=row.name,
-            at=row.changed_at,
-            reason=row.reason,
-            comments=row.comments,
-            choice=row.choice,
-            performed_at=row.performed_at,
-            verified_by=row.verified_by,
-            verifier=row.verifier,
-            verified_at=row.verified_at,
-            assignee=row.assignee,
-            assigned=row.assigned,
-            due_at=row.due_at,
-            evidence=tuple(row.labels),
-            proofs=tuple(row.proofs),
-        )
-        for row in rows
-        if row.retired_at is None
-    }
-    retired = tuple(
-        Retired(row.item_id, row.retired_as, State(row.state), row.name, row.changed_at, row.reason)
-        for row in rows
-        if row.retired_at is not None
+        bound,
     )
+    marks: dict[int, dict[str, Mark]] = defaultdict(dict)
+    retired: dict[int, list[Retired]] = defaultdict(list)
+    # By place, not by name: of all that a run has, its lines are the many.
+    for run_id, item_id, retired_at, retired_as, state, *known, labels, proofs in rows.all():
+        mark = Mark(State(state), *known, *map(tuple, (labels, proofs)))
+        if retired_at is None:
+            marks[run_id][item_id] = mark
+        else:
+            retired[run_id].append(Retired(item_id, retired_as, mark.state, mark.name, mark.at, mark.reason))
     return marks, retired
 
 
-def _checks(conn: Connection, run_id: int) -> dict[str, CheckState]:
+def _checks(conn: Connection, bound: Mapping[str, object]) -> Mapping[int, dict[str, CheckState]]:
+    """The last result of each line's check, by run."""
     rows = conn.execute(
         text(
             # A check that says the same again is no other result: what stands is the output that said so first.
-            "SELECT DISTINCT ON (item_id) item_id, verdict, summary, mend, ran_at, expires_at,"
-            " first_value(sha256) OVER (PARTITION BY item_id, turns ORDER BY id) AS sha256"
-            " FROM (SELECT *, count(*) FILTER (WHERE turned) OVER (PARTITION BY item_id ORDER BY id) AS turns"
-            "   FROM (SELECT c.*, verdict IS DISTINCT FROM lag(verdict) OVER (PARTITION BY c.item_id ORDER BY c.id)"
-            "     AS turned FROM ops.checklist_checks c"
+            "SELECT DISTINCT ON (run_id, item_id) run_id, item_id, verdict, summary, mend, ran_at, expires_at,"
+            " first_value(sha256) OVER (PARTITION BY run_id, item_id, turns ORDER BY id) AS sha256"
+            " FROM (SELECT *, count(*) FILTER (WHERE turned) OVER (PARTITION BY run_id, item_id ORDER BY id) AS turns"
+            "   FROM (SELECT c.*, verdict IS DISTINCT FROM"
+            "       lag(verdict) OVER (PARTITION BY c.run_id, c.item_id ORDER BY c.id) AS turned"
+            "     FROM ops.checklist_checks c"
             "     JOIN ops.checklist_items i ON i.run_id = c.run_id AND i.item_id = c.item_id"
-            "     WHERE c.run_id = :id AND c.ran_at >= coalesce(i.asked_at, '-infinity')) results) series"
-            " ORDER BY item_id, id DESC"
+            "     WHERE c.run_id = ANY(:ids) AND c.ran_at >= coalesce(i.asked_at, '-infinity')) results) series"
+            " ORDER BY run_id, item_id, id DESC"
         ),
-        {"id": run_id},
+        bound,
     )
-    return {
-        row.item_id: CheckState(Standing(row.verdict), row.summary, row.ran_at, row.expires_at, row.mend, row.sha256)
-        for row in rows
-    }
+    found: dict[int, dict[str, CheckState]] = defaultdict(dict)
+    for row in rows:
+        found[row.run_id][row.item_id] = CheckState(
+            Standing(row.verdict), row.summary, row.ran_at, row.expires_at, row.mend, row.sha256
+        )
+    return found
 
 
 def list_runs(

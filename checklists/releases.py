@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, text
 
 from checklists.lines import State, TrackedItem, leaves
-from checklists.reads import ChecklistRun, RunState, list_runs, load_run
+from checklists.reads import ChecklistRun
 from checklists.signoff import missing, unsigned
 
 DEPLOYMENT = "deployment"
@@ -94,10 +94,12 @@ class Version:
     state: str | None
 
 
-def releases(conn: Connection, limit: int = 20) -> tuple[Release, ...]:
-    """The deployments that are under way, the newest first."""
-    found = list_runs(conn, state=RunState.OPEN, kind=DEPLOYMENT, limit=limit)
-    return tuple(standing(load_run(conn, run.id)) for run in found)
+def under_way(conn: Connection, limit: int) -> list[int]:
+    """The numbers of the deployments that are under way, the newest first."""
+    newest = text(
+        "SELECT id FROM ops.checklist_runs WHERE state = 'open' AND kind = :kind ORDER BY id DESC LIMIT :limit"
+    )
+    return list(conn.execute(newest, {"kind": DEPLOYMENT, "limit": limit}).scalars())
 
 
 def standing(run: ChecklistRun) -> Release:

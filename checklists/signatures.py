@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -55,28 +56,24 @@ class Signature:
         return frozenset({self.email, self.on_behalf_of} - {None})  # type: ignore[arg-type]  # None is taken out
 
 
-def list_signatures(conn: Connection, run_id: int) -> tuple[Signature, ...]:
-    """All of a run, void ones too, the oldest first; whether one holds is for `reads.load_run` to say."""
+def signatures_of(conn: Connection, run_ids: Sequence[int]) -> Mapping[int, tuple[Signature, ...]]:
+    """All of some runs, void ones too, the oldest first; whether one holds is for `reads.load_runs` to say."""
     rows = conn.execute(
         text(
-            "SELECT s.id, s.role, s.kind, s.meaning, s.statement, s.name, s.email, s.roles, s.on_behalf_of,"
+            "SELECT s.run_id, s.id, s.role, s.kind, s.meaning, s.statement, s.name, s.email, s.roles, s.on_behalf_of,"
             " s.on_behalf_name, s.digest, s.reason, s.signed_at, s.voided_at, coalesce(p.name, s.voided_by) AS voider,"
             " s.voided_why FROM ops.checklist_signatures s LEFT JOIN ops.people p ON p.email = s.voided_by"
-            " WHERE s.run_id = :id ORDER BY s.id"
+            " WHERE s.run_id = ANY(:ids) ORDER BY s.id"
         ),
-        {"id": run_id},
+        {"ids": list(run_ids)},
     )
-    return tuple(
-        Signature(
-            **{
-                **row._asdict(),
-                "role": Role(row.role),
-                "kind": SignatureKind(row.kind),
-                "roles": frozenset(Role(role) for role in row.roles),
-            }
-        )
-        for row in rows
-    )
+    found: dict[int, tuple[Signature, ...]] = {}
+    for row in rows:
+        known = row._asdict() | {"role": Role(row.role), "kind": SignatureKind(row.kind)}
+        known["roles"] = frozenset(Role(role) for role in row.roles)
+        run_id = known.pop("run_id")
+        found[run_id] = (*found.get(run_id, ()), Signature(**known))
+    return found
 
 
 def signed_record(conn: Connection, run_id: int, signature_id: int) -> str | None:

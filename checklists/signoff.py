@@ -121,6 +121,22 @@ def missing(run: ChecklistRun, line: SignOff) -> tuple[str, ...]:
     return tuple(_missing(run, line))
 
 
+def could_sign(run: ChecklistRun, line: SignOff, people: Iterable[Person]) -> list[Person]:
+    """Those who could sign the line, whatever must come first."""
+    # Whoever did nothing in the run is apart from everybody, and those are the many: only the others are judged one by one.
+    known = {run.started_by, *(item.mark.by for item in leaves(run.phases))}
+    known |= {email for signature in run.signatures for email in signature.signers}
+    return [
+        person
+        for person in people
+        if line.role in person.roles
+        and (
+            person.email not in known
+            or why_not_person(run, line, Signer(person.email, person.name, person.roles)) is None
+        )
+    ]
+
+
 def why_not_sign(run: ChecklistRun, line: SignOff, signer: Signer) -> NexaError | None:
     """Why this person cannot sign this line now; None if they can."""
     already = holding(run, line.role)
@@ -183,7 +199,7 @@ def _missing(run: ChecklistRun, line: SignOff) -> Iterator[str]:
         if holding(run, role) is None:
             yield f"the signature of {titles[role]}"
     phases = in_scope(run.phases, run.template, line.role)
-    still = [item for phase in phases for group in phase.items for item in group.open_required]
+    still = [item for phase in phases for item in phase.left]
     for item in still:
         yield f"“{item.label}” ({item.holds})" if item.holds else f"“{item.label}”"
     open_ids = {item.id for item in still}

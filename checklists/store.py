@@ -256,7 +256,7 @@ def close_run(
         able = ", ".join(role for role in Role if allowed([role], Right.START_CHECKLIST))
         raise Forbidden(f"You may not close a run: that takes one of the roles {able}.")
     run = open_run(conn, run_id, alone=True)
-    still = [line for phase in run.phases for item in phase.items for line in item.open_required]
+    still = [line for phase in run.phases for line in phase.left]
     if outcome is RunState.DONE and still:
         more = f" and {len(still) - 3} more" if len(still) > 3 else ""
         named = ", ".join(f"“{line.label}”{f' ({line.holds})' if line.holds else ''}" for line in still[:3])

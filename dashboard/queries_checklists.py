@@ -14,7 +14,17 @@ from checklists.delegation import Delegation, list_delegations
 from checklists.evidence import Evidence, list_evidence
 from checklists.load import BrokenTemplate, definition_files, load_templates
 from checklists.mentions import Mention, unseen
-from checklists.reads import ChecklistRun, Event, RunState, RunSummary, list_events, list_runs, load_run
+from checklists.reads import (
+    ChecklistRun,
+    Event,
+    RunState,
+    RunSummary,
+    list_events,
+    list_runs,
+    read_moments,
+    unknown,
+)
+from checklists.remembered import Remembered
 from checklists.schema import Template
 from dashboard.desk import desk
 from dashboard.queries import cached
@@ -23,23 +33,31 @@ from jobs.core.people import Person, list_people
 PAGE = 20
 """Rows of a list before its pager leads on."""
 
+remembered = Remembered()
+
+
+def _run(conn: Connection, run_id: int) -> ChecklistRun:
+    """One run as it is now; NotFound."""
+    found = remembered.look(conn, [run_id])
+    if not found:
+        raise unknown(run_id)
+    return found[0]
+
+
 # A second at most: with a look every two, what somebody else ticks is seen within three.
-run = cached(ttl=1)(load_run)
+run = cached(ttl=1)(_run)
 
 
 def run_now(run_id: int) -> ChecklistRun:
-    """The same past the memory, for whoever just changed it: a read that began before their change may be in there."""
+    """The same at once, for whoever just changed it: a look that began before their change may last its second."""
     with desk().db.read() as conn:
-        return load_run(conn, run_id)
+        return _run(conn, run_id)
 
 
 @cached(ttl=1)
-def last_event(conn: Connection, run_id: int) -> int:
-    """The number of the last thing that happened in a run: whoever has seen it has seen everything."""
-    newest: int = conn.execute(
-        text("SELECT coalesce(max(id), 0) FROM ops.checklist_events WHERE run_id = :id"), {"id": run_id}
-    ).scalar_one()
-    return newest
+def version(conn: Connection, run_id: int) -> str:
+    """What tells a run from what it was before: whoever has seen it has seen everything that happened."""
+    return read_moments(conn, [run_id])[run_id].version
 
 
 @dataclass(frozen=True, slots=True)

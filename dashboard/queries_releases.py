@@ -14,7 +14,7 @@ from checklists.reviews import last_reviews, next_review
 from checklists.schema import Template
 from checklists.upcoming import Entry, entries
 from dashboard.queries import cached
-from dashboard.queries_checklists import templates
+from dashboard.queries_checklists import remembered, templates
 
 PAGE = 20
 
@@ -26,8 +26,8 @@ def whole_templates() -> list[Template]:
 
 @cached(ttl=3)
 def under_way(conn: Connection, most: int = 20) -> tuple[Release, ...]:
-    """The newest releases that are under way; each is read whole, for what holds it up follows from all its lines."""
-    return reads.releases(conn, most)
+    """The newest releases that are under way, each whole: what holds it up follows from all its lines."""
+    return tuple(reads.standing(run) for run in remembered.look(conn, reads.under_way(conn, most)))
 
 
 @cached(ttl=5)

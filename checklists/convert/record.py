@@ -227,7 +227,7 @@ def build_record(
     # What is N/A by itself follows from the summary again; every other mark counts as it stands in the database.
     marks = {leaf.id: leaf.mark for leaf in leaves(run.phases) if leaf.applies_not is None or leaf.mark.at is not None}
     phases = rebuild(run.template, run.fields, run.started_at, marks, checks)
-    progress = count(item for phase in phases for item in phase.items)
+    progress = count(phases)
     return RunRecord(
         run=RunHead(
             id=run.id,

@@ -235,7 +235,7 @@ def _line_faults(record: RunRecord, template: Template) -> Iterator[str]:
             yield f"{theirs[0]} is not the line that the definition has there, or its state does not follow"
     if len(expected) != len(record.lines):
         yield "it has more or fewer lines than the definition"
-    total = count(item for phase in phases for item in phase.items)
+    total = count(phases)
     if record.progress != ProgressRecord(
         total=total.total, done=total.done, na=total.na, required_open=total.required_open
     ):

@@ -56,7 +56,7 @@ def start_form(template: Template, person: Person) -> None:
                 show(tag("p", "It then goes ahead before its gates are signed, shows as expedited everywhere, and "
                               "somebody else must review that within 48 hours.", class_="nx-quiet"))  # fmt: skip
                 st.text_area("Why it cannot wait", key=_urgent(template), max_chars=LONGEST_NOTE, height=72)
-        total = count(line for phase in build(template, {}) for line in phase.items).total
+        total = count(build(template, {})).total
         show(
             tag("p", f"Starts a run of {total} lines that everybody sees, in your name. It keeps to the "
                      "definition as it stands now, also when the definition changes later.", class_="nx-quiet"),

@@ -73,7 +73,7 @@ def blockers(run_id: int, phase: TrackedPhase, phases: Sequence[TrackedPhase]) -
 
 def _ahead(run_id: int, phase: TrackedPhase) -> Html:
     """A phase that others wait for, with its first open lines by name."""
-    left = [line for item in phase.items for line in item.open_required]
+    left = phase.left
     more = f" and {len(left) - 2} more" if len(left) > 2 else ""
     named = ", ".join(names_line(line) for line in left[:2])
     return tag(

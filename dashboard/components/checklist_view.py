@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
-from checklists.lines import TrackedItem, TrackedPhase, leaves
+from checklists.lines import TrackedItem, TrackedPhase
 from checklists.reads import ChecklistRun, RunState
 from checklists.schema import Mode
 from checklists.tracker import Command, Hand, why_not
@@ -45,7 +44,7 @@ class View:
         """In a phase that goes in order: the line whose turn it is."""
         if self.phase.definition.mode is not Mode.READ_DO or not self.open:
             return None
-        return next((line.id for item in self.phase.items for line in item.open_required), None)
+        return self.phase.left[0].id if self.phase.left else None
 
     def may(self, command: Command, item: TrackedItem) -> bool:
         """Whether this person can do this to the line now."""
@@ -66,14 +65,6 @@ class View:
         return url(
             "checklist", id=self.run.id, phase=self.phase.definition.id, item=opened, **self.sieve.address
         )  # fmt: skip
-
-
-def next_turn(run: ChecklistRun) -> datetime | None:
-    """When the clock alone changes what the page says: a wait ends, something falls due, a result grows too old."""
-    times = [run.due_at]
-    for line in leaves(run.phases):
-        times += [line.opens_at, line.due_at, line.mark.due_at, line.check.expires_at if line.check else None]
-    return min((at for at in times if at is not None and at > run.read_at), default=None)
 
 
 def slug(item_id: str) -> str:

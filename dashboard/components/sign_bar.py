@@ -5,12 +5,12 @@ from __future__ import annotations
 from checklists.grammar import SignOff
 from checklists.reads import ChecklistRun, RunState
 from checklists.schema import Template
-from checklists.signoff import holding, missing, statement
+from checklists.signoff import could_sign, holding, missing, statement
 from dashboard import queries_checklists as reads
 from dashboard.access import guarded_fragment, signed_in
 from dashboard.components.layout import section
 from dashboard.components.markup import Html, link, show, tag, url
-from dashboard.components.sign_words import expedited, lines_of, may_look_to_sign, signature_words, who_could
+from dashboard.components.sign_words import expedited, lines_of, may_look_to_sign, signature_words
 from dashboard.components.states import chip
 from jobs.core.people import Person
 
@@ -47,7 +47,7 @@ def bar_line(run: ChecklistRun, line: SignOff, person: Person) -> Html:
     signatures = [signature_words(one, line.title) for one in run.signatures if one.role is line.role]
     standing: list[Html] = []
     if holding(run, line.role) is None and run.state is RunState.OPEN:
-        names = who_could(run, line, reads.people())
+        names = [one.name for one in could_sign(run, line, reads.people())]
         able = f"{', '.join(names)} can sign" if names else "nobody can sign as things stand"
         standing = [
             tag("p", chip("open", "not signed"), " ", able),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from checklists.grammar import SignOff
 from checklists.reads import ChecklistRun
 from checklists.signatures import Signature, SignatureKind
-from checklists.signoff import Signer, holding, sign_offs, why_not_person
+from checklists.signoff import holding, sign_offs
 from dashboard.components.instants import instant
 from dashboard.components.markup import Html, join, tag
 from dashboard.components.states import chip
@@ -19,16 +17,6 @@ from jobs.core.permissions import Right, allowed
 def lines_of(run: ChecklistRun) -> tuple[SignOff, ...]:
     """The lines that are signed, the review of an expedited start among them."""
     return sign_offs(run.template, urgent=run.urgent is not None)
-
-
-def who_could(run: ChecklistRun, line: SignOff, people: Iterable[Person]) -> list[str]:
-    """The names of those who could sign the line, whatever must come first."""
-    return [
-        person.name
-        for person in people
-        if line.role in person.roles
-        and why_not_person(run, line, Signer(person.email, person.name, person.roles)) is None
-    ]
 
 
 def may_look_to_sign(person: Person) -> bool:

@@ -25,7 +25,7 @@ from dashboard.components.checklist_lines import draw_lines, phase_words
 from dashboard.components.checklist_panel import comment_on
 from dashboard.components.checklist_people import mentions_of, names_to_offer, people_bar
 from dashboard.components.checklist_steps import blockers, onward, steps
-from dashboard.components.checklist_view import View, next_turn
+from dashboard.components.checklist_view import View
 from dashboard.components.checklist_words import bar, code_line, counted, happened, role_word, standing, told
 from dashboard.components.layout import empty, page_head, section
 from dashboard.components.markup import Html, esc, join, link, show, tag, url
@@ -50,8 +50,7 @@ def chosen_phase(run: ChecklistRun, item_id: str | None) -> TrackedPhase:
     mine = [
         phase
         for phase in under_way
-        if not phase.waits_for
-        and any(may_change(line, person.roles) for item in phase.items for line in item.open_required)
+        if not phase.waits_for and any(may_change(line, person.roles) for line in phase.left)
     ]
     return next(iter(mine + under_way), run.phases[0])
 
@@ -59,13 +58,13 @@ def chosen_phase(run: ChecklistRun, item_id: str | None) -> TrackedPhase:
 @guarded_fragment(run_every=PULSE, parallel=False)
 def pulse(run_id: int, drawn: tuple[object, ...], turns: datetime | None) -> None:
     """Draws the page again when it is not as it was `drawn`, by whomever, or when the clock `turns` something."""
-    if as_it_is(run_id, reads.last_event(run_id)) != drawn or (turns is not None and now() >= turns):
+    if as_it_is(run_id, reads.version(run_id)) != drawn or (turns is not None and now() >= turns):
         st.rerun()
 
 
-def as_it_is(run_id: int, last_event: int) -> tuple[object, ...]:
+def as_it_is(run_id: int, version: str) -> tuple[object, ...]:
     """What tells one state of the page from the next: what happened last, the checks under way, who named this person."""
-    return last_event, under_way(run_id), tuple(mention.event_id for mention in reads.mentions(person.email))
+    return version, under_way(run_id), tuple(mention.event_id for mention in reads.mentions(person.email))
 
 
 @guarded_fragment(parallel=False)
@@ -133,24 +132,23 @@ def not_yours(run: ChecklistRun, phase: TrackedPhase) -> Html:
         return Html("")
     if not may(person, Right.TICK):
         return tag("p", "You may look at checklists, not tick them.", class_="nx-note")
-    lines = [line for item in phase.items for line in item.leaves]
-    if any(may_change(line, person.roles) for line in lines):
+    if any(may_change(line, person.roles) for line in phase.lines):
         return Html("")
-    roles = sorted({role_word(line.role) for line in lines if line.role is not None})
+    roles = sorted({role_word(line.role) for line in phase.lines if line.role is not None})
     return tag("p", f"These lines are for {' and '.join(roles)}; you can comment on them.", class_="nx-note")
 
 
 def history(run_id: int, before: int | None) -> None:
     """What happened in the whole run, the newest first."""
-    run = reads.run(run_id)
-    labels = {
-        line.id: link(code_line(line.label), url("checklist", id=run_id, phase=phase.definition.id, item=line.id))
-        for phase in run.phases
-        for item in phase.items
-        for line in item.leaves
-    }
     found = reads.events(run_id, None, before)
     shown = found[: reads.PAGE]
+    told_of = {event.item_id for event in shown}
+    labels = {
+        line.id: link(code_line(line.label), url("checklist", id=run_id, phase=phase.definition.id, item=line.id))
+        for phase in reads.run(run_id).phases
+        for line in phase.lines
+        if line.id in told_of
+    }
     show(happened([told(event, labels) for event in shown]))
     pager("checklist", older=shown[-1].id if len(found) > reads.PAGE else None)
 
@@ -170,7 +168,7 @@ def names_of(person: Person) -> dict[str, str]:
 
 
 run = chosen_run("One run of a checklist, line by line, will stand here.")
-drawn = as_it_is(run.id, run.last_event)
+drawn = as_it_is(run.id, run.version)
 item = st.query_params.get("item")
 phase = chosen_phase(run, item)
 work(run.id, phase.definition.id, item)
@@ -196,4 +194,4 @@ show(
         about.review(run.template), ".", class_="nx-note nx-cl-foot")
 )  # fmt: skip
 if run.state is RunState.OPEN:
-    pulse(run.id, drawn, next_turn(run))
+    pulse(run.id, drawn, run.turns_at)

@@ -75,7 +75,7 @@ def offered() -> None:
             (
                 join(link(item.title, url("checklists", template=item.id)), unsignable(item)),
                 item.kind,
-                str(count(line for phase in build(item, {}) for line in phase.items).total),
+                str(count(build(item, {})).total),
                 review(item),
                 link("Start" if MAY_START else "Look inside", url("checklists", template=item.id),
                      class_="nx-link nx-inline", aria_label=f"{'Start' if MAY_START else 'Look inside'}: {item.title}"),
@@ -114,7 +114,7 @@ def definition(template_id: str) -> None:
         page_head(join(chip("warn", "broken"), f" {found.id}"), "It can be started when its file is mended.")
         show(tag("ul", *faults(found), class_="nx-problems"), tag("p", back))
         return
-    total = count(line for phase in build(found, {}) for line in phase.items).total
+    total = count(build(found, {})).total
     phases = f"{len(found.phases)} {'phase' if len(found.phases) == 1 else 'phases'}"
     page_head(found.title, join(f"{found.kind} · {phases}, {total} lines · next review ", review(found), " · ", back))
     left, right = st.columns([2, 3], gap="large") if MAY_START else (None, st.container())

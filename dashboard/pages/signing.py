@@ -9,7 +9,7 @@ from checklists.grammar import SignOff
 from checklists.reads import ChecklistRun, RunState
 from checklists.record import digest_of
 from checklists.signing import to_sign
-from checklists.signoff import Signer, holding, why_not_person, why_not_sign
+from checklists.signoff import Signer, could_sign, holding, why_not_person, why_not_sign
 from dashboard import queries_checklists as reads
 from dashboard.access import require
 from dashboard.components import checklist_about as about
@@ -19,7 +19,7 @@ from dashboard.components.layout import empty, page_head
 from dashboard.components.markup import Html, join, link, show, tag, url
 from dashboard.components.sign_form import delegate_form, sign_form
 from dashboard.components.sign_record import lay_open
-from dashboard.components.sign_words import expedited, lines_of, who_could
+from dashboard.components.sign_words import expedited, lines_of
 from dashboard.components.states import chip
 from jobs.core.people import Person
 from jobs.core.permissions import Right
@@ -69,7 +69,7 @@ def may_sign(run: ChecklistRun, line: SignOff, person: Person, digest: str) -> N
     signer = signer_for(line, behalf)
     never = why_not_person(run, line, signer)
     if never is not None:
-        names = ", ".join(who_could(run, line, reads.people())) or "nobody as things stand"
+        names = ", ".join(one.name for one in could_sign(run, line, reads.people())) or "nobody as things stand"
         show(tag("p", f"{never} It can be signed by {names}.", class_="nx-note"))
     else:
         refused = why_not_sign(run, line, signer)

@@ -19,10 +19,10 @@ def ticked(template: Template, number: int, *, name: str, at: datetime, reason: 
     return {line.id: Mark(State.DONE, 2, "ana@nexafx.com", name, at, reason) for line in first}
 
 
-def record_of(template: Template, marks: Mapping[str, Mark]) -> RunRecord:
+def run_of(template: Template, marks: Mapping[str, Mark]) -> ChecklistRun:
     fields = {"version": "1.10"} if any(field.id == "version" for field in template.fields) else {}
     phases = build(template, marks, Facts(fields, STARTED))
-    run = ChecklistRun(
+    return ChecklistRun(
         id=12,
         template=template,
         template_version=template.version,
@@ -35,7 +35,7 @@ def record_of(template: Template, marks: Mapping[str, Mark]) -> RunRecord:
         closed_by=None,
         closer=None,
         phases=phases,
-        progress=count(item for phase in phases for item in phase.items),
+        progress=count(phases),
         fields_version=1,
         lead="ana@nexafx.com",
         leader="Ana",
@@ -48,12 +48,16 @@ def record_of(template: Template, marks: Mapping[str, Mark]) -> RunRecord:
         urgent=None,
         review_due_at=None,
         retired=(),
-        last_event=0,
+        version="",
+        turns_at=None,
     )
+
+
+def record_of(template: Template, marks: Mapping[str, Mark]) -> RunRecord:
     events = [Event(1, None, STARTED, "ana@nexafx.com", "Ana", "started", None, template.version, None)]
     for number, (item, mark) in enumerate(marks.items(), 2):
         assert mark.at is not None
         events.append(
             Event(number, item, mark.at, str(mark.by), str(mark.name), "ticked", "open", mark.state.value, mark.reason)
         )
-    return build_record(run, events)
+    return build_record(run_of(template, marks), events)
