@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from itertools import chain
 
 from checklists.grammar import Effect
@@ -179,6 +180,26 @@ class TrackedItem:
         )
 
     @property
+    def overruled(self) -> bool:
+        """Whether a person ticked it knowing that its check had not passed."""
+        check, at = self.check, self.mark.at
+        return (
+            check is not None and check.verdict in {Standing.FAILED, Standing.UNABLE} and at is not None and at >= check.at
+        )  # fmt: skip
+
+    @property
+    def unproven(self) -> str | None:
+        """Why what its check should prove is not proven now although it is done; None if it is, or need not be."""
+        check = self.definition.check
+        if check is None or check.effect is Effect.INFORM or self.mark.state is not State.DONE:
+            return None
+        if self.standing is Standing.STALE and not self.overruled:
+            return "its result is too old, run it again"
+        if check.effect is Effect.BLOCK and self.standing is not Standing.PASSED:
+            return "it must pass"
+        return None
+
+    @property
     def open_required(self) -> tuple[TrackedItem, ...]:
         """The lines that must still be closed for the phase's sake."""
         return () if self.definition.need == "optional" else self._holding
@@ -211,7 +232,7 @@ class Progress:
         return self.required_open == 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrackedPhase:
     """One phase of a run; `waits_for` has the titles of the phases that must be complete before a tick here.
 
@@ -227,6 +248,21 @@ class TrackedPhase:
     waits_for: tuple[str, ...]
     gate: tuple[str, ...] = ()
     opened_at: datetime | None = None
+
+    @cached_property
+    def left_words(self) -> tuple[str, ...]:
+        """The same in words: what it is called, and why it does not count if it is done."""
+        return tuple(f"“{line.label}” ({line.holds})" if line.holds else f"“{line.label}”" for line in self.left)
+
+    @cached_property
+    def unproven_words(self) -> tuple[str, ...]:
+        """The checks that should prove what is done and do not, in words; without those of the lines that are left."""
+        left = {line.id for line in self.left}
+        return tuple(
+            f"the check of “{line.label}” ({why})"
+            for line in self.lines
+            if (why := line.unproven) is not None and line.id not in left
+        )
 
 
 def build(template: Template, marks: Mapping[str, Mark], facts: Facts | None = None) -> tuple[TrackedPhase, ...]:

@@ -113,6 +113,15 @@ class Item(Strict):
         """What it says, whichever kind it is."""
         return self.do or self.note or ""
 
+    @property
+    def lines(self) -> int:
+        """How many times something is ticked: none in a note, and of a group what stands in it."""
+        if self.items:
+            return sum(item.lines for item in self.items)
+        if self.note is not None:
+            return 0
+        return 1 if self.repeat is None else self.repeat.times
+
 
 class Mode(StrEnum):
     """How a phase is worked through: any order and then confirmed, or read and done line by line."""
@@ -172,6 +181,11 @@ class Template(Strict):
     def canonical(self) -> dict[str, object]:
         """As plain JSON values, defaults left out; `Template.model_validate` reads it back."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+    @cached_property
+    def lines(self) -> int:
+        """How many lines a run of it has that are done or not; of a repeated one, each time."""
+        return sum(item.lines for phase in self.phases for item in phase.items)
 
     @cached_property
     def version(self) -> str:

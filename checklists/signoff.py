@@ -22,8 +22,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from checklists.eligible import separated, shortage
-from checklists.grammar import Effect, Meaning, SignOff
-from checklists.lines import Standing, State, TrackedItem, leaves
+from checklists.grammar import Meaning, SignOff
+from checklists.lines import State, TrackedItem, leaves
 from checklists.reads import ChecklistRun
 from checklists.record import in_scope
 from checklists.schema import Template
@@ -183,7 +183,7 @@ def exceptions(run: ChecklistRun, line: SignOff) -> Iterator[tuple[TrackedItem, 
             yield item, f"it is done but does not count: {item.holds}"
         if mark.performed_at is not None:
             yield item, f"it was entered late, done at {mark.performed_at:%Y-%m-%d %H:%M} UTC"
-        if mark.state is State.DONE and _overridden(item):
+        if mark.state is State.DONE and item.overruled:
             yield item, f"it was ticked although its check said “{item.check.summary if item.check else ''}”"
         if mark.state is State.DONE and item.occurrence and item.opens_at and mark.at and mark.at < item.opens_at:
             yield item, f"it was ticked before it was due at {item.opens_at:%H:%M} UTC on {item.opens_at:%-d %B}"
@@ -199,33 +199,10 @@ def _missing(run: ChecklistRun, line: SignOff) -> Iterator[str]:
         if holding(run, role) is None:
             yield f"the signature of {titles[role]}"
     phases = in_scope(run.phases, run.template, line.role)
-    still = [item for phase in phases for item in phase.left]
-    for item in still:
-        yield f"“{item.label}” ({item.holds})" if item.holds else f"“{item.label}”"
-    open_ids = {item.id for item in still}
-    for item in leaves(phases):
-        if item.id not in open_ids and (said := _unproven(item)) is not None:
-            yield f"the check of “{item.label}” ({said})"
-
-
-def _unproven(item: TrackedItem) -> str | None:
-    """Why what a check should prove of a line that is done is not proven now; None if it is, or need not be."""
-    check = item.definition.check
-    if check is None or check.effect is Effect.INFORM or item.mark.state is not State.DONE:
-        return None
-    if item.standing is Standing.STALE and not _overridden(item):
-        return "its result is too old, run it again"
-    if check.effect is Effect.BLOCK and item.standing is not Standing.PASSED:
-        return "it must pass"
-    return None
-
-
-def _overridden(item: TrackedItem) -> bool:
-    """Whether a person ticked the line knowing that its check had not passed."""
-    check, mark = item.check, item.mark
-    return (
-        check is not None and check.verdict in {Standing.FAILED, Standing.UNABLE} and mark.at is not None and mark.at >= check.at
-    )  # fmt: skip
+    for phase in phases:
+        yield from phase.left_words
+    for phase in phases:
+        yield from phase.unproven_words
 
 
 def _apart(run: ChecklistRun, line: SignOff) -> frozenset[Role]:

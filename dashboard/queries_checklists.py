@@ -21,7 +21,6 @@ from checklists.reads import (
     RunSummary,
     list_events,
     list_runs,
-    read_moments,
     unknown,
 )
 from checklists.remembered import Remembered
@@ -52,12 +51,6 @@ def run_now(run_id: int) -> ChecklistRun:
     """The same at once, for whoever just changed it: a look that began before their change may last its second."""
     with desk().db.read() as conn:
         return _run(conn, run_id)
-
-
-@cached(ttl=1)
-def version(conn: Connection, run_id: int) -> str:
-    """What tells a run from what it was before: whoever has seen it has seen everything that happened."""
-    return read_moments(conn, [run_id])[run_id].version
 
 
 @dataclass(frozen=True, slots=True)

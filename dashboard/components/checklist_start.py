@@ -6,7 +6,7 @@ import streamlit as st
 from sqlalchemy import Connection
 
 from checklists.grammar import FieldKind, SummaryField
-from checklists.lines import Kind, TrackedItem, build, count
+from checklists.lines import Kind, TrackedItem, build
 from checklists.schema import Template
 from checklists.store import start_run
 from checklists.tracker import LONGEST_NOTE
@@ -56,9 +56,8 @@ def start_form(template: Template, person: Person) -> None:
                 show(tag("p", "It then goes ahead before its gates are signed, shows as expedited everywhere, and "
                               "somebody else must review that within 48 hours.", class_="nx-quiet"))  # fmt: skip
                 st.text_area("Why it cannot wait", key=_urgent(template), max_chars=LONGEST_NOTE, height=72)
-        total = count(build(template, {})).total
         show(
-            tag("p", f"Starts a run of {total} lines that everybody sees, in your name. It keeps to the "
+            tag("p", f"Starts a run of {template.lines} lines that everybody sees, in your name. It keeps to the "
                      "definition as it stands now, also when the definition changes later.", class_="nx-quiet"),
             refusal(place),
         )  # fmt: skip

@@ -38,20 +38,23 @@ def sign_form(
 ) -> None:
     """The password and the button; `refused` says why this person cannot sign yet, but could reject."""
     section(f"Sign as {line.title}")
+    name = session()
+    with desk().db.read() as conn:
+        here = name is not None and is_continuous(conn, name, person.id)
     if refused is not None:
         show(tag("p", refused, class_="nx-quiet"))
     else:
         place = f"sign-{run.id}-{line.role.value}"
         with st.form(place, border=False):
             whom = _behalf(place, line, person, behalf)
-            _credentials(place, person)
+            _credentials(place, here=here)
             st.form_submit_button(
                 f"Sign: {line.meaning}", type="primary", icon=":material/signature:", on_click=_send,
                 args=(place, lambda db, who, proof: sign(
                     db, run.id, line.role, who, proof, digest, origin=origin(), on_behalf_of=whom())),
             )  # fmt: skip
     with st.expander("Reject it instead", icon=":material/block:"):
-        _reject_form(run, line, digest, person, behalf)
+        _reject_form(run, line, digest, person, behalf, here=here)
 
 
 def delegate_form(run: ChecklistRun, line: SignOff, person: Person, given: Sequence[Delegation]) -> None:
@@ -74,7 +77,9 @@ def delegate_form(run: ChecklistRun, line: SignOff, person: Person, given: Seque
             st.form_submit_button("Let them sign", on_click=_delegate, args=(run.id, line, place))
 
 
-def _reject_form(run: ChecklistRun, line: SignOff, digest: str, person: Person, behalf: Sequence[Delegation]) -> None:
+def _reject_form(
+    run: ChecklistRun, line: SignOff, digest: str, person: Person, behalf: Sequence[Delegation], *, here: bool
+) -> None:
     place = f"reject-{run.id}-{line.role.value}"
     phases = {phase.id: phase.title for phase in reversed(scope_of(run.template, line.role))}
     with st.form(place, border=False):
@@ -84,7 +89,7 @@ def _reject_form(run: ChecklistRun, line: SignOff, digest: str, person: Person, 
         show(tag("p", "Every line of that phase is open again, with your reason in its history, and signatures on it "
                       "are void.", class_="nx-quiet"))  # fmt: skip
         whom = _behalf(place, line, person, behalf)
-        _credentials(place, person)
+        _credentials(place, here=here)
 
         def command(db: Database, who: Person, proof: Proof) -> int:
             why, phase = st.session_state.get(f"{place}-why"), st.session_state.get(f"{place}-phase")
@@ -109,12 +114,9 @@ def _behalf(place: str, line: SignOff, person: Person, behalf: Sequence[Delegati
     return lambda: st.session_state.get(key)
 
 
-def _credentials(place: str, person: Person) -> None:
-    """The password; the e-mail too once nobody has been here for a while."""
+def _credentials(place: str, *, here: bool) -> None:
+    """The password; the e-mail too once nobody has been `here` for a while."""
     turn = st.session_state.get(_TURN, 0)
-    name = session()
-    with desk().db.read() as conn:
-        here = name is not None and is_continuous(conn, name, person.id)
     if not here:
         show(
             tag("p", f"You have been away for {IDLE_MINUTES} minutes, so everything is asked again.", class_="nx-quiet")

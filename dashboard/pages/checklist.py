@@ -58,7 +58,7 @@ def chosen_phase(run: ChecklistRun, item_id: str | None) -> TrackedPhase:
 @guarded_fragment(run_every=PULSE, parallel=False)
 def pulse(run_id: int, drawn: tuple[object, ...], turns: datetime | None) -> None:
     """Draws the page again when it is not as it was `drawn`, by whomever, or when the clock `turns` something."""
-    if as_it_is(run_id, reads.version(run_id)) != drawn or (turns is not None and now() >= turns):
+    if as_it_is(run_id, reads.run(run_id).version) != drawn or (turns is not None and now() >= turns):
         st.rerun()
 
 

@@ -32,8 +32,7 @@ def under_way() -> None:
         empty("Releases on their way to production will stand here.", "",
               start if may(person, Right.START_CHECKLIST) else None)  # fmt: skip
         return
-    for release in found:
-        show(_release(release))
+    show(*(_release(release) for release in found))
 
 
 def _headline(found: tuple[Release, ...]) -> tuple[str, str]:
@@ -77,10 +76,10 @@ def _part(title: str, lines: list[Html]) -> Html:
 
 def _held(release: Release) -> Html:
     signing = url("signing", id=release.run.id)
+    signers = [one.title for one in release.to_sign if not one.waits_for]
     lines = [
-        join(shape("warn"), " ", link(f"{one.title} has not signed", signing), ": nothing else must come first")
-        for one in release.to_sign
-        if not one.waits_for
+        join(shape("warn"), " ", link(f"{title} has not signed", signing), ": nothing else must come first")
+        for title in signers[:MOST_HELD]
     ]
     lines += [
         join(
@@ -89,10 +88,10 @@ def _held(release: Release) -> Html:
             link(held.phase, url("checklist", id=release.run.id, phase=held.phase_id)),
             f": {held.why}",
         )
-        for held in release.held
+        for held in release.held[: MOST_HELD - len(lines)]
     ]
-    more = [esc(f"and {len(lines) - MOST_HELD} more")] if len(lines) > MOST_HELD else []
-    return _part("What holds it up", lines[:MOST_HELD] + more)
+    left = len(signers) + len(release.held) - len(lines)
+    return _part("What holds it up", [*lines, esc(f"and {left} more")] if left else lines)
 
 
 def _to_sign(release: Release) -> Html:
@@ -108,13 +107,13 @@ def _to_sign(release: Release) -> Html:
 
 
 def _next(release: Release) -> Html:
+    open_now = [phase for phase in release.run.phases if not phase.progress.complete and not phase.waits_for]
     lines = [
         join(link(phase.definition.title, url("checklist", id=release.run.id, phase=phase.definition.id)),
              tag("span", f" {phase.progress.required_open} required open", class_="nx-note nx-num"))
-        for phase in release.run.phases
-        if not phase.progress.complete and not phase.waits_for
+        for phase in open_now[:MOST_HELD]
     ]  # fmt: skip
-    return _part("What is open now", lines[:MOST_HELD])
+    return _part("What is open now", lines)
 
 
 def _on_it(release: Release) -> Html:

@@ -302,6 +302,11 @@ def test_there_are_ten_files_and_each_is_named_after_its_id(shipped: dict[str, T
     assert sorted(path.stem for path in DEFINITIONS.iterdir()) == sorted(shipped)
 
 
+def test_a_definition_knows_how_many_lines_a_run_of_it_has(shipped: dict[str, Template]) -> None:
+    for template in shipped.values():
+        assert template.lines == len(list(leaves(build(template, {})))), template.id
+
+
 def test_lint_has_nothing_to_say_about_them() -> None:
     report = lint([DEFINITIONS])
     assert (report.files, report.errors, report.warnings) == (10, (), ())
