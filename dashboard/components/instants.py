@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import functools
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 from dashboard.components.markup import Html, join, tag
 from dashboard.components.times import both, city, local_zone, now
@@ -10,16 +12,24 @@ from dashboard.components.times import both, city, local_zone, now
 
 def instant(at: datetime, *, seconds: bool = True) -> Html:
     """ "22:42:00 UTC, 23:42 Berlin", with the day when it is not today's."""
-    utc = at.astimezone(UTC)
-    return tag("time", written(at, seconds=seconds), datetime=utc.isoformat(), title=both(at), class_="nx-instant")
+    return _instant(at, local_zone(), now().date(), seconds)
 
 
 def written(at: datetime, *, seconds: bool = True) -> Html:
     """The same as words alone."""
-    zone = local_zone()
+    return _written(at, local_zone(), now().date(), seconds)
+
+
+@functools.lru_cache(maxsize=20_000)  # a list that somebody signs has a hundred, the same at every look
+def _instant(at: datetime, zone: ZoneInfo, today: date, seconds: bool) -> Html:
+    words, utc = _written(at, zone, today, seconds), at.astimezone(UTC)
+    return tag("time", words, datetime=utc.isoformat(), title=both(at), class_="nx-instant")
+
+
+def _written(at: datetime, zone: ZoneInfo, today: date, seconds: bool) -> Html:
     utc, here = at.astimezone(UTC), at.astimezone(zone)
     shape = "%H:%M:%S" if seconds else "%H:%M"
-    day = "" if utc.date() == now().date() else f"{utc:%-d %b} "
+    day = "" if utc.date() == today else f"{utc:%-d %b} "
     local = ""
     if here.utcoffset() != utc.utcoffset():
         other = "" if here.date() == utc.date() else f"{here:%-d %b} "
