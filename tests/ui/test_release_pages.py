@@ -8,7 +8,7 @@ from sqlalchemy import text
 from checklists.contacts import save_contact
 from checklists.load import find_template
 from checklists.reads import RunState
-from checklists.releases import saw_version, versions
+from checklists.releases import ItemTime, Skipped, item_times, saw_version, usually_skipped, versions
 from checklists.schema import Template
 from checklists.store import assign, close_run, start_run, tick
 from jobs.core.db import Database
@@ -67,6 +67,42 @@ def test_a_signature_that_could_be_given_holds_the_release_and_the_later_ones_sa
     assert ">QA Lead has not signed</a>: nothing else must come first" in words
     assert f"/signing?id={run_id}" in words
     assert "after the signature of QA Lead" in words
+
+
+def test_what_earlier_releases_took_longest_for_and_skipped_is_told(db: Database, settings: Settings) -> None:
+    grace = seed.person(db, Role.ADMINISTRATOR)
+    seed.signers(db)
+    actor = who(db, grace)
+    with db.begin() as conn:
+        for minutes, open_ in ((20, "open"), (40, "na"), (30, "na")):
+            run_id = start_run(conn, find_template("deployment"), FIELDS, actor, origin="test")
+            steps = {"code-review/lint": 5, "code-review/types": 5 + minutes}
+            for item, after in steps.items():
+                conn.execute(
+                    text(
+                        "INSERT INTO ops.checklist_events (run_id, item_id, at, actor, kind) SELECT id, :item,"
+                        " started_at + make_interval(mins => :after), 'x', 'ticked' FROM ops.checklist_runs WHERE id = :id"
+                    ),
+                    {"item": item, "after": after, "id": run_id},
+                )
+            conn.execute(
+                text(
+                    "UPDATE ops.checklist_items SET state = CASE WHEN item_id = 'code-review/types' THEN :state"
+                    " ELSE 'done' END WHERE run_id = :id"
+                ),
+                {"state": open_, "id": run_id},
+            )
+            conn.execute(
+                text("UPDATE ops.checklist_runs SET state = 'done', closed_at = now() WHERE id = :id"), {"id": run_id}
+            )
+        assert item_times(conn, "deployment") == (
+            ItemTime("code-review/types", timedelta(minutes=30), 3),
+            ItemTime("code-review/lint", timedelta(minutes=5), 3),
+        )
+        assert usually_skipped(conn, "deployment") == (Skipped("code-review/types", na=2, left_open=1, runs=3),)
+    words = seen(run_page(db, settings, "releases", grace))
+    assert "What releases have taught" in words
+    assert "30 min" in words
 
 
 def test_a_version_that_nobody_released_is_named(db: Database, settings: Settings) -> None:
