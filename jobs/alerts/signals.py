@@ -229,7 +229,7 @@ _ALL = (
            "Whether the last restore, which proves a backup, found it broken.", "A backup is broken: {value}",
            "/runs?job=verify-backup"),
     Signal("checklist.overdue_s", "Overdue checklist", Unit.SECONDS, "high", "a run of a checklist",
-           "For how long an open checklist, or its review, has been overdue.",
+           "For how long an open checklist, or its review, has been overdue; beyond the oldest twenty the others are one.",
            "Checklist run {subject} is overdue by {value}", "/checklist?id={subject}"),
     Signal("audit.broken", "Audit chain broken", Unit.YES, "high", "",
            "Whether the last verification found the audit trail changed.", "The audit chain is broken: {value}", "/audit"),
