@@ -194,9 +194,9 @@ class Pace:
     """For how long the oldest run under way has been going on."""
     last_s: float | None = None
     usual_p95_s: float | None = None
-    """Of the last two hundred that succeeded; None with fewer than twenty."""
+    """Of the last two hundred that succeeded, among the last three hundred that ended; None with fewer than twenty."""
     ended: int = 0
-    """Within the last hour, of the last three hundred runs; likewise the next two."""
+    """Within the last hour, likewise the next two."""
     failed: int = 0
     missed: int = 0
 
