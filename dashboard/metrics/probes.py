@@ -15,6 +15,7 @@ from prometheus_client.core import Metric
 from sqlalchemy import Connection, text
 
 from dashboard.metrics.families import gauge, stamp
+from jobs.probes.latest import INDICATOR
 
 _DAY_S = 86_400.0
 _STALE_LOOKS = 3
@@ -102,8 +103,9 @@ def read_newest(conn: Connection) -> tuple[Newest, ...]:
     )
 
 
-def probes(found: Sequence[Newest]) -> Iterator[Metric]:
-    """Each probe's figures, and when it last looked at each of its subjects."""
+def probes(newest: Sequence[Newest], page: str | None) -> Iterator[Metric]:
+    """Each probe's figures, and when it last looked at each of its subjects; of status pages `page` alone."""
+    found = [one for one in newest if one.metric != INDICATOR or one.subject == page]
     for probe in PROBES:
         labels = [probe.label] if probe.label else []
         for figure in probe.figures:

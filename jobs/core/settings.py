@@ -28,7 +28,14 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from jobs.core.errors import SettingsError
 from jobs.core.setting_types import Hours, PersonAddress, SecretWebAddress, Zone
@@ -42,6 +49,7 @@ PASSPHRASES = {
 DEMO_DATABASE = "nexaops_demo"
 _WHSEC = "accepted is whsec_ followed by the base64 of 24 to 64 random bytes, as `openssl rand -base64 32` prints them"
 
+_CAN_BE_EMPTIED = ("status_page_url",)
 _COMMANDS = 'accepted is JSON like {"lint": {"argv": ["npm", "run", "lint"], "cwd": "/srv/app", "timeout_s": 600}}'
 
 
@@ -65,6 +73,21 @@ class _FileSource(PydanticBaseSettingsSource):
             if value is not None:
                 found[name] = value
         return found
+
+
+class _EmptiedSource(PydanticBaseSettingsSource):
+    """What `X=` switches off that has a default; elsewhere an empty variable is one that is not set."""
+
+    def __init__(self, settings_cls: type[BaseSettings], variables: Mapping[str, str | None]) -> None:
+        super().__init__(settings_cls)
+        self._variables = variables
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, variables(field)[0], False
+
+    def __call__(self) -> dict[str, Any]:
+        names = [variables(self.settings_cls.model_fields[name])[0] for name in _CAN_BE_EMPTIED]
+        return {name: None for name in names if self._variables.get(name.lower()) == ""}
 
 
 class Command(BaseModel):
@@ -225,7 +248,9 @@ class Settings(HorizonThresholds):
         "NEXAOPS_FORGE_TOKEN", SecretStr(""), "a token that may read it: contents, pull requests, checks"
     )
     status_page_url: str | None = _setting(
-        "NEXAOPS_STATUS_PAGE_URL", "https://status.stellar.org", "the status page of the Stellar network"
+        "NEXAOPS_STATUS_PAGE_URL",
+        "https://status.stellar.org",
+        "the status page of the Stellar network; empty: none is asked",
     )
     commands: Annotated[dict[str, Command], NoDecode] = _setting(
         "NEXAOPS_COMMANDS",
@@ -254,7 +279,17 @@ class Settings(HorizonThresholds):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _FileSource(settings_cls), dotenv_settings
+        env_file = getattr(dotenv_settings, "env_file", None)
+        emptied_here = EnvSettingsSource(settings_cls, env_ignore_empty=False).env_vars
+        emptied_there = DotEnvSettingsSource(settings_cls, env_file, env_ignore_empty=False).env_vars
+        return (
+            init_settings,
+            env_settings,
+            _FileSource(settings_cls),
+            _EmptiedSource(settings_cls, emptied_here),
+            dotenv_settings,
+            _EmptiedSource(settings_cls, emptied_there),
+        )
 
     @field_validator("horizon_urls", mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from jobs.core.settings import Settings
 from jobs.horizon.servers import servers
 from jobs.probes.database import SUBJECT
+from jobs.probes.latest import INDICATOR, asked_page
 from jobs.probes.model import Answers, Measures, Pace, Sampled
 from jobs.probes.overdue import read_overdue
 from jobs.probes.samples import read_before
@@ -82,7 +83,12 @@ def read_measures(conn: Connection, settings: Settings, metrics: Collection[str]
         for row in rows
     }
     found = conn.execute(_SAMPLES, {"metrics": [*metrics, PROBE], "last": SAMPLES_LAST})
-    samples = [Sampled(row.metric, row.subject, row.at, row.value) for row in found]
+    page = asked_page(settings)
+    samples = [
+        Sampled(row.metric, row.subject, row.at, row.value)
+        for row in found
+        if row.metric != INDICATOR or row.subject == page
+    ]
     ones = conn.execute(_ONES).one()
     return Measures(
         paces=paces,

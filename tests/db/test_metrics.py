@@ -50,7 +50,8 @@ def lively(db: Database, settings: Settings) -> None:
     with db.begin() as conn:
         write_samples(conn, "h.example:443", {"certificate.days_left": 20.0})
         write_samples(conn, "NEXAOPS_FORGE_TOKEN", {"secret.age_days": 100.0})
-        write_samples(conn, "status.example", {"status_page.indicator": 1.0})
+        write_samples(conn, "https://status.stellar.org", {"status_page.indicator": 1.0})
+        write_samples(conn, "https://before.example", {"status_page.indicator": 2.0})
         conn.execute(
             text(
                 "INSERT INTO ops.alert_rules (name, title, signal, comparison, threshold, severity, steps, changed_by)"
@@ -109,7 +110,8 @@ def test_everything_that_is_watched_stands_there_in_base_units(client: httpx.Cli
     ) - 1 < 20 * 86_400  # fmt: skip
     since = found["nexaops_probe_timestamp_seconds secret NEXAOPS_FORGE_TOKEN"]
     assert since - found["nexaops_secret_since_timestamp_seconds NEXAOPS_FORGE_TOKEN"] == pytest.approx(100 * 86_400)
-    assert found["nexaops_status_page_indicator status.example"] == 1
+    assert found["nexaops_status_page_indicator https://status.stellar.org"] == 1
+    assert [name for name in found if "before.example" in name] == [], "which is asked no more"
     assert all(value == 1 for name, value in found.items() if name.startswith("nexaops_collector_success"))
     assert any(name.startswith("nexaops_worker_memory_bytes") and value > 0 for name, value in found.items())
 
