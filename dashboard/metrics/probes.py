@@ -81,7 +81,9 @@ _STATUS = Probe("status_page", "page", timedelta(seconds=60), (
     Figure("indicator", "indicator", "What the status page says: 0 none, 1 minor, 2 major, 3 critical. Advisory."),
 ))  # fmt: skip
 _CERTIFICATE = Probe("certificate", "address", timedelta(hours=1))
-_SECRET = Probe("secret", "setting", timedelta(hours=1))
+_SECRET = Probe("secret", "setting", timedelta(hours=1), (
+    Figure("values", "values", "How many different values of a secret of the settings hosts hold."),
+))  # fmt: skip
 PROBES = (_DATABASE, _HOST, _STATUS, _CERTIFICATE, _SECRET)
 
 

@@ -244,8 +244,11 @@ _ALL = (
     Signal("certificate.days_left", "Certificate", Unit.DAYS, "low", "a host and port", "Days until it expires.",
            "The certificate of {subject} ends in {value}", "/runs?job=probe-certificates", _DAILY),
     Signal("secret.age_days", "Age of a secret", Unit.DAYS, "high", "a setting",
-           "For how long the setting has had its value.", "{subject} has had its value for {value}", "/runs?job=watch-secrets",
-           _DAILY),
+           "For how long the setting has had its value; where hosts hold different ones, the oldest of them.",
+           "{subject} has had its value for {value}", "/runs?job=watch-secrets", _DAILY),
+    Signal("secret.values", "Hosts that disagree", Unit.COUNT, "high", "a setting",
+           "How many different values of a secret hosts hold whose workers run.",
+           "Hosts disagree about {subject}: they hold {value} different values", "/runs?job=watch-secrets", _DAILY),
 )  # fmt: skip
 
 SIGNALS: Mapping[str, Signal] = {signal.name: signal for signal in _ALL}
