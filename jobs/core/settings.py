@@ -1,7 +1,7 @@
 """Every setting, its type, its default and what it is for, in one place.
 
 Read from the environment and from `.env` in the working directory; `X_FILE` names a file that holds X, as container
-secrets do. A wrong value is reported by the variable's own name with what is accepted, all wrong ones at once.
+secrets do (setting_sources.py). A wrong value is reported by the variable's own name with what is accepted, all wrong ones at once.
 """
 
 from __future__ import annotations
@@ -27,17 +27,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from jobs.core.errors import SettingsError
+from jobs.core.setting_sources import FileSource, emptied_here, emptied_in_file
+from jobs.core.setting_sources import variables as variables  # noqa: PLC0414 - where settings are, their names are
 from jobs.core.setting_types import Hours, PersonAddress, SecretWebAddress, Zone
 from jobs.core.thresholds import HorizonThresholds
 from jobs.core.thresholds import setting as _setting
@@ -49,45 +43,7 @@ PASSPHRASES = {
 DEMO_DATABASE = "nexaops_demo"
 _WHSEC = "accepted is whsec_ followed by the base64 of 24 to 64 random bytes, as `openssl rand -base64 32` prints them"
 
-_CAN_BE_EMPTIED = ("status_page_url",)
 _COMMANDS = 'accepted is JSON like {"lint": {"argv": ["npm", "run", "lint"], "cwd": "/srv/app", "timeout_s": 600}}'
-
-
-class _FileSource(PydanticBaseSettingsSource):
-    """Reads `X` from the file that `X_FILE` names; a file that cannot be read is an error, never an empty secret."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        for name in variables(field):
-            path = os.environ.get(f"{name}_FILE")
-            if path:
-                try:
-                    return Path(path).read_text(encoding="utf-8").strip(), name, False
-                except OSError as error:
-                    raise SettingsError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from error
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        found = {}
-        for field_name, field in self.settings_cls.model_fields.items():
-            value, name, _ = self.get_field_value(field, field_name)
-            if value is not None:
-                found[name] = value
-        return found
-
-
-class _EmptiedSource(PydanticBaseSettingsSource):
-    """What `X=` switches off that has a default; elsewhere an empty variable is one that is not set."""
-
-    def __init__(self, settings_cls: type[BaseSettings], variables: Mapping[str, str | None]) -> None:
-        super().__init__(settings_cls)
-        self._variables = variables
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return None, variables(field)[0], False
-
-    def __call__(self) -> dict[str, Any]:
-        names = [variables(self.settings_cls.model_fields[name])[0] for name in _CAN_BE_EMPTIED]
-        return {name: None for name in names if self._variables.get(name.lower()) == ""}
 
 
 class Command(BaseModel):
@@ -279,16 +235,13 @@ class Settings(HorizonThresholds):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        env_file = getattr(dotenv_settings, "env_file", None)
-        emptied_here = EnvSettingsSource(settings_cls, env_ignore_empty=False).env_vars
-        emptied_there = DotEnvSettingsSource(settings_cls, env_file, env_ignore_empty=False).env_vars
         return (
             init_settings,
             env_settings,
-            _FileSource(settings_cls),
-            _EmptiedSource(settings_cls, emptied_here),
+            FileSource(settings_cls),
+            emptied_here(settings_cls),
             dotenv_settings,
-            _EmptiedSource(settings_cls, emptied_there),
+            emptied_in_file(settings_cls, dotenv_settings),
         )
 
     @field_validator("horizon_urls", mode="before")
@@ -444,14 +397,6 @@ def _webhook_key(secret: SecretStr) -> bytes:
         return base64.b64decode(encoded, validate=True) if mark and prefix == "whsec" else b""
     except ValueError:
         return b""
-
-
-def variables(field: FieldInfo) -> tuple[str, ...]:
-    """The environment variables that set a field, the first one being the one to name."""
-    alias = field.validation_alias
-    if isinstance(alias, AliasChoices):
-        return tuple(str(choice) for choice in alias.choices)
-    return (str(alias),)
 
 
 def load_settings() -> Settings:
