@@ -26,11 +26,10 @@ from checklists.checks.model import (
 from checklists.checks.reach import age, plural, reading, some
 from checklists.grammar import Duration
 from jobs.alerts.model import Rule
-from jobs.alerts.notices import ALERT, PATIENCE, TEST, Notice, list_notices
+from jobs.alerts.notices import PATIENCE, Notice, given_up_on, newest_on, sent_by_people
 from jobs.alerts.store import list_rules, rules_changed, watched_until
 from jobs.alerts.words import condition_in_words
 
-_MOST = 500
 _FRESH = timedelta(minutes=2)
 _WATCHED: Mapping[str, frozenset[str]] = {
     "job_failure": frozenset({"job.failures"}),
@@ -95,11 +94,12 @@ class DeliveryParams(CheckParams):
 
 @check("alerts.delivery", title="Every channel of the team delivers", params=DeliveryParams)
 def delivery(context: CheckContext, params: DeliveryParams) -> CheckResult:
-    """The newest notice on each channel that is set, a test or a real one, was taken."""
+    """The newest notice on each channel that is set, a test or a real one, was taken; what was given up before is named."""
     channels = _channels(context)
+    since = context.now - params.within
     with reading(context) as conn:
-        found = list_notices(conn, since=context.now - params.within, limit=_MOST)
-    newest = {notice.channel: notice for notice in reversed(found) if notice.state != "waiting"}
+        newest = newest_on(conn, channels, ended_since=since)
+        given_up = given_up_on(conn, channels, since)
     seen = {name: _said(newest[name]) if name in newest else "nothing was sent" for name in channels}
     wrong = [f"{name} ({said})" for name, said in seen.items() if name not in newest or newest[name].state == "dead"]
     if wrong:
@@ -108,7 +108,9 @@ def delivery(context: CheckContext, params: DeliveryParams) -> CheckResult:
             "Run `nexaops notices test`, which sends a test to each channel, and correct NEXAOPS_NOTICE_URLS.",
             channels=seen,
         )
-    return passed(f"{plural(len(channels), 'channel')} delivered within {age(params.within)}.", channels=seen)
+    lost = [f"{plural(given_up[name], 'notice')} on {name}" for name in channels if name in given_up]
+    before = f", though given up before: {some(lost)}" if lost else ""
+    return passed(f"{plural(len(channels), 'channel')} delivered within {age(params.within)}{before}.", channels=seen)
 
 
 @check("alerts.changes", title="Alerts were changed since the incident", params=NoParams)
@@ -130,12 +132,11 @@ def notice(context: CheckContext, params: NoParams) -> CheckResult:
     """A notice that somebody sent since this checklist's run began was taken by every channel that is set."""
     channels = _channels(context)
     with reading(context) as conn:
-        found = list_notices(conn, since=context.started_at, limit=_MOST)
+        # What alerts tell by themselves says nothing of what is told here.
+        found = sent_by_people(conn, channels, context.started_at)
     by_key: dict[str, dict[str, Notice]] = {}
     for one in found:
-        # What alerts tell by themselves says nothing of what is told here.
-        if not one.key.startswith((TEST, ALERT)):
-            by_key.setdefault(one.key, {})[one.channel] = one
+        by_key.setdefault(one.key, {})[one.channel] = one
     if not by_key:
         raise Unable(
             f"No notice was sent since {context.started_at:%Y-%m-%d %H:%M} UTC.",

@@ -21,6 +21,7 @@ from jobs.core.db import Database, first_line
 from jobs.core.logs import get_logger
 from jobs.core.settings import Settings
 from jobs.probes import figures
+from jobs.probes.latest import asked_page
 from jobs.probes.model import Facts
 from jobs.probes.spans import Window
 
@@ -66,7 +67,7 @@ class Figures:
         yield "fleet", self._reading(engine.fleet)
         yield "alerts", self._reading(alerts.alerts)
         yield "upkeep", self._reading(money.upkeep)
-        yield "probes", lambda: probes.probes(_newest())
+        yield "probes", lambda: probes.probes(_newest(), asked_page(self._settings))
         yield (
             "requests",
             lambda: horizon.requests(_requests(Window(timedelta(hours=1))), self._settings.rate_limit_per_hour),

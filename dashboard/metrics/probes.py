@@ -15,6 +15,7 @@ from prometheus_client.core import Metric
 from sqlalchemy import Connection, text
 
 from dashboard.metrics.families import gauge, stamp
+from jobs.probes.latest import INDICATOR
 
 _DAY_S = 86_400.0
 _STALE_LOOKS = 3
@@ -80,7 +81,9 @@ _STATUS = Probe("status_page", "page", timedelta(seconds=60), (
     Figure("indicator", "indicator", "What the status page says: 0 none, 1 minor, 2 major, 3 critical. Advisory."),
 ))  # fmt: skip
 _CERTIFICATE = Probe("certificate", "address", timedelta(hours=1))
-_SECRET = Probe("secret", "setting", timedelta(hours=1))
+_SECRET = Probe("secret", "setting", timedelta(hours=1), (
+    Figure("values", "values", "How many different values of a secret of the settings hosts hold."),
+))  # fmt: skip
 PROBES = (_DATABASE, _HOST, _STATUS, _CERTIFICATE, _SECRET)
 
 
@@ -102,8 +105,9 @@ def read_newest(conn: Connection) -> tuple[Newest, ...]:
     )
 
 
-def probes(found: Sequence[Newest]) -> Iterator[Metric]:
-    """Each probe's figures, and when it last looked at each of its subjects."""
+def probes(newest: Sequence[Newest], page: str | None) -> Iterator[Metric]:
+    """Each probe's figures, and when it last looked at each of its subjects; of status pages `page` alone."""
+    found = [one for one in newest if one.metric != INDICATOR or one.subject == page]
     for probe in PROBES:
         labels = [probe.label] if probe.label else []
         for figure in probe.figures:

@@ -1,8 +1,9 @@
 """Runs counted as they end.
 
 Counting three million runs at every scrape would cost more than they did. So this process counts from its own start:
-each scrape looks at the runs that are new and at those that were open the last time. Prometheus knows that counters
-begin again at zero. With several dashboards, scrape each: their counters agree up to when each began.
+each scrape looks at what has ended since the last one, and an hour further back, because what ends first may be committed
+last; what was counted of that hour is remembered. Prometheus knows that counters begin again at zero. With several
+dashboards, scrape each: their counters agree up to when each began.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from sqlalchemy import Connection, text
@@ -18,12 +20,23 @@ from dashboard.metrics.families import PREFIX
 
 _BOUNDS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _MOST_NEW = 20_000
-_OPEN = ("queued", "running")
-_COLUMNS = "id, job, state, extract(epoch FROM finished_at - started_at)::float8 AS seconds"
-_ENDED = text(
-    f"SELECT {_COLUMNS} FROM ops.runs WHERE id = ANY (CAST(:ids AS bigint[])) AND state NOT IN ('queued', 'running')"  # noqa: S608 - constants
+"""A scrape counts so many; the next one goes on."""
+_LATE = timedelta(hours=1)
+"""Within so long of its end a run is committed: a transaction that ends one takes milliseconds, or as long as a lock."""
+# A loose scan finds the jobs, and of each the index of ended runs holds all that is asked.
+_ENDED = text("""
+WITH RECURSIVE named AS (
+    (SELECT job FROM ops.runs WHERE finished_at IS NOT NULL ORDER BY job LIMIT 1)
+    UNION ALL
+    SELECT n.job FROM named CROSS JOIN LATERAL (
+        SELECT job FROM ops.runs r WHERE r.job > named.job AND finished_at IS NOT NULL ORDER BY job LIMIT 1) AS n
 )
-_NEW = text(f"SELECT {_COLUMNS} FROM ops.runs WHERE id > :seen ORDER BY id LIMIT :most")  # noqa: S608 - constants
+SELECT r.id, r.job, r.state, r.finished_at, extract(epoch FROM r.finished_at - r.started_at)::float8 AS seconds
+FROM named CROSS JOIN LATERAL (
+    SELECT id, job, state, started_at, finished_at FROM ops.runs
+    WHERE job = named.job AND finished_at >= :since AND id <> ALL (CAST(:counted AS bigint[]))
+) AS r LIMIT :most
+""")
 
 
 class RunCounter:
@@ -31,8 +44,9 @@ class RunCounter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seen: int | None = None
-        self._open: set[int] = set()
+        self._since: datetime | None = None
+        self._counted: dict[int, datetime] = {}
+        """Of what has ended since then: when."""
         self.ended: Counter[tuple[str, str]] = Counter()
         self.durations: defaultdict[str, list[int]] = defaultdict(lambda: [0] * (len(_BOUNDS_S) + 1))
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -61,22 +75,18 @@ class RunCounter:
         yield took
 
     def _update(self, conn: Connection) -> None:
-        if self._seen is None:
-            # Reads the open ones of before, too: they will end on our watch.
-            self._seen = conn.execute(text("SELECT coalesce(max(id), 0) FROM ops.runs")).scalar_one()
-            rows = conn.execute(text("SELECT id FROM ops.runs WHERE state IN ('queued', 'running')"))
-            self._open = {row.id for row in rows}
-            return
-        # Apart, so that however many wait, none of them is lost sight of and those that come after them are seen.
-        ended = conn.execute(_ENDED, {"ids": sorted(self._open)}).all()
-        new = conn.execute(_NEW, {"seen": self._seen, "most": _MOST_NEW}).all()
-        for row in (*ended, *new):
-            self._seen = max(self._seen, row.id)
-            if row.state in _OPEN:
-                self._open.add(row.id)
-            else:
-                self._open.discard(row.id)
+        began = self._since is None
+        now: datetime = conn.execute(text("SELECT now()")).scalar_one()
+        since = self._since or now - _LATE
+        most = None if began else _MOST_NEW
+        rows = conn.execute(_ENDED, {"since": since, "counted": list(self._counted), "most": most}).all()
+        for row in rows:
+            self._counted[row.id] = row.finished_at
+            if not began:
                 self._count(row.job, row.state, row.seconds)
+        if len(rows) != most:
+            self._since = now - _LATE
+            self._counted = {id_: at for id_, at in self._counted.items() if at >= self._since}
 
     def _count(self, job: str, state: str, seconds: float | None) -> None:
         self.ended[job, state] += 1

@@ -86,6 +86,9 @@ def delete_rule(conn: Connection, name: str, actor: str, *, reason: str, origin:
     follow = [one.name for one in list_rules(conn) if name in one.folds_into]
     if follow:
         raise Conflict(f"{', '.join(follow)} follow from {name}: change those first.")
+    # An evaluation in which an alert of it begins holds the rule's key: we wait for it here, and the next statement sees
+    # what it left. One statement alone would wait as well, and then go by what it had seen before.
+    conn.execute(text("SELECT FROM ops.alert_rules WHERE name = :name FOR UPDATE"), {"name": name})
     done = conn.execute(
         text(
             "DELETE FROM ops.alert_rules WHERE name = :name AND NOT shipped AND version = :version"

@@ -1,7 +1,8 @@
 """What an evaluation leaves in the tables: readings, the time that was watched, and the changes of alerts.
 
 Each is one statement over the whole set. An alert changes only if it still is in the state that was judged, and a new one
-only if there is none: what somebody else did first stays, and has its own audit row.
+only if there is none: what somebody else did first stays, and has its own audit row. While one begins its rule cannot be
+deleted, and of a rule that has just been deleted none begins: nobody would be told in whose words it ended.
 """
 
 from __future__ import annotations
@@ -174,7 +175,9 @@ def _columns(names: Sequence[str]) -> str:
 _BORN = ("rule", "signal", "subject", "severity", "began_at", *_ENGINE)
 _INSERT = f"""
 INSERT INTO ops.alerts ({", ".join(_BORN)})
-SELECT {", ".join(_BORN)} FROM jsonb_to_recordset(:rows) AS n ({_columns(_BORN)})
+SELECT {", ".join(f"n.{name}" for name in _BORN)}
+  FROM jsonb_to_recordset(:rows) AS n ({_columns(_BORN)}) JOIN ops.alert_rules r ON r.name = n.rule
+   FOR KEY SHARE OF r
     ON CONFLICT (rule, subject) WHERE state <> 'resolved' DO NOTHING
 RETURNING id, rule, subject
 """  # noqa: S608 - names of this file, here and below

@@ -135,14 +135,26 @@ def count_due(conn: Connection) -> int:
     return int(conn.execute(due).scalar_one())
 
 
-def list_notices(conn: Connection, *, since: datetime | None = None, limit: int = 50) -> list[Notice]:
-    """The newest first, those from `since` on."""
+def list_notices(conn: Connection, *, limit: int = 50) -> list[Notice]:
+    """The newest first."""
+    rows = conn.execute(
+        text(f"SELECT {_COLUMNS} FROM ops.notices n ORDER BY n.created_at DESC, n.id DESC LIMIT :limit"),  # noqa: S608
+        {"limit": limit},
+    )
+    return [Notice(**row._mapping) for row in rows]
+
+
+def sent_by_people(conn: Connection, channels: Sequence[str], since: datetime, limit: int = 200) -> list[Notice]:
+    """What people sent on these channels from `since` on, the newest first, so many a channel: neither tests nor alerts."""
     rows = conn.execute(
         text(
-            f"SELECT {_COLUMNS} FROM ops.notices n WHERE n.created_at >= coalesce(CAST(:since AS timestamptz), '-infinity')"  # noqa: S608
-            " ORDER BY n.created_at DESC, n.id DESC LIMIT :limit"
+            f"SELECT {_COLUMNS} FROM unnest(CAST(:channels AS text[])) AS wanted (channel) CROSS JOIN LATERAL"  # noqa: S608
+            " (SELECT * FROM ops.notices WHERE channel = wanted.channel AND created_at >= :since"
+            "   AND NOT starts_with(key, :test) AND NOT starts_with(key, :alert)"
+            "   ORDER BY created_at DESC, id DESC LIMIT :limit) n"
+            " ORDER BY n.created_at DESC, n.id DESC"
         ),
-        {"since": since, "limit": limit},
+        {"channels": list(channels), "since": since, "test": TEST, "alert": ALERT, "limit": limit},
     )
     return [Notice(**row._mapping) for row in rows]
 
@@ -159,16 +171,33 @@ def notices_about(conn: Connection, alert_id: int, limit: int = 200) -> list[Not
     return [Notice(**row._mapping) for row in rows]
 
 
-def newest_on(conn: Connection, channels: Sequence[str]) -> dict[str, Notice]:
-    """The newest notice on each of these channels, tests included; those on which there never was one are left out."""
+def newest_on(conn: Connection, channels: Sequence[str], *, ended_since: datetime | None = None) -> dict[str, Notice]:
+    """The newest notice on each of these channels, tests included; those on which there never was one are left out.
+
+    With `ended_since` the newest that was delivered or given up, of those put in from then on.
+    """
     rows = conn.execute(
         text(
             f"SELECT {_COLUMNS} FROM unnest(CAST(:channels AS text[])) AS wanted (channel) CROSS JOIN LATERAL"  # noqa: S608
-            " (SELECT * FROM ops.notices WHERE channel = wanted.channel ORDER BY created_at DESC LIMIT 1) n"
+            " (SELECT * FROM ops.notices WHERE channel = wanted.channel"
+            "   AND (CAST(:since AS timestamptz) IS NULL OR (state <> 'waiting' AND created_at >= :since))"
+            "   ORDER BY created_at DESC LIMIT 1) n"
         ),
-        {"channels": list(channels)},
+        {"channels": list(channels), "since": ended_since},
     )
     return {row.channel: Notice(**row._mapping) for row in rows}
+
+
+def given_up_on(conn: Connection, channels: Sequence[str], since: datetime) -> dict[str, int]:
+    """How many notices were given up on each of these channels from `since` on, without tests; channels with none are left out."""
+    rows = conn.execute(
+        text(
+            "SELECT channel, count(*) AS n FROM ops.notices WHERE state = 'dead' AND ended_at >= :since"
+            " AND NOT starts_with(key, :test) AND channel = ANY (CAST(:channels AS text[])) GROUP BY channel"
+        ),
+        {"channels": list(channels), "since": since, "test": TEST},
+    )
+    return {row.channel: row.n for row in rows}
 
 
 _COLUMNS = "n.id, n.key, n.channel, n.title, n.body, n.state, n.attempts, n.created_at, n.ended_at, n.error"

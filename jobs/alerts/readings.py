@@ -13,7 +13,7 @@ from math import floor, isfinite, log10
 
 from jobs.alerts.model import Reading
 from jobs.alerts.signals import SAMPLED, SIGNALS, Unit
-from jobs.probes.attention import alive, find_problems, is_live, is_stale, schedules
+from jobs.probes.attention import OTHERS, alive, find_problems, is_live, is_stale, overdue_problems, schedules
 from jobs.probes.model import Facts, JobFacts, Measures, Pace, ServerFacts
 
 ENDED_LEAST = 5
@@ -40,7 +40,8 @@ _Value = tuple[str, str, float | None]
 def read_signals(facts: Facts, measures: Measures, known: Mapping[tuple[str, str], float | None]) -> list[Reading]:
     """A reading of every signal and subject there is. `known`: what they read the last time, to end what is no more."""
     # Of several about the same the worst and oldest stands for all.
-    problems = {(problem.signal, problem.subject): problem for problem in reversed(find_problems(facts))}
+    found = [*find_problems(facts), *overdue_problems(measures.overdue, facts.now)]
+    problems = {(problem.signal, problem.subject): problem for problem in reversed(found)}
     readings = []
     for name, subject, raw in (*_values(facts, measures), *_ended(facts, measures, known)):
         signal = SIGNALS[name]
@@ -179,8 +180,11 @@ def _desk(facts: Facts, measures: Measures) -> Iterator[_Value]:
     if facts.backup is not None:
         yield "backup.broken", "", float(facts.backup.problem is not None)
     # A run and its review can both be overdue: it is one alert, since the earlier of the two.
-    for run_id, due_at in {run.run_id: run.due_at for run in reversed(facts.overdue)}.items():
+    overdue = {run.run_id: run.due_at for run in reversed((*facts.overdue, *measures.overdue.runs))}
+    for run_id, due_at in overdue.items():
         yield "checklist.overdue_s", str(run_id), _age_s(due_at, now)
+    if measures.overdue.more:
+        yield "checklist.overdue_s", OTHERS, _age_s(measures.overdue.more_since, now)
     yield "audit.broken", "", float(facts.audit.broken is not None)
     yield "audit.unsealed_s", "", _age_s(facts.audit.oldest_unsealed, now) or 0.0
     for flag in facts.flags:

@@ -180,6 +180,7 @@ _RULES = (
           folds_into=("certificate-ends-now",)),
     _rule("certificate-ends-now", "A certificate ends within days", "certificate.days_left", ("<", 5), "critical"),
     _rule("secret-old", "A secret is to be renewed", "secret.age_days", (">", 180), "warn"),
+    _rule("secret-differs", "Hosts disagree about a secret", "secret.values", (">", 1), "warn", for_s=5 * MINUTE),
 )  # fmt: skip
 
 SHIPPED: Mapping[str, Rule] = {rule.name: rule for rule in _RULES}

@@ -229,7 +229,7 @@ _ALL = (
            "Whether the last restore, which proves a backup, found it broken.", "A backup is broken: {value}",
            "/runs?job=verify-backup"),
     Signal("checklist.overdue_s", "Overdue checklist", Unit.SECONDS, "high", "a run of a checklist",
-           "For how long an open checklist, or its review, has been overdue.",
+           "For how long an open checklist, or its review, has been overdue; beyond the oldest twenty the others are one.",
            "Checklist run {subject} is overdue by {value}", "/checklist?id={subject}"),
     Signal("audit.broken", "Audit chain broken", Unit.YES, "high", "",
            "Whether the last verification found the audit trail changed.", "The audit chain is broken: {value}", "/audit"),
@@ -244,8 +244,11 @@ _ALL = (
     Signal("certificate.days_left", "Certificate", Unit.DAYS, "low", "a host and port", "Days until it expires.",
            "The certificate of {subject} ends in {value}", "/runs?job=probe-certificates", _DAILY),
     Signal("secret.age_days", "Age of a secret", Unit.DAYS, "high", "a setting",
-           "For how long the setting has had its value.", "{subject} has had its value for {value}", "/runs?job=watch-secrets",
-           _DAILY),
+           "For how long the setting has had its value; where hosts hold different ones, the oldest of them.",
+           "{subject} has had its value for {value}", "/runs?job=watch-secrets", _DAILY),
+    Signal("secret.values", "Hosts that disagree", Unit.COUNT, "high", "a setting",
+           "How many different values of a secret hosts hold whose workers run.",
+           "Hosts disagree about {subject}: they hold {value} different values", "/runs?job=watch-secrets", _DAILY),
 )  # fmt: skip
 
 SIGNALS: Mapping[str, Signal] = {signal.name: signal for signal in _ALL}

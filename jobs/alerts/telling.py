@@ -84,7 +84,7 @@ def _find(conn: Connection, settings: Settings, now: datetime) -> list[Telling]:
     found = []
     for alert in alerts_of(conn, ids):
         rule = rules.get(alert.rule)
-        if rule is None:  # deleted at this moment: the next evaluation ends the alert
+        if rule is None:  # its end was told and it was deleted, both since the alerts were looked up
             continue
         what = due(
             alert,

@@ -1,7 +1,7 @@
 """Every setting, its type, its default and what it is for, in one place.
 
 Read from the environment and from `.env` in the working directory; `X_FILE` names a file that holds X, as container
-secrets do. A wrong value is reported by the variable's own name with what is accepted, all wrong ones at once.
+secrets do (setting_sources.py). A wrong value is reported by the variable's own name with what is accepted, all wrong ones at once.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from jobs.core.errors import SettingsError
+from jobs.core.setting_sources import FileSource, emptied_here, emptied_in_file
+from jobs.core.setting_sources import variables as variables  # noqa: PLC0414 - where settings are, their names are
 from jobs.core.setting_types import Hours, PersonAddress, SecretWebAddress, Zone
 from jobs.core.thresholds import HorizonThresholds
 from jobs.core.thresholds import setting as _setting
@@ -43,28 +44,6 @@ DEMO_DATABASE = "nexaops_demo"
 _WHSEC = "accepted is whsec_ followed by the base64 of 24 to 64 random bytes, as `openssl rand -base64 32` prints them"
 
 _COMMANDS = 'accepted is JSON like {"lint": {"argv": ["npm", "run", "lint"], "cwd": "/srv/app", "timeout_s": 600}}'
-
-
-class _FileSource(PydanticBaseSettingsSource):
-    """Reads `X` from the file that `X_FILE` names; a file that cannot be read is an error, never an empty secret."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        for name in variables(field):
-            path = os.environ.get(f"{name}_FILE")
-            if path:
-                try:
-                    return Path(path).read_text(encoding="utf-8").strip(), name, False
-                except OSError as error:
-                    raise SettingsError(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from error
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        found = {}
-        for field_name, field in self.settings_cls.model_fields.items():
-            value, name, _ = self.get_field_value(field, field_name)
-            if value is not None:
-                found[name] = value
-        return found
 
 
 class Command(BaseModel):
@@ -225,7 +204,9 @@ class Settings(HorizonThresholds):
         "NEXAOPS_FORGE_TOKEN", SecretStr(""), "a token that may read it: contents, pull requests, checks"
     )
     status_page_url: str | None = _setting(
-        "NEXAOPS_STATUS_PAGE_URL", "https://status.stellar.org", "the status page of the Stellar network"
+        "NEXAOPS_STATUS_PAGE_URL",
+        "https://status.stellar.org",
+        "the status page of the Stellar network; empty: none is asked",
     )
     commands: Annotated[dict[str, Command], NoDecode] = _setting(
         "NEXAOPS_COMMANDS",
@@ -254,7 +235,14 @@ class Settings(HorizonThresholds):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _FileSource(settings_cls), dotenv_settings
+        return (
+            init_settings,
+            env_settings,
+            FileSource(settings_cls),
+            emptied_here(settings_cls),
+            dotenv_settings,
+            emptied_in_file(settings_cls, dotenv_settings),
+        )
 
     @field_validator("horizon_urls", mode="before")
     @classmethod
@@ -409,14 +397,6 @@ def _webhook_key(secret: SecretStr) -> bytes:
         return base64.b64decode(encoded, validate=True) if mark and prefix == "whsec" else b""
     except ValueError:
         return b""
-
-
-def variables(field: FieldInfo) -> tuple[str, ...]:
-    """The environment variables that set a field, the first one being the one to name."""
-    alias = field.validation_alias
-    if isinstance(alias, AliasChoices):
-        return tuple(str(choice) for choice in alias.choices)
-    return (str(alias),)
 
 
 def load_settings() -> Settings:

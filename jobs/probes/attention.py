@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from jobs.core.flags import DEFAULTS
 from jobs.horizon.breaker import Breaker, State, state_of
-from jobs.probes.model import CheckFacts, Facts, JobFacts, ServerFacts, WorkerFacts
+from jobs.probes.model import CheckFacts, Facts, JobFacts, Overdue, ServerFacts, WorkerFacts
 from jobs.run.skew import in_words, is_skewed
 
 BEAT_LOST_S = 30
@@ -25,6 +25,8 @@ STALE_INTERVALS = 3
 SEAL_LATE = timedelta(minutes=2)
 EVENTS_LATE = timedelta(minutes=15)
 """An event that has waited longer for its receiver is named."""
+OTHERS = "others"
+"""The subject that stands for all those of a kind that are too many to be named one by one."""
 
 
 class Severity(StrEnum):
@@ -320,20 +322,30 @@ def _backup(facts: Facts) -> list[Problem]:
 
 
 def _lists(facts: Facts) -> list[Problem]:
-    found = []
-    for run in facts.overdue:
-        what = f"“{_short(run.title, 80)}” (run {run.run_id})"
-        since = moment(run.due_at, facts.now)
-        sentence = f"{what} was expedited, and its review is overdue since {since}" if run.review else (
-            f"{what} is overdue since {since}"
-        )  # fmt: skip
-        where = f"/checklist?{urlencode({'id': run.run_id})}"
-        found.append(Problem(Severity.WARN, sentence, run.due_at, where, "checklist.overdue_s", str(run.run_id)))
+    found = overdue_problems(Overdue(facts.overdue), facts.now)
     if facts.unreleased is not None:
         seen = facts.unreleased.first_seen_at
         sentence = f"Version {_short(facts.unreleased.version, 40)} runs in production without a release since"
         sentence = f"{sentence} {moment(seen, facts.now)}"
         found.append(Problem(Severity.WARN, sentence, seen, "/releases", "version.unreleased"))
+    return found
+
+
+def overdue_problems(overdue: Overdue, now: datetime) -> list[Problem]:
+    """One problem for each checklist that is overdue, and one for all those that there are more."""
+    found = []
+    for run in overdue.runs:
+        what = f"“{_short(run.title, 80)}” (run {run.run_id})"
+        since = moment(run.due_at, now)
+        sentence = f"{what} was expedited, and its review is overdue since {since}" if run.review else (
+            f"{what} is overdue since {since}"
+        )  # fmt: skip
+        where = f"/checklist?{urlencode({'id': run.run_id})}"
+        found.append(Problem(Severity.WARN, sentence, run.due_at, where, "checklist.overdue_s", str(run.run_id)))
+    if overdue.more and overdue.more_since is not None:
+        are = "1 more checklist is" if overdue.more == 1 else f"{overdue.more:,} more checklists are"
+        sentence = f"{are} overdue, the oldest since {moment(overdue.more_since, now)}"
+        found.append(Problem(Severity.WARN, sentence, overdue.more_since, "/checklists", "checklist.overdue_s", OTHERS))
     return found
 
 

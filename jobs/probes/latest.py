@@ -9,7 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from jobs.core.settings import Settings
+from jobs.horizon.servers import label_of
+
 MOST_HOSTS = 50
+INDICATOR = "status_page.indicator"
 _ONE_LOOK = timedelta(seconds=90)
 """Figures of one look lie no further apart, also where two workers of one host sample it in turn."""
 
@@ -95,6 +99,11 @@ def hosts(conn: Connection) -> tuple[Host, ...]:
         workers[row.subject] = row.workers
     figures = {name: _of_one_look(rows) for name, rows in found.items()}
     return tuple(Host(name, it, workers[name]) for name, it in figures.items() if it is not None)
+
+
+def asked_page(settings: Settings) -> str | None:
+    """How the status page that is asked is called; None: none is, and what one said before counts no more."""
+    return None if settings.status_page_url is None else label_of(settings.status_page_url)
 
 
 def status_page(conn: Connection, page: str) -> StatusPage | None:

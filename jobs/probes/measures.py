@@ -13,7 +13,9 @@ from sqlalchemy import Connection, text
 from jobs.core.settings import Settings
 from jobs.horizon.servers import servers
 from jobs.probes.database import SUBJECT
+from jobs.probes.latest import INDICATOR, asked_page
 from jobs.probes.model import Answers, Measures, Pace, Sampled
+from jobs.probes.overdue import read_overdue
 from jobs.probes.samples import read_before
 
 USUAL_RUNS = 20
@@ -22,24 +24,27 @@ SAMPLES_LAST = timedelta(days=8)
 """A series without a sample for so long is measured no more."""
 PROBE = "database.connect_ms"
 
-# The last hour's runs are counted among the newest three hundred: a job that runs more often has said enough by then.
+# By the index of ended runs alone, which holds all that is asked: the last hour whole, however often a job runs.
 _PACES = text("""
 SELECT s.name, s.timeout_s AS limit_s, r.*
 FROM ops.schedules s CROSS JOIN LATERAL (
     WITH recent AS MATERIALIZED (
-        SELECT id, state, queued_at, started_at, finished_at, extract(epoch FROM finished_at - started_at) AS seconds
-        FROM ops.runs WHERE job = s.name ORDER BY id DESC LIMIT :look_back
+        SELECT state, finished_at, extract(epoch FROM finished_at - started_at) AS seconds
+        FROM ops.runs WHERE job = s.name AND finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT :look_back
     ), hour AS (
-        SELECT state FROM recent WHERE coalesce(finished_at, queued_at) > now() - interval '1 hour'
+        SELECT count(*) FILTER (WHERE state NOT IN ('missed', 'skipped')) AS ended,
+               count(*) FILTER (WHERE state IN ('failed', 'timed_out', 'lost')) AS failed,
+               count(*) FILTER (WHERE state = 'missed') AS missed
+        FROM ops.runs WHERE job = s.name AND finished_at > now() - interval '1 hour'
     )
-    SELECT (SELECT max(extract(epoch FROM now() - started_at)) FROM recent WHERE state = 'running') AS running_s,
-           (SELECT seconds FROM recent WHERE seconds IS NOT NULL ORDER BY id DESC LIMIT 1) AS last_s,
+    SELECT (SELECT extract(epoch FROM now() - min(started_at)) FROM ops.runs
+             WHERE state = 'running' AND job = s.name) AS running_s,
+           (SELECT seconds FROM recent WHERE seconds IS NOT NULL ORDER BY finished_at DESC LIMIT 1) AS last_s,
            (SELECT CASE WHEN count(*) >= :usual_runs THEN percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) END
               FROM (SELECT seconds FROM recent WHERE state = 'succeeded' AND seconds IS NOT NULL
-                     ORDER BY id DESC LIMIT :usual) AS u) AS usual_p95_s,
-           (SELECT count(*) FROM hour WHERE state IN ('succeeded', 'stopped', 'failed', 'timed_out', 'lost')) AS ended,
-           (SELECT count(*) FROM hour WHERE state IN ('failed', 'timed_out', 'lost')) AS failed,
-           (SELECT count(*) FROM hour WHERE state = 'missed') AS missed
+                     ORDER BY finished_at DESC LIMIT :usual) AS u) AS usual_p95_s,
+           hour.*
+    FROM hour
 ) AS r WHERE s.enabled
 """)
 _SAMPLES = text("""
@@ -78,7 +83,12 @@ def read_measures(conn: Connection, settings: Settings, metrics: Collection[str]
         for row in rows
     }
     found = conn.execute(_SAMPLES, {"metrics": [*metrics, PROBE], "last": SAMPLES_LAST})
-    samples = [Sampled(row.metric, row.subject, row.at, row.value) for row in found]
+    page = asked_page(settings)
+    samples = [
+        Sampled(row.metric, row.subject, row.at, row.value)
+        for row in found
+        if row.metric != INDICATOR or row.subject == page
+    ]
     ones = conn.execute(_ONES).one()
     return Measures(
         paces=paces,
@@ -88,6 +98,7 @@ def read_measures(conn: Connection, settings: Settings, metrics: Collection[str]
         cases_opened=ones.opened,
         in_cases={row.currency: row.amount for row in conn.execute(_IN_CASES) if row.amount is not None},
         backup_at=ones.backup_at,
+        overdue=read_overdue(conn),
     )
 
 

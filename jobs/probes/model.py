@@ -194,9 +194,9 @@ class Pace:
     """For how long the oldest run under way has been going on."""
     last_s: float | None = None
     usual_p95_s: float | None = None
-    """Of the last two hundred that succeeded; None with fewer than twenty."""
+    """Of the last two hundred that succeeded, among the last three hundred that ended; None with fewer than twenty."""
     ended: int = 0
-    """Within the last hour, of the last three hundred runs; likewise the next two."""
+    """Within the last hour, likewise the next two."""
     failed: int = 0
     missed: int = 0
 
@@ -227,6 +227,17 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """Open checklists that should have ended: more of them than the overview names."""
+
+    runs: Sequence[OverdueFacts] = ()
+    """The oldest, each run once."""
+    more: int = 0
+    more_since: datetime | None = None
+    """When the oldest of those was due."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measures:
     """What only alerts look at, beside the facts, read at the same moment."""
 
@@ -243,3 +254,4 @@ class Measures:
     """What waits in open cases and is not pending, by currency."""
     backup_at: datetime | None = None
     """When the newest backup was made; None: there is none."""
+    overdue: Overdue = Overdue()

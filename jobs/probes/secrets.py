@@ -1,55 +1,77 @@
-"""watch-secrets: for how long each secret of the settings has had its value.
+"""watch-secrets: for how long each secret of the settings has had its value, and whether all hosts hold the same.
 
 What is kept of a value is a salted argon2 hash, by which it is known again and from which nobody gets it back. A value
-is as old as our first sight of it: one that was in use before this job first ran looks younger than it is.
+is as old as our first sight of it: one that was in use before this job first ran looks younger than it is. Each run sees
+the settings of its own host, so what is known is known of a host; a value that another host holds already is given that
+host's hash and age, by which equal values are equal without being seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import socket
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from pydantic import SecretStr
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from jobs.core.audit import AuditRow, record
 from jobs.core.jobs import Every, Params, Run, job
 from jobs.core.settings import Settings, variables
 from jobs.probes.series import write_samples
 
-METRIC = "secret.age_days"
-"""Its subject is the variable that sets the secret."""
+AGE, VALUES = "secret.age_days", "secret.values"
+"""Their subject is the variable that sets the secret: the days that the oldest value has been held, and how many
+different ones hosts hold."""
+_KEPT_DAYS = 90
+"""What a host held that has not been seen for so long is forgotten: hosts that are containers come and go."""
 _DAY_S = 86_400
-_KNOWN = text("SELECT fingerprint, since, now() AS now FROM ops.secrets WHERE setting = :setting")
-# Who sees a new value at the same time as another is second here, and finds it known at its next look.
-_FIRST = text("""
-INSERT INTO ops.secrets (setting, fingerprint) VALUES (:setting, :fingerprint) ON CONFLICT DO NOTHING RETURNING since
+_TAKE_OVER = text("UPDATE ops.secrets SET host = :host WHERE setting = :setting AND host = ''")
+_KNOWN = text("SELECT host, fingerprint, since FROM ops.secrets WHERE setting = :setting ORDER BY since, host")
+# Another run on this host that sees the same at the same time is second here, and finds it known at its next look.
+_HOLD = text("""
+INSERT INTO ops.secrets AS s (setting, host, fingerprint, since)
+VALUES (:setting, :host, :fingerprint, coalesce(:since, now()))
+ON CONFLICT (setting, host) DO UPDATE SET fingerprint = excluded.fingerprint, since = excluded.since, seen_at = now()
+ WHERE s.fingerprint = :before
+RETURNING since
 """)
-_CHANGED = text("""
-UPDATE ops.secrets SET fingerprint = :fingerprint, since = now()
- WHERE setting = :setting AND fingerprint = :before RETURNING since
+# What counts is this host and those whose worker beats and had started when it was seen: a worker that was started anew
+# may hold another value, and nobody has looked yet.
+_HELD = text("""
+SELECT fingerprint, extract(epoch FROM now() - min(since)) AS age_s, array_agg(host ORDER BY host) AS hosts
+  FROM ops.secrets s WHERE setting = :setting AND (host = :host OR EXISTS (
+       SELECT FROM ops.workers w WHERE w.host = s.host AND w.stopped_at IS NULL
+          AND w.beat_at > now() - interval '30 s' AND w.started_at <= s.seen_at))
+ GROUP BY fingerprint ORDER BY min(since)
 """)
+_FORGET = text("DELETE FROM ops.secrets WHERE seen_at < now() - make_interval(days => :days)")
 
 
 @job(
     name="watch-secrets",
     title="Watch the age of secrets",
-    does="Notes for how many days each secret of the settings has had its value, of which it keeps a salted hash alone.",
+    does="Notes for how many days each secret of the settings has had its value, of which it keeps a salted hash alone,"
+    " and whether hosts hold different ones.",
     schedule=Every(seconds=3600),
     timeout_s=60,
     params=Params,
 )
 def watch_secrets(run: Run, _params: Params) -> None:
-    """Counts `secrets` and `changed`. A dry run reads the ages of those that are known, and notes no change."""
+    """Counts `secrets`, `changed` and `differing`. A dry run reads the ages of those that are known, and notes no change."""
+    host = socket.gethostname()
     for setting, value in secrets_of(run.settings).items():
         run.count("secrets")
         with run.db.begin() as conn:
-            age_s = _age_s(conn, run, setting, value)
-            if age_s is not None:
-                write_samples(conn, setting, {METRIC: age_s / _DAY_S})
+            if _look(conn, run, host, setting, value):
+                _tell(conn, run, host, setting)
+    if not run.dry_run:
+        with run.db.begin() as conn:
+            conn.execute(_FORGET, {"days": _KEPT_DAYS})
 
 
 def secrets_of(settings: Settings) -> Mapping[str, str]:
@@ -63,23 +85,50 @@ def secrets_of(settings: Settings) -> Mapping[str, str]:
     return found
 
 
-def _age_s(conn: Connection, run: Run, setting: str, value: str) -> float | None:
-    """Seconds since this value was first seen; None: it is new, and this run may not or need not note it."""
-    known = conn.execute(_KNOWN, {"setting": setting}).one_or_none()
-    if known is not None and _is(value, known.fingerprint):
-        age: float = (known.now - known.since).total_seconds()
-        return age
+def _look(conn: Connection, run: Run, host: str, setting: str, value: str) -> bool:
+    """Notes what this host holds; False: it is new, and this run may not or need not note it."""
+    if not run.dry_run:
+        conn.execute(_TAKE_OVER, {"setting": setting, "host": host})
+    known = conn.execute(_KNOWN, {"setting": setting}).all()
+    own = next((row for row in known if row.host == host), None)
+    same = _recognised(value, known)
     if run.dry_run:
-        return None
-    bound = {"setting": setting, "fingerprint": _hasher().hash(value), "before": known and known.fingerprint}
-    since: datetime | None = conn.execute(_FIRST if known is None else _CHANGED, bound).scalar_one_or_none()
+        return same is not None
+    fingerprint = _hasher().hash(value) if same is None else same.fingerprint
+    bound = {
+        "setting": setting,
+        "host": host,
+        "fingerprint": fingerprint,
+        "since": None if same is None else same.since,
+        "before": own and own.fingerprint,
+    }
+    since: datetime | None = conn.execute(_HOLD, bound).scalar_one_or_none()
     if since is None:
-        return None
-    if known is not None:
+        return False
+    before = own or (known[-1] if known and same is None else None)
+    if before is not None and before.fingerprint != fingerprint and not _is(value, before.fingerprint):
         run.count("changed")
-        old = {"since": known.since.isoformat()}
-        record(conn, AuditRow(f"run:{run.id}", "secret.changed", "setting", setting, "job", old))
-    return 0.0
+        old, new = {"since": before.since.isoformat()}, {"host": host}
+        record(conn, AuditRow(f"run:{run.id}", "secret.changed", "setting", setting, "job", old, new))
+    return True
+
+
+def _tell(conn: Connection, run: Run, host: str, setting: str) -> None:
+    held = conn.execute(_HELD, {"setting": setting, "host": host}).all()
+    if not held:
+        return
+    write_samples(conn, setting, {AGE: float(held[0].age_s) / _DAY_S, VALUES: float(len(held))})
+    if len(held) > 1:
+        run.count("differing")
+        run.warning("hosts hold different values of a secret", setting=setting, hosts=[row.hosts for row in held])
+
+
+def _recognised(value: str, known: Sequence[Row[Any]]) -> Row[Any] | None:
+    """The oldest sight of this value, on whatever host; `known` the oldest first. Each hash is tried once: it takes its time and memory."""
+    oldest: dict[str, Row[Any]] = {}
+    for row in known:
+        oldest.setdefault(row.fingerprint, row)
+    return next((row for row in oldest.values() if _is(value, row.fingerprint)), None)
 
 
 def _is(value: str, fingerprint: str) -> bool:

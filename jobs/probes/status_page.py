@@ -16,6 +16,7 @@ from jobs.core.db import jsonb
 from jobs.core.errors import TransientError
 from jobs.core.jobs import Every, Params, Run, job
 from jobs.horizon.servers import label_of
+from jobs.probes.latest import INDICATOR
 from jobs.probes.series import write_samples
 from jobs.probes.status_summary import Summary, read_summary
 
@@ -65,7 +66,7 @@ def probe_status_page(run: Run, _params: Params) -> None:
     run.count("incidents", len(summary.incidents))
     run.count("maintenances", len(summary.maintenances))
     with run.db.begin() as conn:
-        write_samples(conn, page, {"status_page.indicator": float(summary.level)})
+        write_samples(conn, page, {INDICATOR: float(summary.level)})
         conn.execute(
             _ANSWERED,
             {

@@ -192,3 +192,31 @@ def test_every_reading_is_of_a_signal_that_is_documented(db: Database, settings:
     with db.begin() as conn:
         seen = look(conn, settings)
     assert {reading.signal for reading in seen.readings} > {"job.failures", "pending.late", "audit.unsealed_s"}
+
+
+def test_of_many_overdue_checklists_none_is_silent(db: Database, settings: Settings) -> None:
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.checklist_runs (template_id, template_version, title, kind, definition, started_by, due_at,"
+                " urgent_reason, review_due_at) SELECT 'weekly', '1', 'Week ' || n, 'maintenance', '{}', 'ada',"
+                " now() - make_interval(hours => 30 - n), CASE n WHEN 1 THEN 'a fire' END,"
+                " CASE n WHEN 1 THEN now() - interval '9 hours' END FROM generate_series(1, 23) AS n"
+            )
+        )
+    evaluate(db, settings)
+    with db.read() as conn:
+        fired = {alert.subject: alert.sentence for alert in list_alerts(conn, rule="checklist-overdue")}
+        oldest = conn.execute(text("SELECT id::text FROM ops.checklist_runs ORDER BY due_at LIMIT 20")).scalars()
+        assert set(fired) == {*oldest, "others"}
+    assert fired["others"].startswith("3 more checklists are overdue, the oldest since ")
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "UPDATE ops.checklist_runs SET due_at = now() + interval '1 day' WHERE title IN ('Week 21', 'Week 22', 'Week 23')"
+            )
+        )
+    evaluate(db, settings)
+    with db.read() as conn:
+        states = {alert.subject: alert.state for alert in list_alerts(conn, rule="checklist-overdue")}
+    assert [states.pop("others"), *set(states.values())] == ["resolved", "firing"]

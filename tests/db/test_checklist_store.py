@@ -20,6 +20,7 @@ from jobs.core.db import Database
 from jobs.core.errors import Conflict, Forbidden, NexaError, NotFound, UsageError
 from jobs.core.people import Person, add_person, disable_person
 from jobs.core.permissions import Role
+from tests.db.waiting import wait_for_a_lock
 from tests.ui import seed
 
 SMALL = Template.model_validate(
@@ -189,7 +190,7 @@ def test_who_waited_for_the_other_is_told_who_was_faster(db: Database, run_id: i
                 return tick(second, run_id, "all/one", 1, ben, origin="test")
 
         waiting = pool.submit(late)
-        _wait_for_a_lock(db)
+        wait_for_a_lock(db)
         assert not waiting.done()
         first.commit()
         with pytest.raises(Conflict, match="Ana ticked “One”"):
@@ -235,7 +236,7 @@ def test_nothing_is_ticked_in_a_run_that_is_being_closed(db: Database, run_id: i
                 return untick(second, run_id, "all/one", 2, ben, origin="test")
 
         waiting = pool.submit(late)
-        _wait_for_a_lock(db)
+        wait_for_a_lock(db)
         first.commit()
         with pytest.raises(Refused, match="was closed by Ana"):
             waiting.result(timeout=10)
@@ -337,19 +338,3 @@ def _together(actions: list[Action], db: Database) -> list[object]:
 
     with ThreadPoolExecutor(len(actions)) as pool:
         return list(pool.map(one, actions))
-
-
-def _wait_for_a_lock(db: Database) -> None:
-    """Until one connection of this database waits for another's lock."""
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        for _ in range(500):
-            waiting = conn.execute(
-                text(
-                    "SELECT count(*) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-                )
-            )
-            if waiting.scalar_one():
-                return
-            conn.execute(text("SELECT pg_sleep(0.01)"))
-    pytest.fail("nobody waits for a lock")

@@ -50,7 +50,8 @@ def lively(db: Database, settings: Settings) -> None:
     with db.begin() as conn:
         write_samples(conn, "h.example:443", {"certificate.days_left": 20.0})
         write_samples(conn, "NEXAOPS_FORGE_TOKEN", {"secret.age_days": 100.0})
-        write_samples(conn, "status.example", {"status_page.indicator": 1.0})
+        write_samples(conn, "https://status.stellar.org", {"status_page.indicator": 1.0})
+        write_samples(conn, "https://before.example", {"status_page.indicator": 2.0})
         conn.execute(
             text(
                 "INSERT INTO ops.alert_rules (name, title, signal, comparison, threshold, severity, steps, changed_by)"
@@ -109,7 +110,8 @@ def test_everything_that_is_watched_stands_there_in_base_units(client: httpx.Cli
     ) - 1 < 20 * 86_400  # fmt: skip
     since = found["nexaops_probe_timestamp_seconds secret NEXAOPS_FORGE_TOKEN"]
     assert since - found["nexaops_secret_since_timestamp_seconds NEXAOPS_FORGE_TOKEN"] == pytest.approx(100 * 86_400)
-    assert found["nexaops_status_page_indicator status.example"] == 1
+    assert found["nexaops_status_page_indicator https://status.stellar.org"] == 1
+    assert [name for name in found if "before.example" in name] == [], "which is asked no more"
     assert all(value == 1 for name, value in found.items() if name.startswith("nexaops_collector_success"))
     assert any(name.startswith("nexaops_worker_memory_bytes") and value > 0 for name, value in found.items())
 
@@ -177,20 +179,45 @@ def test_a_worker_that_came_after_another_of_its_number_is_the_one(client: httpx
     assert len(names) == len(set(names)), "Prometheus refuses a series that comes twice"
 
 
-def test_runs_are_counted_however_many_wait_before_them(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+ENDED = (
+    "INSERT INTO ops.runs (job, trigger, triggered_by, state, finished_at) VALUES ('counted', 'manual', 'x', {}, {})"
+)
+
+
+def counted(counter: RunCounter, db: Database) -> int:
+    """What the next scrape counts in all."""
+    with db.read() as conn:
+        list(counter.collect(conn))
+    return counter.ended["counted", "succeeded"]
+
+
+def test_runs_are_counted_from_the_first_scrape_on_however_many_end_at_once(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dashboard.metrics.runs._MOST_NEW", 2)
     counter = RunCounter()
+    with db.begin() as conn:
+        for _ in range(3):
+            conn.execute(text(ENDED.format("'succeeded'", "now()")))
+        conn.execute(text(ENDED.format("'running'", "NULL")))
+    assert counted(counter, db) == 0
+    with db.begin() as conn:
+        for _ in range(4):
+            conn.execute(text(ENDED.format("'succeeded'", "now()")))
+        conn.execute(text("UPDATE ops.runs SET state = 'succeeded', finished_at = now() WHERE state = 'running'"))
+    assert [counted(counter, db) for _ in range(4)] == [2, 4, 5, 5]
 
-    def counted(sql: str) -> int:
+
+def test_a_run_that_is_committed_after_later_ones_is_counted_once(db: Database) -> None:
+    counter = RunCounter()
+    assert counted(counter, db) == 0
+    with db.engine.connect() as slow:
+        slow.execute(text(ENDED.format("'succeeded'", "now() - interval '50 min'")))
         with db.begin() as conn:
-            conn.execute(text(sql))
-            list(counter.collect(conn))
-        return counter.ended["counted", "succeeded"]
-
-    add = "INSERT INTO ops.runs (job, trigger, triggered_by, state) SELECT 'counted', 'manual', 'x', {} FROM generate_series(1, {})"
-    assert counted(add.format("'queued'", 4)) == 0
-    assert counted(add.format("'succeeded'", 1)) == 1
-    assert counted("UPDATE ops.runs SET state = 'succeeded'") == 5
+            conn.execute(text(ENDED.format("'succeeded'", "now()")))
+        assert counted(counter, db) == 1
+        slow.commit()
+    assert [counted(counter, db) for _ in range(2)] == [2, 2]
 
 
 @pytest.mark.usefixtures("lively")

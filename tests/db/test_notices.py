@@ -265,6 +265,34 @@ def test_the_checks_prove_what_was_delivered_and_say_what_to_set(
         assert KEY not in found.summary
 
 
+def test_the_checks_see_every_channel_however_much_was_told_on_one_since(
+    db: Database, both: Settings, team: Team
+) -> None:
+    tell(db, both)
+    busy, quiet = (channel.name for channel in channels_of(both))
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.notices (key, channel, title, body, created_by, state, ended_at)"
+                " SELECT 'alert-' || n || '-step-1', :busy, 'x', 'x', 'system', 'delivered', now()"
+                " FROM generate_series(1, 600) AS n"
+            ),
+            {"busy": busy},
+        )
+        conn.execute(
+            text(
+                "INSERT INTO ops.notices (key, channel, title, body, created_by, created_at, state, ended_at)"
+                " VALUES ('alert-601-step-1', :quiet, 'x', 'x', 'system', now() - interval '10 min', 'dead', now()),"
+                " ('test-1', :quiet, 'x', 'x', 'system', now() - interval '10 min', 'dead', now())"
+            ),
+            {"quiet": quiet},
+        )
+    assert run_check("alerts.notice", {}, context_of(db, both)).verdict is Verdict.PASSED
+    found = run_check("alerts.delivery", {}, context_of(db, both))
+    assert found.verdict is Verdict.PASSED
+    assert found.summary == f"2 channels delivered within 7 days, though given up before: 1 notice on {quiet}."
+
+
 def test_the_command_shows_the_result_of_each_channel(
     db: Database, team: Team, monkeypatch: pytest.MonkeyPatch, server_socket: Path
 ) -> None:

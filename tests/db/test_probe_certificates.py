@@ -143,6 +143,46 @@ def test_a_secret_ages_until_it_is_another_one_and_its_value_is_nowhere(db: Data
     assert "token" not in kept
 
 
+def test_hosts_that_hold_different_values_are_told_and_take_no_turns_in_changing_it(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.workers (id, host, pid, version, concurrency, started_at)"
+                " SELECT gen_random_uuid(), host, 1, '1', 1, now() - interval '1 hour' FROM unnest(ARRAY['ops-1', 'ops-2']) AS host"
+            )
+        )
+
+    def look(host: str, token: str) -> tuple[float, float, int]:
+        """The age, how many values, and how many changes there have been."""
+        monkeypatch.setattr(socket, "gethostname", lambda: host)
+        run = run_job(db, settings.model_copy(update={"forge_token": SecretStr(token)}), "watch-secrets")
+        assert run.state == "succeeded", run.error
+        with db.read() as conn:
+            changes = conn.execute(text("SELECT count(*) FROM ops.audit WHERE action = 'secret.changed'")).scalar_one()
+        days, values = (samples(db, f"secret.{name}")["NEXAOPS_FORGE_TOKEN"] for name in ("age_days", "values"))
+        return round(days), values, changes
+
+    assert look("ops-1", "first") == (0, 1, 0)
+    with db.begin() as conn:
+        # As it was kept before hosts were told apart.
+        conn.execute(text("UPDATE ops.secrets SET since = since - interval '100 days', host = ''"))
+    assert look("ops-1", "first") == (100, 1, 0)
+    assert look("ops-2", "first") == (100, 1, 0), "what another host holds already is no new value"
+    assert look("ops-1", "second") == (100, 2, 1), "the oldest that is held counts"
+    assert [look(host, token) for host, token in (("ops-2", "first"), ("ops-1", "second"))] == [(100, 2, 1)] * 2
+    with db.begin() as conn:
+        # Started anew: what it held before may be another value now.
+        conn.execute(text("UPDATE ops.workers SET started_at = clock_timestamp() WHERE host = 'ops-2'"))
+    assert look("ops-1", "second") == (0, 1, 1)
+    assert look("ops-2", "second") == (0, 1, 2)
+    with db.read() as conn:
+        said = conn.execute(text("SELECT fields ->> 'hosts' FROM ops.run_logs WHERE event LIKE 'hosts hold%' LIMIT 1"))
+        assert said.scalar_one() == '[["ops-2"], ["ops-1"]]'
+        assert conn.execute(text("SELECT count(DISTINCT fingerprint) FROM ops.secrets")).scalar_one() == 1
+
+
 def test_a_dry_run_notes_no_change(db: Database, settings: Settings) -> None:
     held = settings.model_copy(update={"backup_key": SecretStr("AGE-SECRET-KEY-1X")})
     assert run_job(db, held, "watch-secrets", dry_run=True).state == "succeeded"

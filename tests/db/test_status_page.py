@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
+from dashboard.metrics.probes import probes, read_newest
+from jobs.alerts.evaluate import look
 from jobs.core.db import Database
 from jobs.core.settings import Settings
 from jobs.horizon.sandbox.faults import Faults
 from jobs.horizon.sandbox.ledger import SandboxLedger
 from jobs.horizon.sandbox.server import SandboxServer
 from jobs.horizon.servers import label_of
-from jobs.probes.latest import StatusPage, status_page
+from jobs.probes.latest import StatusPage, asked_page, status_page
 from tests.db.books import run_job
 
 
@@ -60,3 +62,16 @@ def test_a_page_that_says_something_else_is_named_without_its_key(db: Database, 
     found = kept(db, url)
     assert found.error == f"{label_of(url)} answered 200 with something that is not Statuspage's summary."
     assert (found.answered_at, found.indicator) == (None, None)
+
+
+def test_of_a_page_that_is_asked_no_more_alerts_and_metrics_say_nothing(db: Database, settings: Settings) -> None:
+    with SandboxServer(SandboxLedger(), Faults("status-page=critical")) as server:
+        asked = settings.model_copy(update={"status_page_url": f"{server.url}/sandbox/status"})
+        run_job(db, asked, "probe-status-page")
+    for used, said in ((asked, True), (settings.model_copy(update={"status_page_url": None}), False)):
+        with db.read() as conn:
+            readings = look(conn, used).readings
+            figures = list(probes(read_newest(conn), asked_page(used)))
+        assert any(reading.signal == "status_page.indicator" for reading in readings) is said
+        samples = [sample.labels for family in figures for sample in family.samples]
+        assert any(server.url in labels.values() for labels in samples) is said

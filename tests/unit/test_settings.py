@@ -169,3 +169,26 @@ def test_every_threshold_of_horizon_is_a_setting() -> None:
 def test_the_demo_asks_no_status_page_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEXAOPS_STATUS_PAGE_URL", "https://status.example.org")
     assert load_settings().status_page_url is None
+
+
+@pytest.mark.parametrize(
+    ("here", "in_file", "asked"),
+    [
+        (None, None, "https://status.stellar.org"),
+        ("", None, None),
+        (None, "", None),
+        ("", "https://status.example.org", None),
+        ("https://status.example.org", "", "https://status.example.org"),
+    ],
+)
+def test_the_status_page_is_switched_off_by_setting_it_to_nothing(
+    here: str | None, in_file: str | None, asked: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEXAOPS_DASHBOARD_PORT", "")
+    if here is not None:
+        monkeypatch.setenv("NEXAOPS_STATUS_PAGE_URL", here)
+    if in_file is not None:
+        (tmp_path / ".env").write_text(f"NEXAOPS_STATUS_PAGE_URL={in_file}\n")
+    assert Settings().status_page_url == asked
+    assert Settings().dashboard_port == 8501, "elsewhere what is empty is not set"

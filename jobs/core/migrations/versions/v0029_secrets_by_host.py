@@ -1,0 +1,12 @@
+"""Of which host each secret of the settings is known."""
+
+from alembic import op
+
+from jobs.core.schema import run_sql
+
+revision = "0029"
+down_revision = "0028"
+
+
+def upgrade() -> None:
+    run_sql(op.get_bind(), "0029_secrets_by_host.sql")
