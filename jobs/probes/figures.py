@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from jobs.horizon.latency import SIZE, merge, percentile
 from jobs.probes.rollup import SUM_BUCKETS
-from jobs.probes.spans import Window, grid, with_gaps
+from jobs.probes.spans import Window, broken, grid, with_gaps
 
 ANSWERED = frozenset({"ok", "absent"})
 """Outcomes that are answers; "there is no such transaction" is one."""
@@ -162,10 +162,11 @@ def requests(conn: Connection, window: Window) -> Requests:
         for row in rows
         if row.at is not None and row.outcome is None
     ]
+    at, gaps = with_gaps([at for at, _ in course], chosen.step)
     return Requests(
         since=first,
         until=until,
-        course=tuple(with_gaps(course, chosen.step)),
+        course=tuple(zip(at, broken((moment for _, moment in course), gaps), strict=True)),
         total=sum(moment.requests for _, moment in course),
         latency=_latencies(endpoints),
         by_server=_latencies({row.server: row.buckets for row in rows if row.server is not None}),
