@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from html import escape
 
-import plotly.graph_objects as go
-
 from dashboard import charts
 from dashboard.components.states import tone, word
 from dashboard.components.times import local_zone
@@ -20,15 +18,11 @@ _LANE_PX = 44
 _MARKS = {"critical": "diamond", "warn": "triangle-up"}
 
 
-def timeline(found: Lanes, names: Sequence[str]) -> go.Figure:
+def timeline(found: Lanes, names: Sequence[str]) -> charts.Spec:
     """The lanes of these jobs, the first on top; each job's name stands above its lane."""
     ink = charts.ink()
     zone = local_zone()
-
-    def here(at: datetime) -> datetime:
-        return at.astimezone(zone).replace(tzinfo=None)
-
-    figure = go.Figure()
+    traces: list[charts.Spec] = []
     place = {name: len(names) - index for index, name in enumerate(names)}
     # What is drawn later lies on top: failures last.
     for kind in ("off", "ok", "warn", "busy", "critical"):
@@ -36,40 +30,41 @@ def timeline(found: Lanes, names: Sequence[str]) -> go.Figure:
         if not bars:
             continue
         spans = [_drawn(bar, found.step) for bar in bars]
-        figure.add_bar(
-            orientation="h",
-            base=[here(first) for first, _ in spans],
-            x=[length.total_seconds() * 1000 for _, length in spans],
-            y=[place[bar.job] for bar in bars],
-            width=0.34,
-            marker={"color": ink[kind], "line": {"width": 0}},
-            customdata=[_said(bar) for bar in bars],
-            hovertemplate="%{customdata}<extra></extra>",
+        lanes = [place[bar.job] for bar in bars]
+        traces.append(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "base": charts.local_times(tuple(first for first, _ in spans), zone),
+                "x": [length.total_seconds() * 1000 for _, length in spans],
+                "y": lanes,
+                "width": 0.34,
+                "marker": {"color": ink[kind], "line": {"width": 0}},
+                "customdata": [_said(bar) for bar in bars],
+                "hovertemplate": "%{customdata}<extra></extra>",
+            }
         )
         if kind in _MARKS:
-            figure.add_scatter(
-                x=[here(first + length / 2) for first, length in spans],
-                y=[place[bar.job] for bar in bars],
-                mode="markers",
-                marker={
-                    "symbol": _MARKS[kind],
-                    "size": 9,
-                    "color": ink[kind],
-                    "line": {"color": ink["paper"], "width": 1},
-                },
-                hoverinfo="skip",
-            )
-    for name in names:
-        figure.add_annotation(
-            x=0, xref="paper", y=place[name], text=escape(name), font={"color": ink["quiet"], "size": 12},
-            showarrow=False, xanchor="left", yanchor="bottom", yshift=9,
-        )  # fmt: skip
-    layout = charts.layout(ink, _LANE_PX * len(names) + 48, right=8)
-    figure.update_layout(**layout, barmode="overlay")
-    figure.update_layout(hovermode="closest", hoverlabel={"align": "left"})
-    figure.update_xaxes(range=[here(found.since), here(found.until)], type="date")
-    figure.update_yaxes(visible=False, range=[0.6, len(names) + 0.85])
-    return figure
+            look = {"symbol": _MARKS[kind], "size": 9, "color": ink[kind], "line": {"color": ink["paper"], "width": 1}}
+            middles = tuple(first + length / 2 for first, length in spans)
+            traces.append(
+                {
+                    "type": "scatter", "mode": "markers", "x": charts.local_times(middles, zone), "y": lanes,
+                    "marker": look, "hoverinfo": "skip",
+                }
+            )  # fmt: skip
+    labels = [
+        {
+            "x": 0, "xref": "paper", "y": place[name], "text": escape(name), "font": {"color": ink["quiet"], "size": 12},
+            "showarrow": False, "xanchor": "left", "yanchor": "bottom", "yshift": 9,
+        }
+        for name in names
+    ]  # fmt: skip
+    style = charts.layout(ink, _LANE_PX * len(names) + 48, right=8)
+    style["xaxis"] |= {"range": charts.local_times((found.since, found.until), zone), "type": "date"}
+    style["yaxis"] |= {"visible": False, "range": [0.6, len(names) + 0.85]}
+    style["hoverlabel"] |= {"align": "left"}
+    return {"data": traces, "layout": {**style, "annotations": labels, "barmode": "overlay", "hovermode": "closest"}}
 
 
 def _drawn(bar: Bar, step: timedelta) -> tuple[datetime, timedelta]:
@@ -79,7 +74,8 @@ def _drawn(bar: Bar, step: timedelta) -> tuple[datetime, timedelta]:
 
 
 def _said(bar: Bar) -> str:
-    when = f"{bar.first:%H:%M:%S} to {bar.last:%H:%M:%S} UTC"
+    first, last = (at.time().isoformat("seconds") for at in (bar.first, bar.last))
+    when = f"{first} to {last} UTC"
     if bar.runs == 1:
         return f"{escape(bar.job)}<br>run {bar.run_id} {word(bar.state)}<br>{when}"
     worst = f", {bar.failed:,} failed" if bar.failed else ""

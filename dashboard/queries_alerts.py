@@ -15,6 +15,7 @@ from jobs.alerts.incident_timeline import Moment, Sources, Trail, moments
 from jobs.alerts.incidents import incidents_of
 from jobs.alerts.model import Alert, Rule, Silence, fits
 from jobs.alerts.preview import Preview
+from jobs.core.errors import NotFound
 
 PAGE = 50
 LOOKED_BACK = timedelta(days=7)
@@ -125,7 +126,7 @@ def story(conn: Connection, alert_id: int) -> Story:
     """An alert's whole story; NotFound if there is none of that number."""
     alert = store.get_alert(conn, alert_id)
     at: datetime = conn.execute(text("SELECT now()")).scalar_one()
-    rule = next((one for one in store.list_rules(conn) if one.name == alert.rule), None)
+    rule = _rule(conn, alert.rule)
     follow = conn.execute(
         text("SELECT id FROM ops.alerts WHERE folded_into = :id AND fired_at >= :since ORDER BY id LIMIT :most"),
         {"id": alert_id, "since": alert.began_at - LOOKED_BACK, "most": PAGE},
@@ -149,6 +150,13 @@ def story(conn: Connection, alert_id: int) -> Story:
         incident=incidents_of(conn, [alert_id]).get(alert_id),
         moments=moments(Sources(trail=trail, told=told, names={str(alert_id): name})),
     )
+
+
+def _rule(conn: Connection, name: str) -> Rule | None:
+    try:
+        return store.get_rule(conn, name)
+    except NotFound:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +199,13 @@ _PIECES = text("""
          WHERE signal = :signal AND subject = :subject AND at <= :until AND at >= coalesce(
                (SELECT max(at) FROM ops.alert_readings WHERE signal = :signal AND subject = :subject AND at <= :since),
                CAST(:since AS timestamptz))
+    ), watched AS MATERIALIZED (
+        SELECT began_at, until FROM ops.alert_watches
+         WHERE began_at < CAST(:until AS timestamptz) AND until > CAST(:since AS timestamptz)
     ), seen AS (
         SELECT greatest(r.at, w.began_at, CAST(:since AS timestamptz)) AS began,
                least(r.ended, w.until, CAST(:until AS timestamptz)) AS ended, r.value
-          FROM read r JOIN ops.alert_watches w ON w.began_at < r.ended AND w.until > r.at
+          FROM read r JOIN watched w ON w.began_at < r.ended AND w.until > r.at
          WHERE r.value <> 'NaN'
     )
     SELECT * FROM seen WHERE began < ended ORDER BY began DESC LIMIT :most

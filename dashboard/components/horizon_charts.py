@@ -14,12 +14,13 @@ from dashboard.components.marks import list_marks
 from dashboard.components.times import city, local_zone
 from dashboard.queries_marks import marks
 from jobs.core.settings import Settings
-from jobs.probes.courses import Courses
+from jobs.probes.courses import Courses, Part
 from jobs.probes.figures import Requests
 from jobs.probes.samples import FAILURES
 
-_METRICS = (
-    "horizon.age_s", "horizon.latency_ms", "horizon.capacity_ratio", "horizon.fee_p50_stroops", "horizon.fee_p95_stroops",
+_WANTED: tuple[tuple[str, Part], ...] = (
+    ("horizon.age_s", "most"), ("horizon.latency_ms", "most"), ("horizon.capacity_ratio", "most"),
+    ("horizon.fee_p50_stroops", "mean"), ("horizon.fee_p95_stroops", "mean"),
 )  # fmt: skip
 # Servers have the places from 0 on, in the order in which they are configured.
 _P50, _P95, _P99 = 4, 3, 5
@@ -32,7 +33,7 @@ def short(server: str) -> str:
 
 def horizon_charts(settings: Settings, servers: Sequence[str], shown: Shown, asked: Requests) -> None:
     """Six at most, all of the same time."""
-    found = probes.courses(tuple((server, metric) for server in servers for metric in _METRICS), shown.window)
+    found = probes.courses(tuple((server, *wanted) for server in servers for wanted in _WANTED), shown.window)
     if not found.by_key and not asked.total:
         empty("No samples in this time.", "Choose a longer one, or wait for the probe.")
         return
@@ -79,21 +80,21 @@ def horizon_charts(settings: Settings, servers: Sequence[str], shown: Shown, ask
 
 
 def _by_server(found: Courses, servers: Sequence[str], metric: str) -> list[charts.Line]:
-    courses = [(place, server, found.of(server, metric)) for place, server in enumerate(servers)]
-    return [charts.Line(short(server), course.at, course.most, place) for place, server, course in courses if course]
+    courses = [(place, server, found.of(server, metric, "most")) for place, server in enumerate(servers)]
+    return [charts.Line(short(server), course.at, course.values, place) for place, server, course in courses if course]
 
 
 def _fees(found: Courses, servers: Sequence[str]) -> list[charts.Line]:
     """The network's, as the first server tells them that has any: they are the same on all."""
     for server in servers:
-        p50, p95 = (found.of(server, f"horizon.fee_{name}_stroops") for name in ("p50", "p95"))
+        p50, p95 = (found.of(server, f"horizon.fee_{name}_stroops", "mean") for name in ("p50", "p95"))
         if p50:
-            return [charts.Line("p50", p50.at, p50.mean, _P50), charts.Line("p95", p95.at, p95.mean, _P95)]
+            return [charts.Line("p50", p50.at, p50.values, _P50), charts.Line("p95", p95.at, p95.values, _P95)]
     return []
 
 
 def _percentiles(asked: Requests) -> list[charts.Line]:
-    at = [at for at, _ in asked.course]
+    at = tuple(at for at, _ in asked.course)
     moments = [moment for _, moment in asked.course]
     return [
         charts.Line("p50", at, [None if one is None else one.p50 for one in moments], _P50),
@@ -104,7 +105,7 @@ def _percentiles(asked: Requests) -> list[charts.Line]:
 
 def _errors(asked: Requests) -> list[charts.Line]:
     """A line a kind that there is, in the order of `FAILURES`; where nothing failed one line of zeros."""
-    at = [at for at, _ in asked.course]
+    at = tuple(at for at, _ in asked.course)
     there = [kind for kind, _ in asked.errors]
     order = list(FAILURES)
     lines = [

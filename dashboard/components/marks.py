@@ -23,33 +23,28 @@ def marks_on(
     *,
     since: datetime,
     until: datetime,
-    local: Callable[[datetime], str],
+    local: Callable[[tuple[datetime, ...]], tuple[str, ...]],
     top: float,
     colours: Mapping[str, str],
 ) -> tuple[list[dict[str, object]], dict[str, object]]:
     """Shapes, and a trace to point at, for a figure whose times are `local` and whose values reach up to `top`."""
-    shapes: list[dict[str, object]] = []
-    for mark in marks:
-        begin, colour = max(mark.at, since), colours[_INKS[mark.kind]]
-        whole = {"xref": "x", "yref": "paper", "x0": local(begin), "y0": 0, "y1": 1, "layer": "below"}
-        shapes.append(
-            {**whole, "type": "line", "x1": local(begin), "line": {"color": colour, "width": 1, "dash": "dot"}}
-        )
-    shapes += [
-        {"type": "rect", "xref": "x", "yref": "paper", "x0": local(begin), "x1": local(end), "y0": 0, "y1": 1,
-         "layer": "below", "fillcolor": colours[_INKS[kind]], "opacity": _BAND, "line": {"width": 0}}
-        for kind, begin, end in _bands(marks, since, until)
-    ]  # fmt: skip
+    begins = local(tuple(max(mark.at, since) for mark in marks))
+    inks = [colours[_INKS[mark.kind]] for mark in marks]
+    whole = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+    shapes: list[dict[str, object]] = [
+        {**whole, "type": "line", "x0": begin, "x1": begin, "line": {"color": ink, "width": 1, "dash": "dot"}}
+        for begin, ink in zip(begins, inks, strict=True)
+    ]
+    for kind, *ends in _bands(marks, since, until):
+        begin, end = local(tuple(ends))
+        look = {"fillcolor": colours[_INKS[kind]], "opacity": _BAND, "line": {"width": 0}}
+        shapes.append({**whole, "type": "rect", "x0": begin, "x1": end, **look})
     trace: dict[str, object] = {
         "type": "scatter",
         "mode": "markers",
-        "x": [local(max(mark.at, since)) for mark in marks],
+        "x": begins,
         "y": [top] * len(marks),
-        "marker": {
-            "symbol": [_SYMBOLS[mark.kind] for mark in marks],
-            "color": [colours[_INKS[mark.kind]] for mark in marks],
-            "size": 8,
-        },
+        "marker": {"symbol": [_SYMBOLS[mark.kind] for mark in marks], "color": inks, "size": 8, "line": {"width": 0}},
         # Somebody wrote it: a figure's text reads some markup.
         "customdata": [mark.label.replace("&", "&amp;").replace("<", "&lt;") for mark in marks],
         "hovertemplate": "%{customdata}<extra></extra>",

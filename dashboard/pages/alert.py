@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import streamlit as st
@@ -150,8 +151,20 @@ def readings() -> None:
 
 
 @guarded_fragment(run_every=PULSE)
-def following() -> None:
-    found = reads.story(story.alert.id).follow
+def rest() -> None:
+    """What follows from it, what keeps it quiet, what happened; one tile, because all of it is one read."""
+    seen = reads.story(story.alert.id)
+    following(seen.follow)
+    if seen.silences:
+        section("Silences that cover it")
+        draw_silences(seen.silences, NAMES, seen.at, may_end=False)
+    section("What happened", "newest last, times in UTC")
+    if not seen.moments:
+        empty("When it fires, who was told, and who took it will stand here.")
+    show(course(seen.moments, NAMES))
+
+
+def following(found: Sequence[Alert]) -> None:
     if not found:
         return
     section("What follows from it", "nobody was told of these by themselves")
@@ -161,22 +174,9 @@ def following() -> None:
     show(tag("ul", *lines, class_="nx-problems"))
 
 
-@guarded_fragment(run_every=PULSE)
-def timeline() -> None:
-    section("What happened", "newest last, times in UTC")
-    found = reads.story(story.alert.id).moments
-    if not found:
-        empty("When it fires, who was told, and who took it will stand here.")
-    show(course(found, NAMES))
-
-
 head()
 if story.alert.state == "firing":
     buttons(story.alert, story.rule, person, incident=story.incident)
 facts()
 readings()
-following()
-if story.silences:
-    section("Silences that cover it")
-    draw_silences(story.silences, NAMES, story.at, may_end=False)
-timeline()
+rest()

@@ -19,7 +19,7 @@ from dashboard.queries_marks import marks
 from jobs.core.permissions import Right
 from jobs.horizon.health import Verdict
 from jobs.probes.attention import STALE_INTERVALS
-from jobs.probes.courses import Course
+from jobs.probes.courses import Course, Key
 from jobs.probes.database import SUBJECT
 from jobs.probes.latest import Figures
 from jobs.probes.outlook import of_database, room_in_words, worst
@@ -30,7 +30,11 @@ _SAID = {
     Verdict.WARN: "The database will hold only if somebody sees to it",
     Verdict.CRITICAL: "The database will not hold",
 }
-_METRICS = ("connect_ms", "size_bytes", "connections", "cache_hit_ratio")
+_WANTED: tuple[Key, ...] = (
+    (SUBJECT, "database.connect_ms", "mean"), (SUBJECT, "database.connect_ms", "most"),
+    (SUBJECT, "database.size_bytes", "most"), (SUBJECT, "database.connections", "most"),
+    (SUBJECT, "database.cache_hit_ratio", "mean"),
+)  # fmt: skip
 _MEAN, _MOST, _GUESS = 0, 3, 4
 
 
@@ -62,19 +66,19 @@ def glance() -> None:
 
 @guarded_fragment(run_every=30)
 def courses(shown: Shown) -> None:
-    found = reads.courses(tuple((SUBJECT, f"database.{metric}") for metric in _METRICS), shown.window)
+    found = reads.courses(_WANTED, shown.window)
     if not found.by_key:
         empty("No samples in this time.", "Choose a longer one, or wait for the probe.")
         return
     happened = marks(shown.window)
     frame = charts.Frame(found.since, found.until, happened)
-    connect, size, connections, hits = (found.of(SUBJECT, f"database.{metric}") for metric in _METRICS)
+    usual, slowest, size, connections, hits = (found.of(*key) for key in _WANTED)
     left, right = st.columns(2, gap="large")
     with left:
         section("Time to connect", f"times in {city(local_zone())}")
         lines = [
-            charts.Line("mean", connect.at, connect.mean, _MEAN),
-            charts.Line("slowest", connect.at, connect.most, _MOST),
+            charts.Line("mean", usual.at, usual.values, _MEAN),
+            charts.Line("slowest", slowest.at, slowest.values, _MOST),
         ]
         charts.draw(
             charts.course(lines, unit="ms", frame=frame),
@@ -82,19 +86,19 @@ def courses(shown: Shown) -> None:
         )  # fmt: skip
         section("Connections", "the most of each stretch, against the limit")
         charts.draw(
-            charts.course([charts.Line("connections", connections.at, connections.most)], unit="",
+            charts.course([charts.Line("connections", connections.at, connections.values)], unit="",
                           thresholds=_limit(), frame=frame),
             key="connections", alt=f"Connections over {shown.words}",
         )  # fmt: skip
     with right:
         section("Size", "dashed: as it grows now")
-        lines, unit = charts.in_bytes([charts.Line("size", size.at, size.most), *_guess(size, shown)])
+        lines, unit = charts.in_bytes([charts.Line("size", size.at, size.values), *_guess(size, shown)])
         charts.draw(
             charts.course(lines, unit=unit, frame=frame), key="size", alt=f"Size over {shown.words}, and to come"
         )
         section("Blocks from memory", "the rest is read from disk")
         charts.draw(
-            charts.course([charts.Line("from memory", hits.at, charts.in_percent(hits.mean))], unit="%", frame=frame),
+            charts.course([charts.Line("from memory", hits.at, charts.in_percent(hits.values))], unit="%", frame=frame),
             key="hits", alt=f"Share of blocks that came from memory over {shown.words}",
         )  # fmt: skip
     list_marks(happened)
@@ -113,7 +117,7 @@ def _guess(size: Course, shown: Shown) -> list[charts.Line]:
     """Where the size goes at its growth of the last week, for a third of the time shown; only where it reaches now."""
     figures = reads.database_figures()
     growth = figures.values.get("database.growth_bytes_per_day") if figures else None
-    last = size.most[-1] if size else None
+    last = size.values[-1] if size else None
     if growth is None or growth <= 0 or last is None or shown.window.until is not None:
         return []
     ahead = shown.window.length / 3

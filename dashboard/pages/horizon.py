@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard import queries
 from dashboard import queries_horizon as reads
 from dashboard import queries_probes as probes
-from dashboard.access import guarded_fragment, require
+from dashboard.access import guarded_fragment, require, told
 from dashboard.components.filters import Shown, time_of_charts
 from dashboard.components.horizon_charts import horizon_charts, short
 from dashboard.components.layout import empty, page_head, section, table, tiles
@@ -49,7 +49,23 @@ def state_of(server: ServerFacts) -> str:
     return server_state(server, queries.standing().facts)
 
 
+# Two tiles of several parts that fail alone, because each tile costs a look at who looks and a thread.
 @guarded_fragment(run_every=10)
+def glance() -> None:
+    """The verdict, and the figures that it rests on."""
+    for part in (verdict, figures):
+        with told():
+            part()
+
+
+@guarded_fragment(run_every=15)
+def sources() -> None:
+    """What is asked, and what the network's own page says."""
+    for part in (servers, stand_in, status):
+        with told():
+            part()
+
+
 def verdict() -> None:
     facts = queries.standing().facts
     servers = facts.servers
@@ -82,8 +98,7 @@ def _frozen(server: ServerFacts, now: datetime) -> list[str]:
     return [f"nothing is settled on it since {moment(server.frozen_at, now)}{why}"]
 
 
-@guarded_fragment(run_every=10)
-def glance() -> None:
+def figures() -> None:
     facts = queries.standing().facts
     hour = reads.requests(HOUR)
     limit = SETTINGS.rate_limit_per_hour
@@ -158,7 +173,6 @@ def _ms(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f} ms"
 
 
-@guarded_fragment(run_every=15)
 def servers() -> None:
     section("Servers side by side")
     samples = reads.newest_samples(SERVERS)
@@ -236,7 +250,6 @@ def _network(sample: Sample) -> object:
     return join(chip("critical", "another network"), tag("div", sample.passphrase))
 
 
-@guarded_fragment(run_every=15)
 def stand_in() -> None:
     """Stellar RPC, which answers by hash when no Horizon can be used; probed once a minute."""
     if RPC is None:
@@ -266,16 +279,12 @@ def stand_in() -> None:
     )  # fmt: skip
 
 
-@guarded_fragment(run_every=30)
 def status() -> None:
     if SETTINGS.status_page_url is not None:
         page = label_of(SETTINGS.status_page_url)
         status_panel(short(page), probes.status_page(page))
 
 
-verdict()
 glance()
 courses(time_of_charts("horizon"))
-servers()
-stand_in()
-status()
+sources()

@@ -20,7 +20,7 @@ from dashboard.queries_marks import marks
 from jobs.core.permissions import Right
 from jobs.horizon.health import Verdict
 from jobs.probes.attention import STALE_INTERVALS
-from jobs.probes.courses import Courses
+from jobs.probes.courses import Courses, Part
 from jobs.probes.host import EVERY_S
 from jobs.probes.latest import Host
 from jobs.probes.outlook import of_host, worst
@@ -29,8 +29,11 @@ from jobs.probes.units import size
 require(Right.VIEW)
 _DRAWN = 6
 """So many hosts are told apart by their colours."""
-_METRICS = ("cpu_ratio", "memory_used_ratio", "disk_free_bytes", "disk_read_bytes_per_s", "disk_write_bytes_per_s",
-            "network_received_bytes_per_s")  # fmt: skip
+_WANTED: tuple[tuple[str, Part], ...] = (
+    ("host.cpu_ratio", "mean"), ("host.memory_used_ratio", "mean"), ("host.disk_free_bytes", "least"),
+    ("host.disk_read_bytes_per_s", "mean"), ("host.disk_write_bytes_per_s", "mean"),
+    ("host.network_received_bytes_per_s", "mean"),
+)  # fmt: skip
 
 
 def is_silent(host: Host) -> bool:
@@ -118,7 +121,7 @@ def _per_s(value: float) -> str:
 @guarded_fragment(run_every=30)
 def courses(shown: Shown) -> None:
     names = [host.name for host in reads.hosts()][:_DRAWN]
-    found = reads.courses(tuple((name, f"host.{metric}") for name in names for metric in _METRICS), shown.window)
+    found = reads.courses(tuple((name, *wanted) for name in names for wanted in _WANTED), shown.window)
     if not found.by_key:
         empty("No samples in this time.", "Choose a longer one, or wait for a worker to measure its host.")
         return
@@ -129,12 +132,8 @@ def courses(shown: Shown) -> None:
         section("CPU", f"mean of each stretch, times in {city(local_zone())}")
         _percent("cpu_ratio", _lines(found, names, "cpu_ratio"), frame, f"CPU of each host over {shown.words}")
         section("Disk free", "the least of each stretch")
-        least = [
-            charts.Line(name, course.at, course.least, place)
-            for place, name in enumerate(names)
-            if (course := found.of(name, "host.disk_free_bytes"))
-        ]
-        _bytes("disk_free_bytes", least, frame, f"Free disk space of each host over {shown.words}")
+        lines = _lines(found, names, "disk_free_bytes", "least")
+        _bytes("disk_free_bytes", lines, frame, f"Free disk space of each host over {shown.words}")
         section("Disk read", "mean of each stretch")
         lines = _lines(found, names, "disk_read_bytes_per_s")
         _bytes("disk_read", lines, frame, f"Bytes read from disk on each host over {shown.words}", "/s")
@@ -151,9 +150,9 @@ def courses(shown: Shown) -> None:
     list_marks(happened)
 
 
-def _lines(found: Courses, names: Sequence[str], metric: str) -> list[charts.Line]:
-    courses = [(place, name, found.of(name, f"host.{metric}")) for place, name in enumerate(names)]
-    return [charts.Line(name, course.at, course.mean, place) for place, name, course in courses if course]
+def _lines(found: Courses, names: Sequence[str], metric: str, part: Part = "mean") -> list[charts.Line]:
+    courses = [(place, name, found.of(name, f"host.{metric}", part)) for place, name in enumerate(names)]
+    return [charts.Line(name, course.at, course.values, place) for place, name, course in courses if course]
 
 
 def _percent(key: str, lines: Sequence[charts.Line], frame: charts.Frame, alt: str) -> None:

@@ -189,7 +189,7 @@ def drift() -> None:
     if not any(point.wallets for point in points):
         empty("No wallet differed in this time.")
         return
-    line = charts.Line("Wallets", [point.at for point in points], [point.wallets for point in points])
+    line = charts.Line("Wallets", tuple(point.at for point in points), [point.wallets for point in points])
     happened = marks(Window(length))
     frame = charts.Frame(points[0].at, points[-1].at, happened)
     drawn = charts.course([line], unit="", height=180, frame=frame)

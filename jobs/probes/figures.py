@@ -5,6 +5,7 @@ Every read is bounded: what the requests of a month or a year cost is read from 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from jobs.horizon.latency import SIZE, merge, percentile
 from jobs.probes.rollup import SUM_BUCKETS
-from jobs.probes.spans import Window, grid, with_gaps
+from jobs.probes.spans import Window, broken, grid, with_gaps
 
 ANSWERED = frozenset({"ok", "absent"})
 """Outcomes that are answers; "there is no such transaction" is one."""
@@ -123,21 +124,24 @@ _EDGE = text("""
 SELECT now() AS now, (SELECT max(at) FROM ops.horizon_request_sums WHERE span = 'hour') AS hour,
        (SELECT max(at) FROM ops.horizon_request_sums WHERE span = 'day') AS day
 """)
-# In two steps, for the second takes each row five times.
+# Histograms are added up only where percentiles are told, and what was answered is counted only by who asked.
 _REQUESTS = text(f"""
-WITH asked AS (
-    SELECT at, server, endpoint, job, outcome, count, buckets FROM ops.horizon_request_sums
-    WHERE span = :source AND at >= :first AND at < :edge AND at < :until
-    UNION ALL
-    SELECT minute, server, endpoint, job, outcome, count, buckets FROM ops.horizon_requests
-    WHERE minute >= :first AND minute >= :edge AND minute < :until AND cardinality(buckets) = :size
-), steps AS MATERIALIZED (
-    SELECT date_bin(CAST(:step AS interval), at, 'epoch') AS at, server, endpoint, job, outcome,
-           sum(count)::bigint AS count, {SUM_BUCKETS} AS buckets
-    FROM asked GROUP BY 1, 2, 3, 4, 5
+WITH asked AS MATERIALIZED (
+    SELECT date_bin(CAST(:step AS interval), at, 'epoch') AS at, server, endpoint, job, outcome, count, buckets
+    FROM (
+        SELECT at, server, endpoint, job, outcome, count, buckets FROM ops.horizon_request_sums
+        WHERE span = :source AND at >= :first AND at < :edge AND at < :until
+        UNION ALL
+        SELECT minute, server, endpoint, job, outcome, count, buckets FROM ops.horizon_requests
+        WHERE minute >= :first AND minute >= :edge AND minute < :until AND cardinality(buckets) = :size
+    ) AS found
 )
-SELECT at, server, endpoint, job, outcome, sum(count)::bigint AS n, {SUM_BUCKETS} AS buckets
-FROM steps GROUP BY GROUPING SETS ((at), (at, outcome), (server), (endpoint), (job)) ORDER BY 1
+SELECT at, server, endpoint, NULL AS job, NULL AS outcome, sum(count)::bigint AS n, {SUM_BUCKETS} AS buckets
+FROM asked GROUP BY GROUPING SETS ((at), (server), (endpoint))
+UNION ALL
+SELECT at, NULL, NULL, job, outcome, sum(count)::bigint, NULL FROM asked
+GROUP BY GROUPING SETS ((at, outcome), (job)) HAVING job IS NOT NULL OR outcome <> ALL (CAST(:answered AS text[]))
+ORDER BY at
 """)  # noqa: S608 - a constant
 
 
@@ -148,35 +152,43 @@ def requests(conn: Connection, window: Window) -> Requests:
     chosen = grid(window, known.now, least="minute")
     first = until - window.length
     edge = {"hour": known.hour, "day": known.day}.get(chosen.source) or first
-    bounds = {"first": first, "until": until, "edge": edge}
-    rows = conn.execute(_REQUESTS, {**bounds, "source": chosen.source, "step": chosen.step, "size": SIZE}).all()
-    endpoints = {row.endpoint: row.buckets for row in rows if row.endpoint is not None}
+    bounds = {"first": first, "until": until, "edge": edge, "source": chosen.source, "step": chosen.step}
+    rows = conn.execute(_REQUESTS, {**bounds, "size": SIZE, "answered": list(ANSWERED)})
+    steps: list[tuple[datetime, int, Sequence[int]]] = []
     failed: dict[datetime, dict[str, int]] = {}
-    errors: dict[str, int] = {}
-    for row in rows:
-        if row.outcome is not None and row.outcome not in ANSWERED:
-            failed.setdefault(row.at, {})[row.outcome] = row.n
-            errors[row.outcome] = errors.get(row.outcome, 0) + row.n
-    course = [
-        (row.at, Moment(row.n, *_percentiles(row.buckets), failed.get(row.at, {})))
-        for row in rows
-        if row.at is not None and row.outcome is None
-    ]
+    errors: Counter[str] = Counter()
+    endpoints: dict[str, Sequence[int]] = {}
+    servers: dict[str, Sequence[int]] = {}
+    by_job: dict[str, int] = {}
+    for at, server, endpoint, job, outcome, n, buckets in rows:
+        if outcome is not None:
+            failed.setdefault(at, {})[outcome] = n
+            errors[outcome] += n
+        elif at is not None:
+            steps.append((at, n, buckets))
+        elif endpoint is not None:
+            endpoints[endpoint] = buckets
+        elif server is not None:
+            servers[server] = buckets
+        else:
+            by_job[job] = n
+    moments = [Moment(n, *_percentiles(buckets), failed.get(at, {})) for at, n, buckets in steps]
+    at, gaps = with_gaps([at for at, _, _ in steps], chosen.step)
     return Requests(
         since=first,
         until=until,
-        course=tuple(with_gaps(course, chosen.step)),
-        total=sum(moment.requests for _, moment in course),
+        course=tuple(zip(at, broken(moments, gaps), strict=True)),
+        total=sum(moment.requests for moment in moments),
         latency=_latencies(endpoints),
-        by_server=_latencies({row.server: row.buckets for row in rows if row.server is not None}),
+        by_server=_latencies(servers),
         p95=percentile(merge(endpoints.values()), 0.95),
-        by_job=_largest_first({row.job: row.n for row in rows if row.job is not None}),
+        by_job=_largest_first(by_job),
         errors=_largest_first(errors),
     )
 
 
 def _latencies(histograms: Mapping[str, Sequence[int]]) -> tuple[Latency, ...]:
-    most_first = sorted(histograms.items(), key=lambda item: -sum(item[1]))
+    most_first = sorted(histograms.items(), key=lambda item: (-sum(item[1]), item[0]))
     return tuple(Latency(name, sum(buckets), *_percentiles(buckets)) for name, buckets in most_first)
 
 

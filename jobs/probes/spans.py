@@ -6,7 +6,7 @@ that still fits the step. What is older than a source is kept comes from the nex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -83,13 +83,23 @@ def rolled_until(source: Source, minute: datetime | None, hour: datetime | None)
     return minute.replace(minute=0) if source == "hour" else minute.replace(hour=0, minute=0)
 
 
-def with_gaps(points: Sequence[tuple[datetime, T]], step: timedelta) -> list[tuple[datetime, T | None]]:
-    """The points with a None in every hole between them, so that a line drawn through them breaks there."""
-    apart = [later[0] - earlier[0] for earlier, later in pairwise(points)]
+def with_gaps(at: Sequence[datetime], step: timedelta) -> tuple[tuple[datetime, ...], tuple[int, ...]]:
+    """The times with one more in every hole between them, and the places of those: see `broken`."""
+    apart = [later - earlier for earlier, later in pairwise(at)]
     usual = sorted(apart)[len(apart) // 4] if apart else step
-    whole: list[tuple[datetime, T | None]] = list(points[:1])
-    for point, distance in zip(points[1:], apart, strict=True):
-        if distance > max(step, usual) * GAP:
-            whole.append((point[0] - distance + step, None))
-        whole.append(point)
-    return whole
+    longest = max(step, usual) * GAP
+    whole, gaps = list(at[:1]), []
+    for earlier, later in pairwise(at):
+        if later - earlier > longest:
+            gaps.append(len(whole))
+            whole.append(earlier + step)
+        whole.append(later)
+    return tuple(whole), tuple(gaps)
+
+
+def broken(values: Iterable[T], gaps: Iterable[int]) -> tuple[T | None, ...]:
+    """The values with a None at each of these places, so that a line drawn through them breaks there."""
+    whole: list[T | None] = list(values)
+    for place in gaps:
+        whole.insert(place, None)
+    return tuple(whole)

@@ -1,9 +1,14 @@
-"""A chart's figure: its whole time, gaps, marks that can be pointed at, thresholds near the values, readable units."""
+"""A chart's figure: its whole time, gaps, marks that can be pointed at, thresholds near the values, readable units.
+
+Plotly checks each of them here, for it does not on a page.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import plotly.graph_objects as go
 import pytest
 import time_machine
 
@@ -18,9 +23,13 @@ def line(*values: float | None, name: str = "a", place: int = 0) -> charts.Line:
     return charts.Line(name, AT[: len(values)], values, place)
 
 
+def course(lines: list[charts.Line], **how: Any) -> go.Figure:
+    return go.Figure(charts.course(lines, **how))
+
+
 def test_a_gap_breaks_the_line_and_the_time_shown_is_whole() -> None:
     frame = charts.Frame(NOW - timedelta(hours=6), NOW)
-    figure = charts.course([line(1.0, None, 3.0)], unit="s", frame=frame)
+    figure = course([line(1.0, None, 3.0)], unit="s", frame=frame)
     assert figure.data[0].connectgaps is False
     assert list(figure.data[0].y) == [1.0, None, 3.0]
     assert figure.layout.xaxis.range == tuple(
@@ -30,14 +39,14 @@ def test_a_gap_breaks_the_line_and_the_time_shown_is_whole() -> None:
 
 def test_the_pointer_says_value_unit_and_age() -> None:
     with time_machine.travel(NOW, tick=False):
-        figure = charts.course([line(1.0, 2.0, 3.0)], unit="ms")
+        figure = course([line(1.0, 2.0, 3.0)], unit="ms")
     assert figure.data[0].hovertemplate == "%{y:,.1f} ms<extra>a</extra>"
     assert list(figure.data[1].customdata) == ["30 min ago", "20 min ago", "10 min ago"]
 
 
 @pytest.mark.parametrize(("level", "always", "drawn"), [(4.0, False, True), (400.0, False, False), (400.0, True, True)])
 def test_a_threshold_is_drawn_where_it_says_something(level: float, always: bool, drawn: bool) -> None:
-    figure = charts.course(
+    figure = course(
         [line(1.0, 2.0, 3.0)], unit="s", thresholds=[charts.Threshold(level, "warn", "attention", always=always)]
     )
     assert [note.text for note in figure.layout.annotations] == (["attention"] if drawn else [])
@@ -46,12 +55,10 @@ def test_a_threshold_is_drawn_where_it_says_something(level: float, always: bool
 
 
 def test_what_goes_below_zero_is_on_the_chart_the_right_way_up() -> None:
-    figure = charts.course(
-        [line(-1.0, -2.0, -3.0)], unit="d", thresholds=[charts.Threshold(14, "warn", "14", always=True)]
-    )
+    figure = course([line(-1.0, -2.0, -3.0)], unit="d", thresholds=[charts.Threshold(14, "warn", "14", always=True)])
     low, high = figure.layout.yaxis.range
     assert low < -3 < 14 < high
-    low, high = charts.course([line(-1.0, -2.0, -3.0)], unit="d").layout.yaxis.range
+    low, high = course([line(-1.0, -2.0, -3.0)], unit="d").layout.yaxis.range
     assert low < -3 < high
 
 
@@ -61,7 +68,7 @@ def test_marks_are_lines_bands_and_points_and_their_words_are_no_markup() -> Non
         Mark("incident", "<b>It</b> & that", since - timedelta(hours=3), NOW + timedelta(hours=1), "/incident?id=1"),
         Mark("deployment", "Version 2.4.0 runs", AT[1], None, "/releases"),
     )
-    figure = charts.course([line(1.0, 2.0, 3.0)], unit="s", frame=charts.Frame(since, NOW, marks))
+    figure = course([line(1.0, 2.0, 3.0)], unit="s", frame=charts.Frame(since, NOW, marks))
     assert [shape.type for shape in figure.layout.shapes] == ["line", "line", "rect"]
     band = figure.layout.shapes[2]
     assert (band.x0, band.x1) == figure.layout.xaxis.range, "no further than the chart"
@@ -75,12 +82,12 @@ def test_what_overlaps_is_one_band() -> None:
         return Mark("incident", "It", NOW - timedelta(minutes=begin), NOW - timedelta(minutes=end), "/incident?id=1")
 
     frame = charts.Frame(NOW - timedelta(hours=1), NOW, (incident(50, 30), incident(40, 20), incident(10, 5)))
-    figure = charts.course([line(1.0, 2.0, 3.0)], unit="s", frame=frame)
+    figure = course([line(1.0, 2.0, 3.0)], unit="s", frame=frame)
     assert len([shape for shape in figure.layout.shapes if shape.type == "rect"]) == 2
 
 
 def test_lines_that_end_together_have_names_that_do_not_cover_each_other() -> None:
-    figure = charts.course([line(1.0, 1.0, 5.0), line(1.0, 1.0, 5.0, name="b", place=1)], unit="s")
+    figure = course([line(1.0, 1.0, 5.0), line(1.0, 1.0, 5.0, name="b", place=1)], unit="s")
     first, second = figure.layout.annotations
     assert abs(first.yshift - second.yshift) >= 15
 
@@ -94,8 +101,8 @@ def test_bytes_are_told_in_the_unit_that_suits_them() -> None:
 def test_too_many_points_are_refused() -> None:
     many = tuple(NOW for _ in range(charts.MOST_POINTS + 1))
     with pytest.raises(ValueError, match="bucket them in SQL"):
-        charts.course([charts.Line("a", many, [1.0] * len(many))], unit="s")
+        course([charts.Line("a", many, [1.0] * len(many))], unit="s")
 
 
 def test_without_any_value_there_is_still_a_chart() -> None:
-    assert charts.course([], unit="s", frame=charts.Frame(NOW - timedelta(hours=1), NOW)).layout.yaxis.range[1] > 0
+    assert course([], unit="s", frame=charts.Frame(NOW - timedelta(hours=1), NOW)).layout.yaxis.range[1] > 0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.probes.spans import LONGEST, MOST_POINTS, Grid, Window, grid, with_gaps
+from jobs.probes.spans import LONGEST, MOST_POINTS, Grid, Window, broken, grid, with_gaps
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -40,10 +40,6 @@ def test_no_window_has_more_points_than_a_chart(length: timedelta, ago: timedelt
     assert length / grid(Window(length, NOW - ago), NOW).step <= MOST_POINTS
 
 
-def _points(*minutes: float) -> list[tuple[datetime, int]]:
-    return [(NOW + minute * MINUTE, 1) for minute in minutes]
-
-
 @pytest.mark.parametrize(
     ("minutes", "gaps"),
     [
@@ -58,7 +54,10 @@ def _points(*minutes: float) -> list[tuple[datetime, int]]:
     ],
 )
 def test_a_line_breaks_where_several_points_are_missing(minutes: tuple[float, ...], gaps: int) -> None:
-    whole = with_gaps(_points(*minutes), timedelta(seconds=15))
-    assert [point for point in whole if point[1] is not None] == _points(*minutes)
-    assert sum(value is None for _, value in whole) == gaps
-    assert whole == sorted(whole, key=lambda point: point[0])
+    at = [NOW + minute * MINUTE for minute in minutes]
+    whole, places = with_gaps(at, timedelta(seconds=15))
+    values = broken(at, places)
+    assert [value for value in values if value is not None] == at
+    assert values.count(None) == len(places) == gaps
+    assert all(value in (one, None) for one, value in zip(whole, values, strict=True)), "each value at its time"
+    assert list(whole) == sorted(whole)
