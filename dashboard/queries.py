@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
 import streamlit as st
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, text
 
 from checklists.reads import RunState, RunSummary, list_runs
 from dashboard.components.strips import Bar
@@ -26,8 +26,7 @@ from jobs.alerts.store import list_silences, open_alerts
 from jobs.probes.attention import Problem, Severity, find_problems
 from jobs.probes.facts import read_facts
 from jobs.probes.model import Facts
-from jobs.run.store import RunRow
-from jobs.run.store import list_runs as list_runs_of_jobs
+from jobs.run.store import RUNS, RunRow, run_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -131,13 +130,13 @@ def job_strips(conn: Connection, jobs: tuple[str, ...], runs: int = 50) -> dict[
             "SELECT r.job, r.id, r.state, coalesce(r.started_at, r.queued_at) AS at,"
             "       extract(epoch FROM coalesce(r.finished_at, now()) - r.started_at)::float8 AS seconds"
             " FROM unnest(CAST(:jobs AS text[])) AS j (name) CROSS JOIN LATERAL ("
-            "   SELECT * FROM ops.runs WHERE job = j.name ORDER BY id DESC LIMIT :runs) AS r ORDER BY r.id"
+            "   SELECT job, id, state, queued_at, started_at, finished_at FROM ops.runs WHERE job = j.name ORDER BY id DESC LIMIT :runs) AS r ORDER BY r.id"
         ),
         {"jobs": list(jobs), "runs": runs},
     )
     found: dict[str, list[Bar]] = {job: [] for job in jobs}
-    for row in rows:
-        found[row.job].append(Bar(row.id, row.state, row.at, row.seconds))
+    for job, *bar in rows:
+        found[job].append(Bar(*bar))
     return {job: tuple(bars) for job, bars in found.items()}
 
 
@@ -183,10 +182,9 @@ def recent_changes(conn: Connection, hours: int = 1, most: int = 20) -> tuple[Ch
 @cached(ttl=3)
 def running_now(conn: Connection, least_s: int, most: int = 10) -> tuple[RunRow, ...]:
     """What has run for so many seconds at the least, the newest first."""
-    at: datetime = conn.execute(text("SELECT now()")).scalar_one()
-    since = at - timedelta(seconds=least_s)
-    found = list_runs_of_jobs(conn, state="running", limit=200)
-    return tuple(run for run in found if run.started_at is not None and run.started_at <= since)[:most]
+    long_enough = RUNS.c.started_at <= func.now() - func.make_interval(0, 0, 0, 0, 0, 0, least_s)
+    query = select(RUNS).where(RUNS.c.state == "running", long_enough).order_by(RUNS.c.id.desc()).limit(most)
+    return tuple(run_of(row) for row in conn.execute(query))
 
 
 @cached(ttl=10)

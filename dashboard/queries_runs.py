@@ -1,16 +1,20 @@
 """Runs over time: how fast and how well each job runs, the lanes of the timeline, and what failed in the same way.
 
 All of it is read from one index that holds what has ended by job and time; each read is one statement for all jobs.
+What ended on a day that is over stays as it is: it is counted once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Connection, text
 
+from dashboard.desk import desk
 from dashboard.queries import cached
 from jobs.run.again import MOST_READ, Repeat, left_to_repeat, recent_failures
 from jobs.run.failures import Group, grouped
@@ -50,41 +54,116 @@ class Figures:
     jobs: Mapping[str, JobFigures]
 
 
-_FIGURES = text("""
-    SELECT j.name AS job, ends.well_day, ends.ill_day, ends.well_week, ends.ill_week, ends.missed_day,
-           week.p[1] AS p50, week.p[2] AS p95, week.p[3] AS p99, week.timed, before.p AS before,
-           before.timed AS timed_before
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How many runs of a job ended in which way; `ill`: failed, out of time or lost."""
+
+    well: int
+    ill: int
+    missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """How long the newest successes took: how many were timed, and percentiles in seconds."""
+
+    timed: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+Window = tuple[datetime, datetime]
+"""After the first instant, up to and including the second."""
+_WEEK = timedelta(days=7)
+_DAY = timedelta(days=1)
+_EACH = """
     FROM unnest(CAST(:jobs AS text[])) AS j (name)
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(n) FILTER (WHERE recent AND state = 'succeeded'), 0)::bigint AS well_day,
-               coalesce(sum(n) FILTER (WHERE recent AND state IN ('failed', 'timed_out', 'lost')), 0)::bigint AS ill_day,
-               coalesce(sum(n) FILTER (WHERE recent AND state = 'missed'), 0)::bigint AS missed_day,
-               coalesce(sum(n) FILTER (WHERE state = 'succeeded'), 0)::bigint AS well_week,
-               coalesce(sum(n) FILTER (WHERE state IN ('failed', 'timed_out', 'lost')), 0)::bigint AS ill_week
-        FROM (SELECT state, finished_at > now() - interval '1 day' AS recent, count(*) AS n FROM ops.runs
-              WHERE job = j.name AND finished_at > now() - interval '7 days' GROUP BY 1, 2) AS ended
-    ) AS ends
-    CROSS JOIN LATERAL (
-        SELECT percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY seconds) AS p, count(*) AS timed
-        FROM (SELECT extract(epoch FROM finished_at - started_at)::float8 AS seconds FROM ops.runs
-              WHERE job = j.name AND state = 'succeeded' AND finished_at > now() - interval '7 days'
-              ORDER BY finished_at DESC LIMIT :most) AS took
-    ) AS week
-    CROSS JOIN LATERAL (
-        SELECT percentile_disc(0.95) WITHIN GROUP (ORDER BY seconds) AS p, count(*) AS timed
-        FROM (SELECT extract(epoch FROM finished_at - started_at)::float8 AS seconds FROM ops.runs
-              WHERE job = j.name AND state = 'succeeded' AND finished_at <= now() - interval '7 days'
-                AND finished_at > now() - interval '14 days' ORDER BY finished_at DESC LIMIT :most) AS took
-    ) AS before
-""")
+    CROSS JOIN unnest(CAST(:after AS timestamptz[]), CAST(:until AS timestamptz[])) WITH ORDINALITY AS w (after, until, place)
+    CROSS JOIN LATERAL"""
+_ENDS = text(f"""
+    SELECT w.place, j.name, ended.* {_EACH} (
+        SELECT count(*) FILTER (WHERE state = 'succeeded') AS well,
+               count(*) FILTER (WHERE state IN ('failed', 'timed_out', 'lost')) AS ill,
+               count(*) FILTER (WHERE state = 'missed') AS missed
+        FROM ops.runs WHERE job = j.name AND finished_at > w.after AND finished_at <= w.until
+    ) AS ended
+""")  # noqa: S608 - constants, here and below
+# Lengths stay intervals until three of them are left: to make numbers of a thousand takes as long as to sort them.
+_TOOK = text(f"""
+    SELECT w.place, j.name, took.timed, extract(epoch FROM took.p[1])::float8, extract(epoch FROM took.p[2])::float8,
+           extract(epoch FROM took.p[3])::float8 {_EACH} (
+        SELECT percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY length) AS p, count(*) AS timed
+        FROM (SELECT finished_at - started_at AS length FROM ops.runs
+              WHERE job = j.name AND state = 'succeeded' AND finished_at > w.after AND finished_at <= w.until
+              ORDER BY finished_at DESC LIMIT {MOST_TIMED}) AS newest
+    ) AS took
+""")  # noqa: S608
 
 
 @cached(ttl=15)
 def figures(conn: Connection, jobs: tuple[str, ...]) -> Figures:
     """Durations, success rates and missed slots of these jobs."""
-    read_at: datetime = conn.execute(text("SELECT now()")).scalar_one()
-    rows = conn.execute(_FIGURES, {"jobs": list(jobs), "most": MOST_TIMED}).mappings()
-    return Figures(read_at, {row["job"]: JobFigures(**row) for row in rows})
+    at: datetime = conn.execute(text("SELECT now()")).scalar_one()
+    day, week = at - _DAY, at - _WEEK
+    over = _days_over(week, at)
+    ends = _ends(conn, jobs, (day, at), (week, over[0]), (over[-1] + _DAY, at))
+    for begin in over:
+        ends.update({(begin, job): counts for job, counts in _ends_of_day(desk().key, jobs, begin).items()})
+    took = _took(conn, jobs, (week, at), (week - _WEEK, week))
+    found = {}
+    for job in jobs:
+        recent, now, before = ends[day, job], took[week, job], took[week - _WEEK, job]
+        parts = [ends[begin, job] for begin in (week, *over, over[-1] + _DAY)]
+        found[job] = JobFigures(
+            job=job,
+            well_day=recent.well,
+            ill_day=recent.ill,
+            well_week=sum(part.well for part in parts),
+            ill_week=sum(part.ill for part in parts),
+            missed_day=recent.missed,
+            p50=now.p50,
+            p95=now.p95,
+            p99=now.p99,
+            timed=now.timed,
+            before=before.p95,
+            timed_before=before.timed,
+        )
+    return Figures(at, found)
+
+
+def _days_over(since: datetime, now: datetime) -> list[datetime]:
+    """Where the whole days of UTC begin that lie after `since` and ended at least an hour ago.
+
+    Nothing is added to such a day any more: no transaction that ends a run is open for so long.
+    """
+    midnight = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    begins = (midnight + day * _DAY for day in range(1, _WEEK.days + 1))
+    return [begin for begin in begins if begin + _DAY + timedelta(hours=1) <= now]
+
+
+@lru_cache(maxsize=64)
+def _ends_of_day(_database: str, jobs: tuple[str, ...], begin: datetime) -> Mapping[str, Ends]:
+    """A day that is over is counted once: such days would be most of what a page has to read."""
+    with desk().db.read() as conn:
+        return {job: ends for (_, job), ends in _ends(conn, jobs, (begin, begin + _DAY)).items()}
+
+
+def _ends(conn: Connection, jobs: tuple[str, ...], *windows: Window) -> dict[tuple[datetime, str], Ends]:
+    """By the beginning of the window and the job."""
+    rows = conn.execute(_ENDS, _given(jobs, windows))
+    return {(windows[place - 1][0], job): Ends(*counts) for place, job, *counts in rows}
+
+
+def _took(conn: Connection, jobs: tuple[str, ...], *windows: Window) -> dict[tuple[datetime, str], Took]:
+    """By the beginning of the window and the job."""
+    rows = conn.execute(_TOOK, _given(jobs, windows))
+    return {(windows[place - 1][0], job): Took(*found) for place, job, *found in rows}
+
+
+def _given(jobs: tuple[str, ...], windows: Sequence[Window]) -> Mapping[str, Any]:
+    after, until = zip(*windows, strict=True)
+    return {"jobs": list(jobs), "after": list(after), "until": list(until)}
 
 
 @dataclass(frozen=True, slots=True)

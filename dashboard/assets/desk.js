@@ -8,7 +8,7 @@
 
   // 1. Streamlit follows the browser's history, so a link is a history entry and the event that belongs to it.
   document.addEventListener("click", (event) => {
-    const link = event.target.closest?.("a.nx-link");
+    const link = event.target.closest?.("a.nx-link, .nx-strip a");
     if (!link || event.defaultPrevented || event.button !== 0) return;
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.target === "_blank") return;
     const url = new URL(link.href);

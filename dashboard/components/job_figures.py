@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
 
 from dashboard.components.markup import Html, join, link, tag, url
-from dashboard.components.times import age, lasted
+from dashboard.components.times import lasted
 from dashboard.queries_runs import JobFigures
 
 ENOUGH = 20
@@ -41,8 +40,8 @@ def share(well: int, ill: int) -> str:
     return f"{thousandths / 10:g}%"
 
 
-def figures(found: JobFigures | None, read_at: datetime) -> Html:
-    """The figures of a row, each with its unit, and how old they are."""
+def figures(found: JobFigures | None, as_of: Html) -> Html:
+    """The figures of a row, each with its unit, and how old they are: the same for all rows."""
     if found is None or not found.well_week + found.ill_week + found.missed_day:
         return join()
     facts = {"timed": found.timed, "timed_before": found.timed_before}
@@ -60,7 +59,7 @@ def figures(found: JobFigures | None, read_at: datetime) -> Html:
         ),
         tag("span", f"p95 {said}", class_="nx-warn" if slower else None) if said else "",
         tag("span", missed, " in 24 h") if found.missed_day else "",
-        tag("span", "as of ", age(read_at)),
+        tag("span", "as of ", as_of),
         class_="nx-note nx-numbers",
     )
 

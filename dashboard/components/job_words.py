@@ -20,6 +20,7 @@ from jobs.run.store import RunRow
 from jobs.schedule.model import Schedule
 
 OPEN = ("queued", "running")
+_WRONG = ("failed", "critical", "warn", "off", "paused")
 _HANDS = {"manual": "by hand", "checklist": "from a checklist", "api": "over the API"}
 
 
@@ -34,6 +35,11 @@ class Said:
     @property
     def well(self) -> bool:
         return self.state in ("ok", "wait", "queued")
+
+    @property
+    def rank(self) -> int:
+        """Its place among jobs: what is wrong first, and of that what nobody has wanted."""
+        return len(_WRONG) if self.well else _WRONG.index(self.state)
 
     @property
     def markup(self) -> Html:

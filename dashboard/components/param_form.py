@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -45,12 +46,17 @@ class Field:
 
 def fields_of(model: type[Params]) -> list[Field]:
     """The parameters of a model in its order."""
-    schema = model.model_json_schema()
+    schema = _schema(model)
     required = set(schema.get("required", ()))
     return [
         _field(name, {"default": _made(model, name), **prop}, schema.get("$defs", {}), required=name in required)
         for name, prop in schema.get("properties", {}).items()
     ]
+
+
+@lru_cache(maxsize=256)
+def _schema(model: type[Params]) -> Schema:
+    return model.model_json_schema()
 
 
 def _made(model: type[Params], name: str) -> Any:

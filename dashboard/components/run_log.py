@@ -8,35 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC
+from functools import lru_cache
 from itertools import groupby
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from dashboard.components.markup import Html, join, link, show, tag, url
-from dashboard.components.times import both
+from dashboard.components.times import both, local_zone
 from jobs.run.store import LogLine
 
 BUCKET = 32
+_WRITTEN = 8192
+"""Lines that are remembered, some hundred bytes each: those that are followed are drawn again every second."""
 _MARKS = {"warning": "nx-warn", "error": "nx-critical", "critical": "nx-critical"}
 
 
-def draw_lines(found: Iterable[LogLine]) -> None:
-    """Puts the lines on the page, oldest first."""
-    for place, (_, block) in enumerate(groupby(found, key=lambda line: line.id // BUCKET)):
+def draw_lines(found: Iterable[LogLine], *, growing: bool) -> None:
+    """Puts the lines on the page, oldest first; those of a log that grows no more as one piece."""
+    for place, (_, block) in enumerate(groupby(found, key=lambda line: line.id // BUCKET if growing else 0)):
         # What scrolls is reached with the keyboard by something within it that can be: its first block.
         show(lines(block, reachable=place == 0))
 
 
 def lines(block: Iterable[LogLine], *, reachable: bool = False) -> Html:
     """Lines as one piece of markup; `reachable` with the keyboard where they stand in something that scrolls."""
-    return tag("div", *(_line(line) for line in block), class_="nx-lines", tabindex="0" if reachable else None)
+    zone = local_zone()
+    return tag("div", *(_line(line, zone) for line in block), class_="nx-lines", tabindex="0" if reachable else None)
 
 
-def _line(line: LogLine) -> Html:
+@lru_cache(maxsize=_WRITTEN)
+def _line(line: LogLine, _zone: ZoneInfo) -> Html:
+    """A line stays as it was logged, and reads the same to everybody in the zone: it is written once."""
     at = line.at.astimezone(UTC)
     mark = _MARKS.get(line.level)
     return tag(
         "div",
-        tag("time", f"{at:%H:%M:%S}.{at.microsecond // 1000:03}", title=both(at), class_="nx-quiet"),
+        tag("time", at.time().isoformat("milliseconds"), title=both(at), class_="nx-quiet"),
         join(tag("i", class_=f"nx-shape {mark}", aria_hidden="true"), tag("b", line.level, class_=mark)) if mark else "",
         tag("span", line.event),
         *(tag("span", tag("span", f"{name}=", class_="nx-quiet"), _value(name, value), class_="nx-field")

@@ -9,11 +9,12 @@ import streamlit as st
 
 from dashboard.components.alert_actions import ask_acknowledge
 from dashboard.components.alert_words import silenced, who_has_it
-from dashboard.components.markup import Html, join, link, show, tag, url
+from dashboard.components.markup import Html, join, link, tag, url
 from dashboard.components.states import shape
 from dashboard.components.times import age, now, unbroken
 from dashboard.navigation import PAGES
 from dashboard.queries import Standing
+from jobs.alerts.model import Alert
 from jobs.alerts.standing import Concern
 
 MOST_FOLLOWERS = 3
@@ -25,17 +26,15 @@ def sentence(concern: Concern) -> Html:
     return join(shape(concern.severity), " ", link(unbroken(f"{concern.sentence}."), concern.link))
 
 
-def concern_line(concern: Concern, standing: Standing) -> None:
+def concern_line(concern: Concern, standing: Standing) -> Html:
     """A concern below the first one."""
-    show(
-        tag(
-            "div",
-            shape(concern.severity),
-            link(f"{concern.sentence}.", concern.link),
-            tag("span", age(concern.since), class_="nx-note") if concern.since is not None else "",
-            about(concern, standing),
-            class_="nx-concern nx-quiet" if concern.quiet else "nx-concern",
-        )
+    return tag(
+        "div",
+        shape(concern.severity),
+        link(f"{concern.sentence}.", concern.link),
+        tag("span", age(concern.since), class_="nx-note") if concern.since is not None else "",
+        about(concern, standing),
+        class_="nx-concern nx-quiet" if concern.quiet else "nx-concern",
     )
 
 
@@ -45,11 +44,14 @@ def about(concern: Concern, standing: Standing) -> Html:
     return tag("div", *parts, _followers(concern), class_="nx-about")
 
 
-def acknowledge_button(concern: Concern) -> None:
-    """Asks why and acknowledges; nothing where somebody has it already or nothing fires for it."""
+def to_take(concern: Concern) -> Alert | None:
+    """The alert that somebody can acknowledge; None where one has it already or nothing fires for it."""
     alert = concern.alert
-    if alert is None or alert.acknowledged_at is not None or concern.quiet is not None:
-        return
+    return None if alert is None or alert.acknowledged_at is not None or concern.quiet is not None else alert
+
+
+def acknowledge_button(alert: Alert) -> None:
+    """Asks why and acknowledges."""
     if st.button(
         "Acknowledge", key=f"nx-ack-{alert.id}", icon=":material/front_hand:", help=f"Acknowledge alert {alert.id}"
     ):

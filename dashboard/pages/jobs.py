@@ -18,7 +18,7 @@ from dashboard.components.job_actions import ask_pause, ask_resume, run_dialog
 from dashboard.components.job_figures import figures
 from dashboard.components.job_words import OPEN, Said, busy_of, paused_now, standing_of
 from dashboard.components.layout import empty, page_head, problems
-from dashboard.components.markup import Html, join, link, show, tag, url
+from dashboard.components.markup import Html, join, link, tag, url
 from dashboard.components.states import chip
 from dashboard.components.strips import Bar, strip
 from dashboard.components.times import age, clock, lasted, now
@@ -35,30 +35,33 @@ person = require(Right.VIEW)
 JOBS = load_jobs()
 SCHEDULES: Mapping[str, Schedule] = {schedule.name: schedule for schedule in reads.schedules()}
 NAMES = tuple(sorted({*JOBS, *SCHEDULES}))
+BARS = 30  # runs that a strip shows: each wide enough to be pointed at
+
+
+def standings() -> Mapping[str, Said]:
+    """How each job stands, what is wrong first."""
+    facts, strips = queries.standing().facts, queries.job_strips(NAMES, BARS)
+    said = {name: _standing(name, facts, strips[name]) for name in NAMES}
+    return dict(sorted(said.items(), key=lambda item: item[1].rank))
 
 
 @guarded_fragment(run_every=5, parallel=False)
 def living(head: DeltaGenerator, places: Mapping[str, DeltaGenerator]) -> None:
-    """What changes by itself; the buttons stand outside, so that nothing is redrawn under a finger or a dialog."""
-    standing = queries.standing()
+    """What changes by itself; the buttons stand outside, so that nothing is redrawn under a finger or a dialog.
+
+    For the same reason the rows stay in the order of the places, whatever becomes of the jobs meanwhile.
+    """
     schedules = {schedule.name: schedule for schedule in reads.schedules()}
-    strips = queries.job_strips(NAMES)
+    strips = queries.job_strips(NAMES, BARS)
     counted = figured.figures(NAMES)
-    said = {name: _standing(name, standing.facts, strips[name]) for name in NAMES}
+    said, as_of = standings(), age(counted.read_at)
     with head.container():
         page_head(*_headline(said))
-        problems(_elsewhere(standing.problems))
+        problems(_elsewhere(queries.standing().problems))
     for name, place in places.items():
-        with place:
-            show(
-                _row(
-                    name,
-                    schedules.get(name),
-                    said[name],
-                    strips[name],
-                    figures(counted.jobs.get(name), counted.read_at),
-                )
-            )
+        place.html(
+            _row(name, schedules.get(name), said[name], strips[name], figures(counted.jobs.get(name), as_of))
+        )  # fmt: skip
 
 
 def _elsewhere(found: Sequence[Problem]) -> list[Problem]:
@@ -167,11 +170,9 @@ if not NAMES:
 top = st.empty()
 show_broken_jobs()
 rows: dict[str, DeltaGenerator] = {}
-acting = may(person, Right.RUN_JOBS) or may(person, Right.PAUSE_JOBS)
-for each in NAMES:
-    with st.container(key=f"nx-jobline-{each}", horizontal=True, vertical_alignment="top", gap="medium"):
+# One grid of rows and buttons (engine.css), not a container for each: those would be half of what the page costs.
+with st.container(key="nx-joblist"):
+    for each in standings():
         rows[each] = st.empty()
-        if acting:
-            with st.container(key=f"nx-acts-{each}", width=120, gap="xxsmall"):
-                actions(each)
+        actions(each)
 living(top, rows)

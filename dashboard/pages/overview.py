@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import streamlit as st
 
 from checklists.lines import Progress
 from checklists.releases import DEPLOYMENT, Release
 from dashboard import queries, queries_oncall
-from dashboard.access import guarded_fragment, may, require
+from dashboard.access import guarded_fragment, may, require, told
 from dashboard.components.actors import who
 from dashboard.components.checklist_words import bar, counted
 from dashboard.components.contacts import reach
@@ -18,15 +19,16 @@ from dashboard.components.layout import empty, page_head, problems, section, tab
 from dashboard.components.markup import Html, esc, join, link, show, tag, url
 from dashboard.components.money_words import brief, failure_words
 from dashboard.components.numbers import amount_text, figure
-from dashboard.components.standing_concerns import about, acknowledge_button, concern_line, sentence
+from dashboard.components.standing_concerns import about, acknowledge_button, concern_line, sentence, to_take
 from dashboard.components.states import chip, shape
 from dashboard.components.strips import strip
 from dashboard.components.times import age, clock, now
 from dashboard.queries_releases import contacts, under_way
+from jobs.alerts.model import Alert
 from jobs.alerts.standing import Concern
 from jobs.core.permissions import Right
 from jobs.probes.attention import alive, is_stale, moment, server_state, span
-from jobs.probes.model import ServerFacts
+from jobs.probes.model import Facts, ServerFacts
 from jobs.run.store import RunRow
 
 person = require(Right.VIEW)
@@ -47,8 +49,16 @@ _VERBS = {
 
 
 @guarded_fragment(run_every=10, parallel=False)
-def what_is_wrong() -> None:
+def how_it_stands() -> None:
+    """What is wrong, and the figures under it: one look, for a check of who is looking costs as much as either."""
     found = queries.standing()
+    with told():
+        what_is_wrong(found)
+    with told():
+        figures(found.facts)
+
+
+def what_is_wrong(found: queries.Standing) -> None:
     urgent = found.outlook.urgent
     if not urgent:
         waiting = sum(item.count for item in found.facts.pending)
@@ -60,8 +70,8 @@ def what_is_wrong() -> None:
         page_head(sentence(first), join(age(first.since), " · ", others) if first.since else others)
         with st.container(key="nx-first", horizontal=True, vertical_alignment="center"):
             show(tag("div", about(first, found)))
-            if MAY_ACT:
-                acknowledge_button(first)
+            if alert := _to_take(first):
+                acknowledge_button(alert)
         _listed(urgent[1:], found)
     # What is only to be known takes a line and no more.
     problems([one for one in found.outlook.concerns if one not in urgent])
@@ -72,13 +82,23 @@ def what_is_wrong() -> None:
 
 
 def _listed(concerns: Sequence[Concern], found: queries.Standing) -> None:
-    for one in concerns[:MOST]:
-        with st.container(key=f"nx-concern-{one.signal}-{one.subject}", horizontal=True, vertical_alignment="center"):
-            concern_line(one, found)
-            if MAY_ACT:
-                acknowledge_button(one)
+    """Those that have no button go on the page together."""
+    for pressed, some in groupby(concerns[:MOST], key=lambda one: _to_take(one) is not None):
+        if not pressed:
+            show(tag("div", *(concern_line(one, found) for one in some), class_="nx-concerns"))
+            continue
+        for one in some:
+            key = f"nx-concern-{one.signal}-{one.subject}"
+            with st.container(key=key, horizontal=True, vertical_alignment="center"):
+                show(concern_line(one, found))
+                if alert := _to_take(one):
+                    acknowledge_button(alert)
     if len(concerns) > MOST:
         show(tag("p", link(f"{len(concerns) - MOST} more on Alerts", url("alerts"), class_="nx-link nx-inline")))
+
+
+def _to_take(concern: Concern) -> Alert | None:
+    return to_take(concern) if MAY_ACT else None
 
 
 def _incidents(found: queries.Standing) -> None:
@@ -101,9 +121,7 @@ def _incidents(found: queries.Standing) -> None:
     )
 
 
-@guarded_fragment(run_every=10)
-def figures() -> None:
-    facts = queries.standing().facts
+def figures(facts: Facts) -> None:
     pending = [
         figure(
             amount_text(item.amount), item.currency, label="Pending",
@@ -119,7 +137,7 @@ def figures() -> None:
     beating = alive(facts)
     hosts = ", ".join(sorted({worker.host for worker in beating}))
     workers = figure(link(f"{len(beating)}", url("workers")), label="Workers", note=hosts or "none runs")
-    tiles([_on_call(), *pending, cases, *(_server(server) for server in facts.servers), workers])
+    tiles([_on_call(), *pending, cases, *(_server(server, facts) for server in facts.servers), workers])
 
 
 def _on_call() -> Html:
@@ -137,8 +155,7 @@ def _on_call() -> Html:
     return figure(tag("span", first.name), label="On call", note=join(ways, tag("div", until, then)))
 
 
-def _server(server: ServerFacts) -> Html:
-    facts = queries.standing().facts
+def _server(server: ServerFacts, facts: Facts) -> Html:
     name = server.server.partition("://")[2]
     if server.sampled_at is None:
         return figure("–", label=f"Horizon {name}", note="not probed yet")
@@ -153,6 +170,14 @@ def _server(server: ServerFacts) -> Html:
 
 
 @guarded_fragment(run_every=10)
+def what_happened() -> None:
+    with told():
+        job_strip()
+    if may(person, Right.VIEW_AUDIT):
+        with told():
+            changes()
+
+
 def job_strip() -> None:
     section("Jobs", "the last 50 runs of each, oldest left")
     facts = queries.standing().facts
@@ -237,7 +262,6 @@ def _held_by(release: Release | None, kind: str) -> Html:
     return join(shape("warn"), f" {lines[0]}{more}")
 
 
-@guarded_fragment(run_every=10)
 def changes() -> None:
     section("What changed in the last hour")
     found = queries.recent_changes()
@@ -278,11 +302,8 @@ def said(change: queries.Change) -> Html:
     return join(kind, " ", link(name, url(page, id=change.entity_id)) if page else name, " ", verb)
 
 
-what_is_wrong()
-parts = {"figures": figures, "running": running, "lists": releases, "jobs": job_strip}
-if may(person, Right.VIEW_AUDIT):
-    parts["changes"] = changes
-for name, part in parts.items():
+how_it_stands()
+for name, part in {"running": running, "lists": releases, "jobs": what_happened}.items():
     # What is drawn a moment later has its place already, so that nothing jumps (desk.css has the heights).
     with st.container(key=f"nx-now-{name}"):
         part()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from dashboard import queries_jobs as reads
@@ -49,6 +51,11 @@ LIVE = not run.finished
 PULSE = 1.0 if LIVE else None
 
 
+def living(part: Callable[[], None]) -> Callable[[], None]:
+    """A part that changes while the run lives; of one that has ended it is drawn with the page, and costs no look of its own."""
+    return guarded_fragment(run_every=PULSE, parallel=False)(part) if LIVE else part
+
+
 def fresh() -> RunRow:
     """The run as it stands now; once it has ended, the whole page is drawn anew, for the last time."""
     seen = reads.run(run.id)
@@ -57,7 +64,7 @@ def fresh() -> RunRow:
     return seen
 
 
-@guarded_fragment(run_every=PULSE, parallel=False)
+@living
 def head() -> None:
     seen = fresh()
     page_head(
@@ -68,7 +75,7 @@ def head() -> None:
     run_parts.progress(seen, now())
 
 
-@guarded_fragment(run_every=PULSE)
+@living
 def figures() -> None:
     seen = reads.run(run.id)
     run_parts.counters(seen)
@@ -114,9 +121,11 @@ def error() -> None:
 @guarded_fragment(run_every=PULSE, parallel=False)
 def log() -> None:
     section("Log", "follows the run, times in UTC" if LIVE else "times in UTC")
-    level, find = _narrowing() if LIVE or reads.log_tail(run.id, EVERYTHING, "", 1).lines else (EVERYTHING, "")
     upto = st.session_state.get(f"log-before-{run.id}")
-    tail = reads.log_tail(run.id, level, find, STEP, upto)
+    tail = reads.log_tail(run.id, EVERYTHING, "", STEP, upto)
+    level, find = _narrowing() if LIVE or tail.lines else (EVERYTHING, "")
+    if level != EVERYTHING or find:
+        tail = reads.log_tail(run.id, level, find, STEP, upto)
     if not tail.lines:
         nothing = "It has not logged anything." if run.finished else "Its lines will stand here as they come."
         empty("No line matches." if find or level != EVERYTHING or upto is not None else nothing)
@@ -132,7 +141,7 @@ def log() -> None:
     follows = LIVE and upto is None
     with st.container(key="nx-log", height=LOG_HEIGHT if LIVE or len(tail.lines) > 16 else "content",
                       autoscroll=follows, border=False, gap=None):  # fmt: skip
-        draw_lines(tail.lines)
+        draw_lines(tail.lines, growing=LIVE)
 
 
 def _narrowing() -> tuple[str, str]:

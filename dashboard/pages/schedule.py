@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import streamlit as st
 from sqlalchemy import Connection
 
@@ -128,13 +130,18 @@ def past() -> None:
     found = reads.history(plan.name)
     if not found:
         empty("Who changed, paused or resumed it, and why, will stand here.")
-    for each in found:
-        with st.container(key=f"nx-pastline-{each.id}", horizontal=True, vertical_alignment="top", gap="medium"):
-            show(past_line(each))
-            may_undo = MAY_EDIT and undoable(each)
-            if may_undo and st.button("Undo", key=f"undo-{each.id}", type="tertiary", help=f"Undo change {each.id}"):
-                with told():
-                    take_back(each)
+    # Those without a button go on the page together.
+    for may_undo, some in groupby(found, key=lambda one: MAY_EDIT and undoable(one)):
+        if not may_undo:
+            show(tag("div", *map(past_line, some), class_="nx-pasts"))
+            continue
+        for each in some:
+            key = f"nx-pastline-{each.id}"
+            with st.container(key=key, horizontal=True, vertical_alignment="top", gap="medium"):
+                show(past_line(each))
+                if st.button("Undo", key=f"undo-{each.id}", type="tertiary", help=f"Undo change {each.id}"):
+                    with told():
+                        take_back(each)
 
 
 plan = asked_for()

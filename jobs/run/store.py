@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -80,7 +80,7 @@ class LogLine:
     at: datetime
     level: str
     event: str
-    fields: Mapping[str, Any]
+    fields: Mapping[str, Any] = field(hash=False)
 
 
 MOST_QUEUED = 1000

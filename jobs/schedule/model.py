@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any, Literal
 
@@ -46,7 +47,7 @@ class Schedule:
     retry_most_s: int
     jitter_s: int
     """Over how many seconds the starts of its runs are spread."""
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] = field(hash=False)
     enabled: bool
     paused_at: datetime | None
     paused_until: datetime | None
@@ -94,8 +95,12 @@ class WallTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no type
         return next(instants(self.walls, self.zone, since), None)
 
 
+@lru_cache(maxsize=1024)
 def trigger_of(kind: str, expression: str, zone: str, anchor: datetime | None = None) -> BaseTrigger:
-    """The trigger; UsageError says in one sentence what is wrong with the expression or the zone."""
+    """The trigger; UsageError says in one sentence what is wrong with the expression or the zone.
+
+    A trigger keeps nothing of what it was asked, so the same one serves everybody.
+    """
     if kind == "interval":
         seconds = int(expression) if expression.isascii() and expression.isdigit() else 0
         if not 1 <= seconds <= LONGEST_S:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 
 from cron_descriptor import CasingTypeEnum, Options, get_description
@@ -24,6 +25,7 @@ _FREQUENCIES = {"DAILY": ("daily", "days"), "WEEKLY": ("weekly", "weeks"), "MONT
 _WORKDAYS = tuple((0, day) for day in ("MO", "TU", "WE", "TH", "FR"))
 
 
+@lru_cache(maxsize=1024)
 def in_words(schedule: Schedule) -> str:
     """When it runs: "every 2 minutes", "daily at 02:00 UTC", "monthly, on the 1st at 04:00 UTC"."""
     try:
@@ -56,7 +58,15 @@ def next_fires(schedule: Schedule, after: datetime, n: int) -> list[datetime]:
         if schedule.paused_until is None:
             return []
         after = schedule.paused_until
-    return list(islice(fires(schedule, after), n))
+    if schedule.kind == "interval":
+        return list(islice(fires(schedule, after), n))
+    # What goes by the wall is due at whole minutes: within one, everybody who asks is told the same.
+    return list(_on_the_wall(schedule, after.replace(second=0, microsecond=0), n))
+
+
+@lru_cache(maxsize=1024)
+def _on_the_wall(schedule: Schedule, minute: datetime, n: int) -> tuple[datetime, ...]:
+    return tuple(islice(fires(schedule, minute), n))
 
 
 def _every(seconds: int) -> str:

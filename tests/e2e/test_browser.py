@@ -34,7 +34,7 @@ def test_signing_in_leads_to_what_is_wrong_now(page: Page, desk: Desk) -> None:
 def test_run_now_starts_a_run_and_leads_to_it(page: Page, desk: Desk) -> None:
     page.goto(f"{desk.url}/jobs")
     settle(page)
-    page.locator(".st-key-nx-jobline-reconcile-pending").get_by_role("button", name="Run now").click()
+    page.locator(".st-key-run-reconcile-pending").get_by_role("button", name="Run now").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("money may move", exact=False)).to_be_visible()
     dialog.get_by_label(re.compile("^Why")).fill("a test of the desk")

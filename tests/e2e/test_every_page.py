@@ -157,9 +157,10 @@ _NAME_OF_FOCUSED = """() => {
 def test_a_job_is_run_paused_and_resumed_with_keys_alone(page: Page, desk: Desk) -> None:
     keys = Keys(page)
     keys.open(f"{desk.url}/jobs")
+    job = page.locator(".nx-jobrow h2").first.inner_text()
     keys.to("Run now$")
-    keys.ask("Run audit-history")
-    keys.to("^Run audit-history$")
+    keys.ask(f"Run {job}")
+    keys.to(f"^Run {job}$")
     keys.press()
     expect(page.get_by_text(re.compile(r"Run \d+ is queued"))).to_be_visible()
     keys.to(r"^Follow run \d+$")
@@ -169,12 +170,12 @@ def test_a_job_is_run_paused_and_resumed_with_keys_alone(page: Page, desk: Desk)
     keys.open(f"{desk.url}/jobs")
     for verb, lasting in (("Pause", "paused"), ("Resume", "ok")):
         keys.to(f"{verb}$")
-        keys.ask(f"{verb} audit-history")
+        keys.ask(f"{verb} {job}")
         keys.say("^Why", "the night's work")
-        keys.to(f"^{verb} audit-history$")
+        keys.to(f"^{verb} {job}$")
         keys.press()
         expect(page.get_by_role("dialog")).to_have_count(0)
-        expect(page.locator(".st-key-nx-jobline-audit-history").get_by_text(lasting, exact=True)).to_be_visible()
+        expect(page.locator(".nx-jobrow").first.get_by_text(lasting, exact=True)).to_be_visible()
         keys.open(f"{desk.url}/jobs")
 
 

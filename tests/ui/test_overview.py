@@ -54,7 +54,7 @@ def test_pending_money_is_told_by_currency_with_its_oldest(db: Database, setting
 def test_the_strip_has_a_bar_for_each_of_the_last_fifty_runs(db: Database, settings: Settings) -> None:
     seed.living(db)
     said = seen(run_page(db, settings, "overview", seed.person(db, Role.VIEWER)))
-    assert said.count("nx-bar") == 50 * len(seed.JOBS)
+    assert said.count('tabindex="-1"') == 50 * len(seed.JOBS)
     assert "failed, " in said
 
 

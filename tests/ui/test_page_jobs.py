@@ -51,7 +51,7 @@ def test_each_job_says_what_it_does_when_and_how_it_went(db: Database, settings:
         job.schedule is not None and job.needs is None for job in load_jobs().values()
     )
     assert "p95 " in said
-    assert said.count("nx-bar ") == 4 * 50
+    assert said.count('tabindex="-1"') == 4 * 30
 
 
 def test_how_fast_and_how_well_a_job_runs_is_told_against_the_week_before(db: Database, settings: Settings) -> None:
@@ -94,7 +94,11 @@ def test_what_is_wrong_with_a_job_is_said_in_words_and_leads_to_its_run(db: Data
     seed.living(db, trouble=True)
     said = seen(run_page(db, settings, "jobs", seed.person(db, Role.VIEWER)))
     assert f"3 of {len(load_jobs())} jobs need a look" in said
-    assert "cleanup-notifications, reconcile-pending, retry-failed" in said
+    wrong = ["reconcile-pending", "retry-failed", "cleanup-notifications"]
+    assert ", ".join(wrong) in said, "what failed, what is off, what somebody paused"
+    assert re.findall(r'title="All runs of ([a-z-]+)"', said)[:4] == [*wrong, "audit-history"], (
+        "and in this order first"
+    )
     assert "no next run until it is resumed" in said
     assert "failed 3 times" in said
     assert "Horizon answers 503" in said
