@@ -23,7 +23,7 @@ from jobs.core.errors import TransientError
 PAGE = 50
 EXPORTED = 20_000
 """The newest rows that one download holds; the command line has no such bound."""
-_RECENT = 20_000
+_RECENT, _OF_EACH = 1000, 100
 _SEARCH_MS = 3000
 _CANCELED = "57014"
 
@@ -102,8 +102,8 @@ def entry(conn: Connection, audit_id: int) -> Entry | None:
 
 @cached(ttl=60)
 def known(conn: Connection) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The actions and the kinds of things of the newest rows, to choose from."""
-    row = conn.execute(text(_KNOWN), {"recent": _RECENT}).one()
+    """The kinds of things there are, and what is usually done: of the newest rows and of some of each kind."""
+    row = conn.execute(text(_KNOWN), {"recent": _RECENT, "of_each": _OF_EACH}).one()
     return tuple(row.actions), tuple(row.entities)
 
 
@@ -128,10 +128,22 @@ SELECT a.id, a.at, a.actor, a.action, a.entity, a.entity_id, a.old, a.new, a.rea
  ORDER BY a.id DESC
 """
 
+# From kind to kind along the index, not through the table: nearly all of its rows are settlements, and what people did
+# stands far behind thousands of them.
 _KNOWN = """
-WITH recent AS MATERIALIZED (SELECT action, entity FROM ops.audit ORDER BY id DESC LIMIT :recent)
-SELECT ARRAY(SELECT action FROM recent GROUP BY action ORDER BY action) AS actions,
-       ARRAY(SELECT entity FROM recent GROUP BY entity ORDER BY entity) AS entities
+WITH RECURSIVE kinds AS (
+    (SELECT entity FROM ops.audit ORDER BY entity LIMIT 1)
+    UNION ALL
+    SELECT (SELECT entity FROM ops.audit WHERE entity > k.entity ORDER BY entity LIMIT 1)
+      FROM kinds k WHERE k.entity IS NOT NULL
+)
+SELECT ARRAY(SELECT entity FROM kinds WHERE entity IS NOT NULL ORDER BY entity) AS entities,
+       ARRAY(SELECT action FROM (SELECT action FROM ops.audit ORDER BY id DESC LIMIT :recent) AS newest
+             UNION
+             SELECT s.action FROM kinds k CROSS JOIN LATERAL (
+                    SELECT action FROM ops.audit WHERE entity = k.entity
+                     ORDER BY entity_id DESC, id DESC LIMIT :of_each) AS s
+             ORDER BY action) AS actions
 """
 
 _EXPORT_AFTER = """

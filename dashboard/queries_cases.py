@@ -135,15 +135,8 @@ def standing(conn: Connection, filters: Filters = Filters()) -> Standing:
 
 @cached(ttl=60)
 def currencies(conn: Connection) -> tuple[str, ...]:
-    """The currencies of the newest cases."""
-    return tuple(
-        conn.execute(
-            text(
-                "SELECT DISTINCT t.currency FROM (SELECT transaction_id FROM ops.reconciliation_cases"
-                " ORDER BY id DESC LIMIT 2000) AS c JOIN transactions t ON t.id = c.transaction_id ORDER BY 1"
-            )
-        ).scalars()
-    )
+    """The currencies of the newest cases, open or closed."""
+    return tuple(conn.execute(text(_CURRENCIES), {"open": 300, "closed": 200}).scalars())
 
 
 def all_cases(conn: Connection, order: Order, filters: Filters) -> Iterator[Case]:
@@ -223,6 +216,17 @@ _ORDERS: Mapping[Order, str] = {
  ORDER BY c.id DESC LIMIT :most
 """,
 }
+
+_CURRENCIES = """
+SELECT DISTINCT t.currency
+  FROM transactions t JOIN (
+       (SELECT transaction_id FROM ops.reconciliation_cases WHERE resolved_at IS NULL
+         ORDER BY opened_at DESC LIMIT :open)
+       UNION
+       (SELECT transaction_id FROM ops.reconciliation_cases WHERE resolved_at IS NOT NULL
+         ORDER BY id DESC LIMIT :closed)) AS c ON c.transaction_id = t.id
+ ORDER BY 1
+"""
 
 _FITTING = f"""
 FROM ops.reconciliation_cases c JOIN transactions t ON t.id = c.transaction_id LEFT JOIN users u ON u.id = t.user_id

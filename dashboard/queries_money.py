@@ -128,7 +128,7 @@ def newer(conn: Connection, filters: Filters, anchor: datetime) -> int:
 @cached(ttl=60)
 def currencies(conn: Connection) -> tuple[str, ...]:
     """The currencies of the newest transactions of each status."""
-    return tuple(conn.execute(text(_CURRENCIES), {"statuses": list(STATUSES), "reach": 2000}).scalars())
+    return tuple(conn.execute(text(_CURRENCIES), {"statuses": list(STATUSES), "reach": 500}).scalars())
 
 
 def _searched(conn: Connection, filters: Filters, key: Key) -> Page:
@@ -189,8 +189,10 @@ def _keys(conn: Connection, statement: str, parameters: Mapping[str, object]) ->
 
 
 def _key(conn: Connection, row: UUID | None) -> Key | None:
+    if row is None:
+        return None
     found = conn.execute(text("SELECT created_at FROM transactions WHERE id = :id"), {"id": row}).scalar()
-    return None if row is None or found is None else (found, row)
+    return None if found is None else (found, row)
 
 
 def _parameters(filters: Filters, key: Key) -> dict[str, object]:

@@ -38,7 +38,6 @@ _ALL = "every rule"
 def buttons(alert: Alert, rule: Rule | None, person: Person, *, incident: int | None) -> None:
     """What this person may do about an alert that fires."""
     key = f"alert-{alert.id}"
-    runbook = rule.runbook if rule is not None else None
     with st.container(key=f"nx-alertacts-{alert.id}", horizontal=True, vertical_alignment="center", gap="small"):
         if may(person, _RIGHT):
             if alert.acknowledged_at is None:
@@ -59,9 +58,25 @@ def buttons(alert: Alert, rule: Rule | None, person: Person, *, incident: int | 
                 help=f"Open an incident for alert {alert.id}",
             ):
                 ask_open(person, key=f"{key}-open", alerts=[alert])
-        if runbook is not None:
-            verb = "Start the runbook" if may(person, Right.START_CHECKLIST) else "Read the runbook"
-            show(link(verb, url("checklists", template=runbook), class_="nx-link nx-inline nx-runbook"))
+        if (runbook := _runbook(rule, person)) is not None:
+            show(runbook)
+
+
+def ways_to_act(alert: Alert, rule: Rule | None, person: Person) -> Html:
+    """The same as links: to the alert's own page, where the buttons stand, and to its runbook."""
+    verb = "Acknowledge" if alert.acknowledged_at is None else "Give back"
+    own = link(f"{verb}, silence, open an incident", url("alert", id=alert.id), class_="nx-link nx-inline")
+    found = [own] if may(person, _RIGHT) else []
+    if (runbook := _runbook(rule, person)) is not None:
+        found.append(runbook)
+    return tag("div", *found, class_="nx-numbers nx-note")
+
+
+def _runbook(rule: Rule | None, person: Person) -> Html | None:
+    if rule is None or rule.runbook is None:
+        return None
+    verb = "Start the runbook" if may(person, Right.START_CHECKLIST) else "Read the runbook"
+    return link(verb, url("checklists", template=rule.runbook), class_="nx-link nx-inline nx-runbook")
 
 
 def ask_acknowledge(alert: Alert) -> None:

@@ -118,8 +118,10 @@ def _cause(address: str) -> str:
     )
 
 
-def alert_line(alert: Alert, found: Firing, names: Mapping[str, str], follow: Sequence[Alert]) -> Html:
-    """One alert that fires, with what follows from it folded under it."""
+def alert_line(
+    alert: Alert, found: Firing, names: Mapping[str, str], follow: Sequence[Alert], acts: Html | None = None
+) -> Html:
+    """One alert that fires, with what follows from it folded under it; `acts` where no buttons stand below."""
     rule, silence = found.rules.get(alert.rule), quiet_by(alert, found.silences, found.at)
     title = rule.title if rule is not None else alert.rule
     subject = f" · {alert.subject}" if alert.subject else ""
@@ -131,6 +133,7 @@ def alert_line(alert: Alert, found: Firing, names: Mapping[str, str], follow: Se
         who_has_it(alert, silence, names, found.at),
         tag("div", next_step(alert, rule, silence, found.at), class_="nx-note"),
         ways(alert, found.incidents.get(alert.id)),
+        acts or "",
         tag(
             "details",
             tag("summary", following),

@@ -6,7 +6,7 @@ deciding happen on the page, where a bar shows how far it is (case_orders.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import streamlit as st
@@ -18,7 +18,7 @@ from dashboard.components.case_orders import give
 from dashboard.components.case_words import BUTTONS, consequence, counted, possible, read_hashes, several, together
 from dashboard.components.markup import Html, tag
 from dashboard.components.numbers import amount_text
-from dashboard.queries_cases import Case
+from dashboard.queries_cases import Case, Cases
 from jobs.core.errors import UsageError
 from jobs.core.people import Person
 from jobs.reconcile.deciding import MOST_AT_ONCE, Ruling, Seen
@@ -45,14 +45,24 @@ def decide_one(case: Case, person: Person) -> None:
                 _open(choice, title.format(f"case {case.id}"), consequence(choice, case), [case])
 
 
-def decide_many(fitting: Sequence[Case], person: Person, *, more: bool) -> None:
-    """The buttons over the cases that fit the filters, or over those of them that are picked; `more` exist than these."""
+def decide_many(fitting: Callable[[], Cases], person: Person) -> None:
+    """The buttons over the cases that fit the filters, or over those of them that are picked.
+
+    The cases are read once somebody opens it: most who look at the page decide none, or one.
+    """
     rights = [choice for choice in _BULK if may(person, RIGHTS[choice])]
-    if len(fitting) < 2 or not rights:
+    if not rights:
         return
-    by_id = {case.id: case for case in fitting}
-    with st.expander("Decide several at once", icon=":material/checklist:"):
-        every = f"All {len(fitting):,} that fit" if not more else f"The first {len(fitting):,} that fit"
+    place = st.expander(
+        "Decide several at once", icon=":material/checklist:", key="several", on_change="rerun", bind="query-params"
+    )
+    if not place.open:
+        return
+    found = fitting()
+    by_id = {case.id: case for case in found.found}
+    with place:
+        count = f"{len(by_id):,}"
+        every = f"All {count} that fit" if found.older is None else f"The first {count} that fit"
         picked = st.multiselect(
             "Which cases",
             list(by_id),
@@ -60,7 +70,7 @@ def decide_many(fitting: Sequence[Case], person: Person, *, more: bool) -> None:
             placeholder=every,
             format_func=lambda number: _name(by_id, number),
         )
-        chosen = [by_id[number] for number in picked if number in by_id] or list(fitting)
+        chosen = [by_id[number] for number in picked if number in by_id] or list(found.found)
         with st.container(horizontal=True, gap="small"):
             for choice in rights:
                 able = together(choice, chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
@@ -24,6 +25,9 @@ KINDS: Mapping[Kind, str] = {
     Kind.LIST: "checklist",
     Kind.VERSION: "version",
 }
+# What `plain` leaves: underscores around words, an entity, signs that would end a heading.
+_INLINE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#?\w+;)|#(?=#*$)")
+_BLOCK = re.compile(r"^(?=[#>+=|:-])|^\d+(?=[.)])")
 
 
 def standing(one: Incident, names: Mapping[str, str]) -> Html:
@@ -96,7 +100,7 @@ def _document(one: Incident, found: Iterable[Moment], names: Mapping[str, str]) 
         by = f"**{_named(moment.who, names)}** " if moment.who else ""
         yield f"- {_full(moment.at)} · {KINDS[moment.kind]}: {by}{_text(moment.what)}"
         if moment.said:
-            yield from (f"  > {plain(line)}" if line.strip() else "  >" for line in moment.said.splitlines())
+            yield from (f"  > {_line(line)}".rstrip() for line in moment.said.splitlines())
 
 
 def _named(actor: str, names: Mapping[str, str]) -> str:
@@ -104,7 +108,13 @@ def _named(actor: str, names: Mapping[str, str]) -> str:
 
 
 def _text(given: str) -> str:
-    return plain(" ".join(given.split()))
+    """Words within a line."""
+    return _INLINE.sub(r"\\\g<0>", plain(" ".join(given.split())))
+
+
+def _line(given: str) -> str:
+    """A line of its own: nothing in it begins a heading, a list, a quotation, a table or a rule."""
+    return _BLOCK.sub(r"\g<0>\\", _text(given))
 
 
 def _full(at: datetime) -> str:

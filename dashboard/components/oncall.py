@@ -51,7 +51,7 @@ def rota_line(rota: Rota, turns: Sequence[Turn], plan: Plan) -> Html:
     )  # fmt: skip
     return tag(
         "div",
-        tag("div", tag("b", rota.name), tag("div", f"called {_ordinal(rota.place)}", class_="nx-quiet")),
+        tag("div", tag("b", rota.name), tag("div", f"called {ordinal(rota.place)}", class_="nx-quiet")),
         tag("div", _who(turn.person, plan), standing,
             tag("div", "until ", instant(turn.ends_at, seconds=False), class_="nx-note")),
         tag("div", f"{in_order}: a {days} each" if len(rota.people) > 1 else f"{in_order} alone",
@@ -108,7 +108,8 @@ def _day(at: datetime) -> str:
     return f"{at:%a %-d %b %H:%M} UTC"
 
 
-def _ordinal(place: int) -> str:
+def ordinal(place: int) -> str:
+    """As which of all a rota is called: "first"."""
     return {1: "first", 2: "second", 3: "third"}.get(place, f"as number {place}")
 
 

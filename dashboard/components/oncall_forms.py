@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 from dashboard.access import origin
 from dashboard.actions import Command, ReasonedCommand, ask, attempt, confirm, refusal_to
 from dashboard.components.markup import Html, tag
-from dashboard.components.oncall import say_turns
+from dashboard.components.oncall import ordinal, say_turns
 from dashboard.components.times import local_zone, now
 from jobs.alerts.rota import Override, Rota, turns
-from jobs.alerts.rota_store import add_override, drop_rota, end_override, save_rota
+from jobs.alerts.rota_store import add_override, drop_rota, end_override, move_rota, save_rota
 from jobs.core.errors import UsageError
 from jobs.core.people import Person
 from jobs.core.permissions import Right
@@ -31,18 +31,18 @@ def new_rota(name: str, people: Mapping[str, str]) -> None:
     _begin("New rota", None, name, people)
 
 
-def change_rota(rota: Rota, people: Mapping[str, str]) -> None:
-    """The same for one that is there."""
-    _begin(f"Rota {rota.name}", rota, rota.name, people)
+def change_rota(rota: Rota, people: Mapping[str, str], order: Sequence[str]) -> None:
+    """The same for one that is there, and as which of all these rotas it is called."""
+    _begin(f"Rota {rota.name}", rota, rota.name, people, order)
 
 
-def _begin(title: str, rota: Rota | None, name: str, people: Mapping[str, str]) -> None:
+def _begin(title: str, rota: Rota | None, name: str, people: Mapping[str, str], order: Sequence[str] = ()) -> None:
     for key in (_PROBLEM, _FINISHED):
         st.session_state.pop(key, None)
-    st.dialog(title)(_rota_form)(rota, name, people)
+    st.dialog(title)(_rota_form)(rota, name, people, order)
 
 
-def _rota_form(rota: Rota | None, name: str, people: Mapping[str, str]) -> None:
+def _rota_form(rota: Rota | None, name: str, people: Mapping[str, str], order: Sequence[str]) -> None:
     if st.session_state.pop(_FINISHED, False):
         st.rerun()
     key = f"rota-{rota.name}-{rota.version}" if rota is not None else "rota-new"
@@ -62,6 +62,9 @@ def _rota_form(rota: Rota | None, name: str, people: Mapping[str, str]) -> None:
     zone = rota.zone if rota is not None else local_zone().key
     zones = sorted({zone, *available_timezones()})
     right.selectbox("By the clock of", zones, index=zones.index(zone), key=f"{key}-zone")
+    if len(order) > 1:
+        st.selectbox("Called", list(range(1, len(order) + 1)), index=order.index(name), key=f"{key}-place",
+                     format_func=ordinal)  # fmt: skip
     if (draft := _draft(rota, key)) is not None:
         at = now()
         ahead = turns(draft, (), at, at + timedelta(days=draft.turn_days * _SHOWN))
@@ -71,6 +74,10 @@ def _rota_form(rota: Rota | None, name: str, people: Mapping[str, str]) -> None:
         wanted = _draft(rota, key)
         if wanted is None:
             raise UsageError("A rota needs somebody who takes turns, and a day to begin.")
+        place = st.session_state.get(f"{key}-place")
+        if rota is not None and place is not None and place != order.index(name) + 1:
+            # First, because it locks the table: two who had saved before could wait for each other.
+            move_rota(conn, name, rota.place, place, actor=actor.email, origin=origin())
         save_rota(
             conn, wanted.name, rota.version if rota is not None else 0, zone=wanted.zone, starts_on=wanted.starts_on,
             handover=wanted.handover, turn_days=wanted.turn_days, people=wanted.people, actor=actor.email,

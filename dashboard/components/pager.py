@@ -5,6 +5,8 @@ The key stands in the address (`before`), so every page of a list has a link, an
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import streamlit as st
 
 from dashboard.components.markup import Html, link, show, tag, url
@@ -21,6 +23,14 @@ def before_id() -> int | None:
     """The same for numeric keys; anything else in the address counts as the first page."""
     key = before()
     return int(key) if key is not None and key.isascii() and key.isdigit() and len(key) < 19 else None
+
+
+def before_uuid() -> UUID | None:
+    """The same for keys that are UUIDs."""
+    try:
+        return UUID(before() or "")
+    except ValueError:
+        return None
 
 
 def first_page() -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard import queries_alerts as reads
 from dashboard import queries_checklists as people
 from dashboard.access import guarded_fragment, may, require
-from dashboard.components.alert_actions import ask_acknowledge_many, ask_plan, buttons
+from dashboard.components.alert_actions import ask_acknowledge_many, ask_plan, buttons, ways_to_act
 from dashboard.components.alert_lists import draw_silences, past_table, rules_table
 from dashboard.components.alert_words import alert_line, quiet_by
 from dashboard.components.filters import choice
@@ -27,8 +27,10 @@ person = require(Right.VIEW)
 MAY_ACT = may(person, Right.ACT_ON_ALERTS)
 NAMES = dict(people.accounts())
 NOW, SILENCES, PAST, RULES = "now", "silences", "past", "rules"
-# Alerts with buttons of their own.
-MOST = 50
+# Alerts in the list, and how many of them have their buttons there: the others have them on their own page, a click away.
+MOST, AT_HAND = 20, 5
+# How many can be taken at once.
+TOGETHER = 50
 # The rules are evaluated every 15 s; after this long nobody may trust that nothing fires.
 SILENT_AFTER = timedelta(seconds=90)
 _STATES = {"fires": "firing", "resolved": "resolved"}
@@ -43,32 +45,46 @@ def firing() -> None:
         if one.folded_into in there:
             following[one.folded_into].append(one)
     top = [one for one in found.alerts if one.folded_into not in there]
-    quiet = [one for one in top if quiet_by(one, found.silences, found.at) is not None]
-    loud = [one for one in top if one not in quiet]
+    loud, quiet = list[Alert](), list[Alert]()
+    for one in top:
+        (loud if quiet_by(one, found.silences, found.at) is None else quiet).append(one)
     free = [one for one in loud if one.acknowledged_at is None]
-    page_head(*_headline(found, loud, free))
+    taken = [one for one in loud if one.acknowledged_at is not None]
+    at_hand = frozenset(one.id for one in [*free, *taken, *quiet][:AT_HAND])
+    with HEAD:
+        page_head(*_headline(found, loud, free))
     _watched(found)
     if (
         MAY_ACT
         and len(free) > 1
         and st.button(f"Acknowledge all {len(free)}", key="ack-all", icon=":material/front_hand:")
     ):
-        ask_acknowledge_many(free[:MOST])
+        ask_acknowledge_many(free[:TOGETHER])
     if not top:
         empty("What fires will stand here, the worst first, with who has it and what to do.",
               action=link("What has fired before", url("alerts", view=PAST)))  # fmt: skip
-    _lines(loud, found, following)
+    _lines(loud, found, following, at_hand)
     if quiet:
         section("Silenced", "nobody is told of these")
-        _lines(quiet, found, following)
+        _lines(quiet, found, following, at_hand)
 
 
-def _lines(alerts: list[Alert], found: Firing, following: dict[int, list[Alert]]) -> None:
+def _lines(alerts: list[Alert], found: Firing, following: dict[int, list[Alert]], at_hand: frozenset[int]) -> None:
+    """A line each; those that follow one another without buttons are one piece of the page."""
+    drawn: list[Html] = []
     for one in alerts[:MOST]:
-        show(alert_line(one, found, NAMES, following.get(one.id, ())))
-        buttons(one, found.rules.get(one.rule), person, incident=found.incidents.get(one.id))
+        rule, follow = found.rules.get(one.rule), following.get(one.id, ())
+        if one.id in at_hand:
+            show(*drawn, alert_line(one, found, NAMES, follow))
+            drawn = []
+            buttons(one, rule, person, incident=found.incidents.get(one.id))
+        else:
+            drawn.append(alert_line(one, found, NAMES, follow, acts=ways_to_act(one, rule, person)))
     if len(alerts) > MOST:
-        show(tag("p", f"and {len(alerts) - MOST:,} more that are less bad or younger", class_="nx-note"))
+        more = f"and {len(alerts) - MOST:,} more that are less bad or younger"
+        drawn.append(tag("p", link(more, url("alerts", view=PAST, state="fires"))))
+    if drawn:
+        show(*drawn)
 
 
 def _headline(found: Firing, loud: list[Alert], free: list[Alert]) -> tuple[str, Html | str]:
@@ -110,7 +126,8 @@ def silences() -> None:
     planned = f", {len(now) - lasting} planned" if len(now) > lasting else ""
     kept = "Nothing is silenced" if not lasting else "One silence" if lasting == 1 else f"{lasting} silences"
     counted = f"{kept}{' in force' if lasting else ''}{planned}"
-    page_head(counted, "A silence begins at once; a maintenance window is planned.")
+    with HEAD:
+        page_head(counted, "A silence begins at once; a maintenance window is planned.")
     if MAY_ACT and st.button("Plan a maintenance window", key="plan-open", icon=":material/event:"):
         ask_plan(reads.firing().rules)
     if not now:
@@ -126,7 +143,8 @@ def silences() -> None:
 
 
 def past() -> None:
-    page_head("What has fired", "The newest first.")
+    with HEAD:
+        page_head("What has fired", "The newest first.")
     titles = {rule.name: rule.title for rule, _ in reads.rules()}
     with st.container(key="nx-filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
         rule = choice("Rule", titles, key="rule")
@@ -152,8 +170,9 @@ def past() -> None:
 def rules() -> None:
     found = reads.rules()
     on = sum(rule.enabled for rule, _ in found)
-    page_head(f"{on} of {len(found)} rules are on" if on < len(found) else f"{on} rules are on",
-              "Each says what is too much, for how long, and who is told.")  # fmt: skip
+    with HEAD:
+        page_head(f"{on} of {len(found)} rules are on" if on < len(found) else f"{on} rules are on",
+                  "Each says what is too much, for how long, and who is told.")  # fmt: skip
     if may(person, Right.EDIT_ALERTS):
         show(link("New rule", url("rule", new=1), class_="nx-link nx-onward"))
     if not found:
@@ -162,6 +181,8 @@ def rules() -> None:
     rules_table(found)
 
 
+# Each view says its own heading, and what chooses between them stands below it.
+HEAD = st.empty()
 view = st.segmented_control(
     "Shown", [NOW, SILENCES, PAST, RULES], default=NOW, required=True, key="view", bind="query-params",
     label_visibility="collapsed", on_change=first_page,

@@ -108,9 +108,8 @@ def _amount(given: str | None) -> Decimal:
 def work_off(order: reads.Order, filters: reads.Filters) -> None:
     """What can be done with all that fits: decide, and take away as a file."""
     # Outside of the fragments: dialogs open here, and a list that renews itself does not change under them.
-    if order is not reads.Order.CLOSED:
-        fitting = reads.cases(order, filters, most=MOST_AT_ONCE)
-        decide_many(fitting.found, person, more=fitting.older is not None)
+    if order is not reads.Order.CLOSED and reads.standing(filters).count > 1:
+        decide_many(lambda: reads.cases(order, filters, most=MOST_AT_ONCE), person)
     st.download_button(
         "Download as CSV",
         data=lambda: _file(order, filters),

@@ -39,7 +39,7 @@ def on_call() -> None:
     for rota, turns in plan.rotas:
         show(rota_line(rota, turns, plan))
         if MAY_KEEP:
-            _rota_buttons(rota)
+            _rota_buttons(rota, [one.name for one, _ in plan.rotas])
     if MAY_KEEP and st.button("New rota", key="rota-new", icon=":material/group_add:"):
         new_rota("secondary" if plan.rotas else "primary", queries_oncall.open_people())
     for rota, turns in plan.rotas:
@@ -56,12 +56,12 @@ def on_call() -> None:
             )  # fmt: skip
 
 
-def _rota_buttons(rota: Rota) -> None:
+def _rota_buttons(rota: Rota, order: list[str]) -> None:
     with st.container(key=f"nx-rota-acts-{rota.name}", horizontal=True, gap="small"):
         if st.button("Somebody stands in", key=f"stand-in-{rota.name}", icon=":material/swap_horiz:"):
             ask_override(rota, queries_oncall.open_people())
         if st.button("Change", key=f"rota-{rota.name}", icon=":material/edit:"):
-            change_rota(rota, queries_oncall.open_people())
+            change_rota(rota, queries_oncall.open_people(), order)
         if st.button("Take away", key=f"drop-{rota.name}", icon=":material/delete:"):
             ask_drop(rota)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import UUID
 
 import streamlit as st
 from sqlalchemy import Connection
@@ -10,8 +11,9 @@ from sqlalchemy import Connection
 from dashboard import queries_admin as reads
 from dashboard.access import guarded_fragment, origin, require
 from dashboard.actions import ask, attempt, confirm, refusal_to
-from dashboard.components.layout import page_head
-from dashboard.components.markup import Html, join, show, tag
+from dashboard.components.layout import empty, page_head
+from dashboard.components.markup import Html, join, link, show, tag, url
+from dashboard.components.pager import before_uuid, first_page, pager
 from dashboard.components.states import chip
 from dashboard.components.times import age, clock
 from dashboard.queries_admin import Account
@@ -19,6 +21,7 @@ from jobs.core.people import Person, add_person, disable_person, reset_password,
 from jobs.core.permissions import GRANTS, Right, Role
 
 person = require(Right.MANAGE_PEOPLE)
+CHOSEN = "person"
 _PROBLEM = "nx-people-problem"
 _SHOWN_ONCE = "nx-people-shown-once"
 """Holds a one-time password for as long as its dialog shows it."""
@@ -27,27 +30,58 @@ Command = Callable[[Connection, Person], str]
 
 @guarded_fragment(Right.MANAGE_PEOPLE, run_every=30, parallel=False)
 def listed() -> None:
-    found = reads.accounts()
-    open_ = [one for one in found if one.person.disabled_at is None]
-    administrators = sum(Role.ADMINISTRATOR in one.person.roles for one in open_)
-    lead = f"{administrators} of them " + ("manages people." if administrators == 1 else "manage people.")
-    page_head(f"{len(open_)} {'person' if len(open_) == 1 else 'people'} may sign in", lead)
-    if st.button("Add a person", icon=":material/person_add:", type="primary"):
-        _begin(_add)
-    for account in found:
-        show(_line(account))
-        if account.person.disabled_at is None:
-            _buttons(account)
+    place = st.container()
+    search = st.text_input(
+        "Search", key="q", bind="query-params", type="search", max_chars=200, on_change=first_page,
+        placeholder="A part of a name or an e-mail address", label_visibility="collapsed", icon=":material/search:",
+    )  # fmt: skip
+    found = reads.people((search or "").replace("\x00", "").strip(), before_uuid())
+    lead = f"{found.administrators} of them " + ("manages people." if found.administrators == 1 else "manage people.")
+    with place:
+        page_head(f"{found.may_sign_in} {'person' if found.may_sign_in == 1 else 'people'} may sign in", lead)
+        if st.button("Add a person", icon=":material/person_add:", type="primary"):
+            _begin(_add)
+    if found.found:
+        show(*(_line(account, link(account.person.name, _address(account))) for account in found.found))
+    else:
+        empty("Nobody is called so.", action=link("Everybody", url("people")))
+    pager("people", older=found.older)
 
 
-def _line(account: Account) -> Html:
+@guarded_fragment(Right.MANAGE_PEOPLE, run_every=30, parallel=False)
+def one_account(given: str) -> None:
+    """The account that the address names, with what can be done about it."""
+    others = {key: value for key, value in st.query_params.items() if key != CHOSEN}
+    back = link("Everybody", url("people", **others), class_="nx-link nx-inline")
+    account = _named(given)
+    if account is None:
+        page_head("There is no such account", back)
+        return
+    page_head(account.person.name, back)
+    show(_line(account, account.person.name))
+    if account.person.disabled_at is None:
+        _buttons(account)
+
+
+def _named(given: str) -> Account | None:
+    try:
+        return reads.account(UUID(given))
+    except ValueError:
+        return None
+
+
+def _address(account: Account) -> str:
+    return url("people", **{**st.query_params.to_dict(), CHOSEN: account.person.id})
+
+
+def _line(account: Account, name: object) -> Html:
     who = account.person
     roles = ", ".join(sorted(role.value.replace("_", " ") for role in who.roles))
     seen = join("seen ", age(account.seen_at)) if account.seen_at is not None else "never signed in"
     sessions = f", {account.sessions} open session{'' if account.sessions == 1 else 's'}" if account.sessions else ""
     return tag(
         "div",
-        tag("div", tag("b", who.name), tag("div", who.email, class_="nx-quiet")),
+        tag("div", tag("b", name), tag("div", who.email, class_="nx-quiet")),
         tag("div", roles),
         tag("div", _state(account), tag("div", seen, sessions, class_="nx-note")),
         class_="nx-call",
@@ -178,4 +212,7 @@ def _choose_roles(key: str, now: object) -> None:
     show(tag("p", "May ", ", ".join(rights), "." if rights else "nothing yet.", class_="nx-note"))
 
 
-listed()
+if named := st.query_params.get(CHOSEN):
+    one_account(named)
+else:
+    listed()

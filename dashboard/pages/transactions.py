@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import streamlit as st
 
@@ -16,7 +15,7 @@ from dashboard.components.layout import empty, page_head, section, table, tiles
 from dashboard.components.markup import Html, join, link, tag, url
 from dashboard.components.money_words import failure_words, kind_words, look_words, reason_words, short_id
 from dashboard.components.numbers import amount_text, figure, money
-from dashboard.components.pager import before, first_page, pager
+from dashboard.components.pager import before_uuid, first_page, pager
 from dashboard.components.states import chip, shape
 from dashboard.components.times import age, both
 from jobs.core.permissions import Right
@@ -88,7 +87,7 @@ def asked(anchor: datetime) -> reads.Filters:
 
 @guarded_fragment(run_every=10)
 def listing(filters: reads.Filters) -> None:
-    after = _row_id(before())
+    after = before_uuid()
     anchor: datetime = st.session_state[ANCHOR]
     page = reads.transactions(filters, anchor, after)
     section("Found" if filters.search else "Newest first")
@@ -158,13 +157,6 @@ def _look(line: reads.Line) -> Html:
 
 def _said(words: str, when: Html) -> Html:
     return tag("span", words, tag("span", ", ", when, class_="nx-quiet"))
-
-
-def _row_id(key: str | None) -> UUID | None:
-    try:
-        return UUID(key) if key else None
-    except ValueError:
-        return None
 
 
 pending()

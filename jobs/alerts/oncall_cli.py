@@ -10,14 +10,16 @@ from typing import Annotated
 import typer
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy import Connection
 
-from jobs.alerts.rota import turns
+from jobs.alerts.rota import Rota, turns
 from jobs.alerts.rota_store import (
     add_override,
     drop_rota,
     end_override,
     list_overrides,
     list_rotas,
+    move_rota,
     of,
     read_on_call,
     save_rota,
@@ -105,6 +107,17 @@ def set_(
     console.print(f"{name}: {found.name} is on call until {found.until:{_WRITTEN}} UTC.", soft_wrap=True)
 
 
+@app.command("move")
+def move(
+    name: Name, place: Annotated[int, typer.Argument(min=1, help="As which of all rotas it is called; 1 is first.")]
+) -> None:
+    """Have a rota called earlier or later than the others."""
+    with command_context("cli") as (_, db), db.begin() as conn:
+        move_rota(conn, name, _seen(conn, name).place, place, actor=acting_user(), origin=_ORIGIN)
+        order = [rota.name for rota in list_rotas(conn)]
+    console.print(f"Called in this order: {', '.join(order)}.", soft_wrap=True)
+
+
 @app.command("override")
 def override(
     rota: Name,
@@ -138,8 +151,13 @@ def drop(
 ) -> None:
     """Take a rota away, with its overrides."""
     with command_context("cli") as (_, db), db.begin() as conn:
-        version = next((rota.version for rota in list_rotas(conn) if rota.name == name), None)
-        if version is None:
-            raise NotFound(f"There is no rota {name}: `nexaops oncall list` shows them.")
-        drop_rota(conn, name, version, actor=acting_user(), origin=_ORIGIN, reason=reason)
+        drop_rota(conn, name, _seen(conn, name).version, actor=acting_user(), origin=_ORIGIN, reason=reason)
     console.print(f"The rota {name} is gone.")
+
+
+def _seen(conn: Connection, name: str) -> Rota:
+    """The rota as it stands; NotFound if there is none of that name."""
+    found = next((rota for rota in list_rotas(conn) if rota.name == name), None)
+    if found is None:
+        raise NotFound(f"There is no rota {name}: `nexaops oncall list` shows them.")
+    return found

@@ -160,6 +160,33 @@ def save_rota(
     audit.record(conn, audit.AuditRow(actor, "rota.saved", "rota", name, origin, old=before, new=values))
 
 
+def move_rota(conn: Connection, name: str, seen_place: int, place: int, *, actor: str, origin: str) -> None:
+    """Has a rota called as number `place` of all, 1 is first; the others keep their order. From 1 on they are numbered anew.
+
+    Raises UsageError for a place that there is not, Conflict if the rota was moved or taken away after it was seen.
+    """
+    # Two who move at once: the second finds the places that the first has given.
+    conn.execute(text("LOCK TABLE ops.rotas IN SHARE ROW EXCLUSIVE MODE"))
+    places = {rota.name: rota.place for rota in list_rotas(conn)}
+    if places.get(name) != seen_place:
+        raise Conflict(f"Somebody moved the rota {name} after you saw it: look again first.")
+    if not 1 <= place <= len(places):
+        raise UsageError(f"{place} is no place for a rota: there are {len(places)}, and 1 is called first.")
+    order = [one for one in places if one != name]
+    order.insert(place - 1, name)
+    # By way of negative numbers: no place may be taken twice, not even while the statement runs.
+    conn.execute(
+        text(
+            "UPDATE ops.rotas SET place = -n.place"
+            " FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS n (name, place) WHERE rotas.name = n.name"
+        ),
+        {"names": order},
+    )
+    conn.execute(text("UPDATE ops.rotas SET place = -place"))
+    old, new = {"place": seen_place}, {"place": place}
+    audit.record(conn, audit.AuditRow(actor, "rota.moved", "rota", name, origin, old=old, new=new))
+
+
 def drop_rota(conn: Connection, name: str, seen_version: int, *, actor: str, origin: str, reason: str) -> None:
     """Takes a rota away, with its overrides; the trail keeps what it was.
 

@@ -16,6 +16,7 @@ from jobs.alerts.rota_store import (
     end_override,
     list_overrides,
     list_rotas,
+    move_rota,
     read_on_call,
     save_rota,
 )
@@ -178,5 +179,27 @@ def test_the_commands_enter_a_rota_have_somebody_stand_in_and_say_who_is_called(
     assert "Ada [flies]" in oncall("list")[1]
     assert oncall("end", said.split()[1].rstrip(":"))[0] == 0
     assert ada in oncall("now")[1]
+    assert oncall("move", "primary", "2")[0] == 1
+    assert oncall("set", "secondary", bob, "--starts", "2026-01-05", "--handover", "09:00")[0] == 0
+    assert oncall("move", "secondary", "1") == (0, "Called in this order: secondary, primary.\n")
+    assert oncall("move", "tertiary", "1")[0] != 0
+    assert oncall("drop", "secondary", "--reason", "done")[0] == 0
     assert oncall("drop", "primary", "--reason", "done") == (0, "The rota primary is gone.\n")
     assert oncall("now", "--json") == (1, "[]\n")
+
+
+def test_a_rota_is_called_earlier_or_later_and_the_others_keep_their_order(db: Database, team: tuple[str, str]) -> None:
+    ada, _ = team
+    for name in ("a", "b", "gone", "c"):
+        save(db, ada, name=name)
+    with db.begin() as conn:
+        drop_rota(conn, "gone", 1, reason="a gap in the places", **BY)
+        move_rota(conn, "c", 4, 1, **BY)
+    with db.read() as conn:
+        assert [(rota.name, rota.place) for rota in list_rotas(conn)] == [("c", 1), ("a", 2), ("b", 3)]
+        row = conn.execute(text("SELECT old, new FROM ops.audit WHERE action = 'rota.moved'")).one()
+    assert (row.old, row.new) == ({"place": 4}, {"place": 1})
+    with pytest.raises(Conflict, match="moved the rota c"), db.begin() as conn:
+        move_rota(conn, "c", 4, 2, **BY)
+    with pytest.raises(UsageError, match="there are 3"), db.begin() as conn:
+        move_rota(conn, "c", 1, 4, **BY)

@@ -92,6 +92,25 @@ def test_what_follows_from_another_is_folded_under_it(db: Database, settings: Se
     assert said.index("No Horizon server") < said.index("<details") < said.index("sync-wallets fails")
 
 
+def test_of_many_the_worst_have_their_buttons_here_and_the_others_a_click_away(
+    db: Database, settings: Settings, ada: UUID
+) -> None:
+    numbers = [an_alert(db, subject=f"job-{n:02}", sentence=f"job-{n:02} fails") for n in range(25)]
+    with db.begin() as conn:
+        acting.acknowledge(conn, numbers[0], "grace@nexafx.test", "mine")
+    page = open_page(db, settings, ada)
+    labels = [button.label for button in page.button]
+    # What nobody has comes before what somebody has.
+    assert (labels.count("Acknowledge"), labels.count("Give back")) == (5, 0)
+    said = seen(page)
+    assert said.count("nx-alertline") == 20
+    assert said.count(">Acknowledge, silence, open an incident<") == 14
+    assert said.count(">Give back, silence, open an incident<") == 1
+    assert said.count("Start the runbook") + said.count("Read the runbook") == 20
+    assert 'href="/alerts?view=past&amp;state=fires"' in said
+    press(open_page(db, settings, ada, "alert", id=str(numbers[20])), "Acknowledge")
+
+
 def test_it_is_acknowledged_with_a_word_and_given_back(db: Database, settings: Settings, ada: UUID) -> None:
     number = an_alert(db)
     page = open_page(db, settings, ada)

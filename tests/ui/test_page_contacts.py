@@ -104,6 +104,21 @@ def test_a_rota_is_entered_in_a_dialog(db: Database, settings: Settings, grace: 
         assert read_on_call(conn, NOW)
 
 
+@pytest.mark.usefixtures("rota")
+def test_a_rota_is_called_before_another(db: Database, settings: Settings, grace: UUID) -> None:
+    with db.begin() as conn:
+        save_rota(conn, "secondary", 0, zone="UTC", starts_on=date(2026, 1, 5), handover=time(0), turn_days=7,
+                  people=[BOB], **BY)  # fmt: skip
+    page = run_page(db, settings, "contacts", grace)
+    page.button(key="rota-secondary").click().run()
+    called = next(box for box in page.selectbox if box.label == "Called")
+    assert (called.options, called.value) == (["first", "second"], 2)
+    called.set_value(1)
+    next(button for button in page.button if button.label == "Save").click().run()
+    with db.read() as conn:
+        assert [rota.name for rota in list_rotas(conn)] == ["secondary", "primary"]
+
+
 def test_a_test_of_a_channel_is_sent_by_a_worker_and_its_result_stands_beside_it(
     db: Database, settings: Settings, grace: UUID
 ) -> None:

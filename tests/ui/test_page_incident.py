@@ -190,11 +190,11 @@ def test_the_bundle_takes_the_time_of_the_incident(db: Database, settings: Setti
 def test_as_markdown_what_people_wrote_stays_text(db: Database, ada: UUID) -> None:
     number = an_incident(db, ada, title="# It *hangs*")
     with db.begin() as conn:
-        room.add_note(conn, number, "first\n# second <script>", someone(db, ada), origin="test")
+        room.add_note(conn, number, "first\n# second <script>\n1. third", someone(db, ada), origin="test")
     with db.read() as conn:
         found = room.get_incident(conn, number)
         document = as_markdown(found, timeline(conn, found), {"ada@nexafx.test": "Ada"})
     assert document.startswith(f"# Incident {number}: # It \\*hangs\\*\n")
     assert "  > first\n" in document
-    assert "\\<script>" in document
+    assert "  > \\# second \\<script>\n  > 1\\. third\n" in document
     assert "**Ada (ada@nexafx.test)** noted" in document

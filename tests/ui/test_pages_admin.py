@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
+from dashboard.queries_admin import PAGE
 from jobs.core.db import Database
 from jobs.core.flags import Flag, set_flag
 from jobs.core.people import authenticate
@@ -101,11 +103,11 @@ def test_what_is_no_address_is_told_beside_the_field(db: Database, settings: Set
 
 def test_roles_are_changed_and_the_last_administrator_stays_one(db: Database, settings: Settings, boss: UUID) -> None:
     other = seed.person(db, Role.VIEWER)
-    page = press(run_page(db, settings, "people", boss), f"roles-{other}")
+    page = press(run_page(db, settings, "people", boss, person=str(other)), f"roles-{other}")
     page.multiselect(key=f"roles-of-{other}").set_value([Role.ON_CALL, Role.QA_LEAD])
     press(page, f"roles-of-{other}-sent-confirm")
     assert audit(db, "person.roles").new == {"roles": ["on-call", "qa_lead"]}
-    page = press(run_page(db, settings, "people", boss), f"roles-{boss}")
+    page = press(run_page(db, settings, "people", boss, person=str(boss)), f"roles-{boss}")
     page.multiselect(key=f"roles-of-{boss}").set_value([Role.VIEWER])
     page = press(page, f"roles-of-{boss}-sent-confirm")
     assert "is the last administrator" in page.session_state[PROBLEM]
@@ -113,13 +115,44 @@ def test_roles_are_changed_and_the_last_administrator_stays_one(db: Database, se
 
 def test_a_lost_password_is_replaced_and_an_account_closed(db: Database, settings: Settings, boss: UUID) -> None:
     other = seed.person(db, Role.VIEWER)
-    page = press(run_page(db, settings, "people", boss), f"reset-{other}")
+    page = press(run_page(db, settings, "people", boss, person=str(other)), f"reset-{other}")
     page = press(page, f"reset-sent-{other}-confirm")
     with db.read() as conn:
         email = conn.execute(text("SELECT email FROM ops.people WHERE id = :id"), {"id": other}).scalar_one()
     assert authenticate(db, email, page.session_state[ONCE], origin="test").must_change
-    page = press(run_page(db, settings, "people", boss), f"close-{other}")
+    page = press(run_page(db, settings, "people", boss, person=str(other)), f"close-{other}")
     page.text_area(key=f"closing-{other}-why").set_value("has left")
     press(page, f"closing-{other}-confirm")
     assert audit(db, "person.disabled").reason == "has left"
     assert "closed" in seen(run_page(db, settings, "people", boss))
+
+
+def test_many_people_are_walked_by_key_and_found_by_a_part_of_the_name(
+    db: Database, settings: Settings, boss: UUID
+) -> None:
+    for n in range(PAGE + 2):
+        seed.person(db, Role.VIEWER, name=f"Person {n:02}")
+    gone = seed.person(db, Role.VIEWER, name="Zoe Gone")
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.people SET disabled_at = now() WHERE id = :id"), {"id": gone})
+    walked: list[str] = []
+    key: dict[str, str] = {}
+    for last in (False, True):
+        said = seen(run_page(db, settings, "people", boss, **key))
+        assert f"{PAGE + 3} people may sign in" in said
+        walked += re.findall(r"person=([0-9a-f-]{36})", said)
+        assert (">Older<" not in said) is last
+        key = {"before": said.rpartition("before=")[2].partition('"')[0]}
+    assert len(walked) == len(set(walked)) == PAGE + 4
+    assert walked[-1] == str(gone)
+    found = seen(run_page(db, settings, "people", boss, q="zoe"))
+    assert "Zoe Gone" in found
+    assert "Person 01" not in found
+    assert "Nobody is called so" in seen(run_page(db, settings, "people", boss, q="%"))
+
+
+@pytest.mark.parametrize("given", ["0", "<b>", "00000000-0000-0000-0000-000000000000"])
+def test_an_address_of_nobody_says_so(db: Database, settings: Settings, boss: UUID, given: str) -> None:
+    page = run_page(db, settings, "people", boss, person=given)
+    assert "There is no such account" in seen(page)
+    assert not page.button
