@@ -20,6 +20,10 @@ class Html(str):
 
     __slots__ = ()
 
+    def _repr_html_(self) -> str:
+        """For `st.html`, which would take any other text for the name of a file first, and dedent it."""
+        return self
+
 
 def esc(value: object) -> Html:
     """Any value as text; markup stays markup."""
