@@ -1,4 +1,4 @@
-"""The commands of the engine, as processes: what they print and how they exit."""
+"""The commands of the engine, mostly as processes: what they print and how they exit."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from jobs.core.db import Database
+from jobs.core.errors import Conflict
+from jobs.run.cli import app
 from jobs.run.store import find_run
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -28,28 +32,42 @@ except NexaError as error:
 
 
 @pytest.fixture
-def nexaops_jobs(db: Database, tmp_path: Path) -> Command:
+def environment(db: Database, tmp_path: Path) -> dict[str, str]:
+    """Of a machine that uses the test's database."""
+    return {
+        "DB_HOST": str(db.url.query["host"]),
+        "DB_NAME": str(db.url.database),
+        "STELLAR_HORIZON_URL": "http://127.0.0.1:9",
+        "STELLAR_NETWORK": "TESTNET",
+        "NEXAOPS_HOME": str(tmp_path),
+        "COLUMNS": "200",
+    }
+
+
+@pytest.fixture
+def nexaops_jobs(environment: dict[str, str], tmp_path: Path) -> Command:
     """`nexaops jobs …` on the test's database."""
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            **os.environ,
-            "DB_HOST": str(db.url.query["host"]),
-            "DB_NAME": str(db.url.database),
-            "STELLAR_HORIZON_URL": "http://127.0.0.1:9",
-            "STELLAR_NETWORK": "TESTNET",
-            "NEXAOPS_HOME": str(tmp_path),
-            "COLUMNS": "200",
-        }
         return subprocess.run(
             [sys.executable, "-c", PROGRAM, *arguments],
-            env=environment,
+            env={**os.environ, **environment},
             cwd=tmp_path,
             capture_output=True,
             text=True,
             check=False,
             timeout=60,
         )
+
+    return command
+
+
+@pytest.fixture
+def here(environment: dict[str, str]) -> Callable[..., Result]:
+    """The same without a process of its own, each of which takes a second to start."""
+
+    def command(*arguments: str) -> Result:
+        return CliRunner(env=environment).invoke(app, list(arguments))
 
     return command
 
@@ -88,9 +106,9 @@ def test_wrong_words_are_one_line_and_exit_two(nexaops_jobs: Command) -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_pausing_listing_queueing_and_stopping(db: Database, nexaops_jobs: Command) -> None:
-    assert nexaops_jobs("pause", "cleanup-notifications", "--reason", "quiet, please").returncode == 0
-    listed = {row["job"]: row for row in json.loads(nexaops_jobs("list", "--json").stdout)}
+def test_pausing_listing_queueing_and_stopping(here: Callable[..., Result]) -> None:
+    assert here("pause", "cleanup-notifications", "--reason", "quiet, please").exit_code == 0
+    listed = {row["job"]: row for row in json.loads(here("list", "--json").stdout)}
     row = listed["cleanup-notifications"]
     assert (row["schedule"], row["paused"], row["paused_reason"], row["next"]) == (
         "daily at 02:00 UTC",
@@ -98,15 +116,17 @@ def test_pausing_listing_queueing_and_stopping(db: Database, nexaops_jobs: Comma
         "quiet, please",
         None,
     )
-    assert nexaops_jobs("resume", "cleanup-notifications").returncode == 0
-    queued = json.loads(nexaops_jobs("run", "cleanup-notifications", "--json").stdout)
+    assert here("resume", "cleanup-notifications").exit_code == 0
+    queued = json.loads(here("run", "cleanup-notifications", "--json").stdout)
     assert queued["state"] == "queued"
-    assert nexaops_jobs("stop", str(queued["id"]), "--reason", "not now").returncode == 0
-    assert nexaops_jobs("stop", str(queued["id"]), "--reason", "not now").returncode == 1
-    (run,) = json.loads(nexaops_jobs("runs", "cleanup-notifications", "--json").stdout)
+    assert here("stop", str(queued["id"]), "--reason", "not now").exit_code == 0
+    second = here("stop", str(queued["id"]), "--reason", "not now").exception
+    assert isinstance(second, Conflict)
+    assert second.exit_code == 1
+    (run,) = json.loads(here("runs", "cleanup-notifications", "--json").stdout)
     assert run["state"] == "stopped"
-    assert "cleanup-notifications" in nexaops_jobs("runs").stdout
-    assert "daily at 02:00 UTC" in nexaops_jobs("list").stdout
+    assert "cleanup-notifications" in here("runs").stdout
+    assert "daily at 02:00 UTC" in here("list").stdout
 
 
 def test_brackets_in_a_reason_are_brackets(nexaops_jobs: Command) -> None:
