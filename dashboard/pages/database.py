@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import charts
 from dashboard import queries_probes as reads
-from dashboard.access import guarded_fragment, require
+from dashboard.access import guarded_fragment, require, told
 from dashboard.components import database_words as words
 from dashboard.components.concerns import concerns
 from dashboard.components.filters import Shown, time_of_charts
@@ -65,6 +65,14 @@ def glance() -> None:
 
 
 @guarded_fragment(run_every=30)
+def details(shown: Shown) -> None:
+    """Charts and lists; one tile of two parts that fail alone, because each tile costs a look at who looks and a thread."""
+    with told():
+        courses(shown)
+    with told():
+        lists()
+
+
 def courses(shown: Shown) -> None:
     found = reads.courses(_WANTED, shown.window)
     if not found.by_key:
@@ -125,11 +133,9 @@ def _guess(size: Course, shown: Shown) -> list[charts.Line]:
     return [charts.Line("to come", (size.at[-1], size.at[-1] + ahead), (last, then), _GUESS, guess=True)]
 
 
-@guarded_fragment(run_every=30)
 def lists() -> None:
     words.lists_of(reads.database_lists())
 
 
 glance()
-courses(time_of_charts("database"))
-lists()
+details(time_of_charts("database"))

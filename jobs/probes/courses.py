@@ -57,11 +57,12 @@ JOIN ops.series s USING (subject, metric) CROSS JOIN LATERAL (
     SELECT (SELECT max(at) FROM ops.rollups WHERE span = 'minute' AND series = s.id) AS minute,
            (SELECT max(at) FROM ops.rollups WHERE span = 'hour' AND series = s.id) AS hour) AS newest
 """)
+# Samples of Horizon are no series before they are rolled up for the first time.
 _COURSES = text(f"""
 SELECT w.place, course.at, course.values
 FROM unnest(CAST(:subjects AS text[]), CAST(:metrics AS text[]), CAST(:parts AS text[])) WITH ORDINALITY
      AS w (subject, metric, part, place)
-JOIN ops.series s USING (subject, metric) CROSS JOIN LATERAL (
+LEFT JOIN ops.series s USING (subject, metric) CROSS JOIN LATERAL (
     SELECT array_agg(CAST(extract(epoch FROM at) AS bigint) ORDER BY at) AS at, array_agg(value ORDER BY at) AS values
     FROM (
         SELECT date_bin(CAST(:step AS interval), at, 'epoch') AS at,

@@ -67,6 +67,17 @@ def test_a_gap_is_told_as_a_gap_and_the_line_goes_on_behind_it(db: Database) -> 
     assert list(found.at) == sorted(found.at)
 
 
+def test_what_horizon_said_is_told_before_it_is_rolled_up_for_the_first_time(db: Database) -> None:
+    with db.begin() as conn:
+        conn.execute(text("INSERT INTO ops.horizon_servers (server) VALUES (:server)"), {"server": SERVER})
+        conn.execute(
+            text("INSERT INTO ops.horizon_samples (server, at, verdict, latency_ms) VALUES (:server, now(), 'ok', 21)"),
+            {"server": SERVER},
+        )
+        found = read_courses(conn, [(SERVER, "horizon.latency_ms", "most")], Window(HOUR, datetime.now(UTC) + HOUR / 2))
+    assert found.of(SERVER, "horizon.latency_ms", "most").values == (21,)
+
+
 @pytest.mark.parametrize("length", [HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, 365 * DAY])
 def test_rolled_up_or_not_every_sample_is_in_it_once(db: Database, length: timedelta) -> None:
     """Also those that came after the last roll-up: half an hour of them here."""

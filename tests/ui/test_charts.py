@@ -5,15 +5,20 @@ Plotly checks each of them here, for it does not on a page.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import plotly.graph_objects as go
 import pytest
 import time_machine
+from streamlit.testing.v1 import AppTest
 
 from dashboard import charts
+from dashboard.lanes import timeline
 from dashboard.queries_marks import Mark
+from dashboard.queries_runs import Bar, Lanes
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 AT = tuple(NOW - timedelta(minutes=minutes) for minutes in (30, 20, 10))
@@ -21,6 +26,12 @@ AT = tuple(NOW - timedelta(minutes=minutes) for minutes in (30, 20, 10))
 
 def line(*values: float | None, name: str = "a", place: int = 0) -> charts.Line:
     return charts.Line(name, AT[: len(values)], values, place)
+
+
+def a_page(figure: dict[str, object]) -> None:
+    from dashboard import charts  # noqa: PLC0415 - it is a script of its own
+
+    charts.draw(figure, key="it", alt="What it shows")
 
 
 def course(lines: list[charts.Line], **how: Any) -> go.Figure:
@@ -102,6 +113,31 @@ def test_too_many_points_are_refused() -> None:
     many = tuple(NOW for _ in range(charts.MOST_POINTS + 1))
     with pytest.raises(ValueError, match="bucket them in SQL"):
         course([charts.Line("a", many, [1.0] * len(many))], unit="s")
+
+
+def test_a_page_sends_a_figure_as_it_was_written_and_nothing_else() -> None:
+    figure = charts.course([line(1.0, None, 3.0)], unit="s", thresholds=[charts.Threshold(2.0, "warn", "attention")])
+    (chart,) = AppTest.from_function(a_page, kwargs={"figure": figure}).run().get("plotly_chart")
+    assert json.loads(chart.proto.spec) == json.loads(json.dumps(figure))
+
+
+@pytest.mark.parametrize("state", ["succeeded", "missed", "failed"])
+def test_a_lane_has_a_bar_and_what_is_not_well_a_mark_of_its_own_shape(state: str) -> None:
+    bar = Bar("backup", state, 7, 3, 1, AT[0], AT[1])
+    figure = go.Figure(timeline(Lanes(AT[0], NOW, timedelta(minutes=1), (bar,)), ["backup", "verify-ledger"]))
+    drawn, *marks = figure.data
+    assert list(drawn.x) == [timedelta(minutes=10).total_seconds() * 1000]
+    assert list(drawn.base) == [AT[0].replace(tzinfo=None).isoformat(timespec="milliseconds")]
+    assert [mark.marker.symbol for mark in marks] == {"missed": ["triangle-up"], "failed": ["diamond"]}.get(state, [])
+    assert f"{AT[0]:%H:%M:%S} to {AT[1]:%H:%M:%S} UTC" in drawn.customdata[0]
+
+
+def test_when_the_clocks_go_back_the_times_on_the_axis_do_too() -> None:
+    summer = datetime(2026, 10, 25, 0, 59, tzinfo=UTC)
+    assert charts.local_times((summer, summer + timedelta(minutes=2)), ZoneInfo("Europe/Berlin")) == (
+        "2026-10-25T02:59:00.000",
+        "2026-10-25T02:01:00.000",
+    )
 
 
 def test_without_any_value_there_is_still_a_chart() -> None:

@@ -50,6 +50,16 @@ def test_figures_come_with_their_units_and_percentiles(db: Database, settings: S
     assert len(page.get("plotly_chart")) == 6
 
 
+def test_parts_of_a_tile_fail_alone(db: Database, settings: Settings) -> None:
+    seed.living(db)
+    with db.begin() as conn:
+        conn.execute(text("ALTER TABLE ops.horizon_requests RENAME TO gone"))
+    said = seen(run_page(db, settings, "horizon", seed.person(db, Role.VIEWER)))
+    assert said.count("The database does not answer") == 2, "the figures of an hour, and the charts"
+    assert "answers can be trusted" in said
+    assert "Servers side by side" in said
+
+
 def test_the_time_shown_stands_in_the_address(db: Database, settings: Settings) -> None:
     seed.living(db)
     page = run_page(db, settings, "horizon", seed.person(db, Role.VIEWER), range="24h")
