@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 import streamlit as st
@@ -40,49 +38,28 @@ NAMES = tuple(sorted({*JOBS, *SCHEDULES}))
 BARS = 30  # runs that a strip shows: each wide enough to be pointed at
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The jobs at one look."""
-
-    standing: queries.Standing
-    said: Mapping[str, Said]
+def standings() -> Mapping[str, Said]:
     """How each job stands, what is wrong first."""
-    rows: Mapping[str, Html]
-
-
-def look() -> Look:
-    """Everything that the page says of the jobs."""
-    standing, strips, counted = queries.standing(), queries.job_strips(NAMES, BARS), figured.figures(NAMES)
-    schedules = {schedule.name: schedule for schedule in reads.schedules()}
-    said = {name: _standing(name, standing.facts, strips[name]) for name in NAMES}
-    as_of = age(counted.read_at)
-    rows = {
-        name: _row(name, schedules.get(name), said[name], strips[name], figures(counted.jobs.get(name), as_of))
-        for name in NAMES
-    }
-    return Look(standing, dict(sorted(said.items(), key=lambda item: item[1].rank)), rows)
+    facts, strips = queries.standing().facts, queries.job_strips(NAMES, BARS)
+    said = {name: _standing(name, facts, strips[name]) for name in NAMES}
+    return dict(sorted(said.items(), key=lambda item: item[1].rank))
 
 
 @guarded_fragment(run_every=5, parallel=False)
-def living(head: DeltaGenerator, places: Mapping[str, DeltaGenerator], drawn: datetime) -> None:
+def living(head: DeltaGenerator, places: Mapping[str, DeltaGenerator]) -> None:
     """What changes by itself; the buttons stand outside, so that nothing is redrawn under a finger or a dialog.
 
-    For the same reason the rows stay in the order of the places, whatever becomes of the jobs meanwhile. What was read at
-    `drawn` stands there already: the page has drawn it, each row as the place of what comes later.
+    For the same reason the rows stay in the order of the places, whatever becomes of the jobs meanwhile.
     """
-    if queries.standing().read_at == drawn:
-        return
-    seen = look()
-    draw_head(head, seen)
+    schedules = {schedule.name: schedule for schedule in reads.schedules()}
+    strips, counted, said = queries.job_strips(NAMES, BARS), figured.figures(NAMES), standings()
+    as_of = age(counted.read_at)
+    with head.container():
+        page_head(*_headline(said))
+        problems(_elsewhere(queries.standing().problems))
     for name, place in places.items():
-        place.html(seen.rows[name])
-
-
-def draw_head(place: DeltaGenerator, seen: Look) -> None:
-    """Whether all is well, and what concerns the jobs and stands in none of their rows."""
-    with place.container():
-        page_head(*_headline(seen.said))
-        problems(_elsewhere(seen.standing.problems))
+        numbers = figures(counted.jobs.get(name), as_of)
+        place.html(_row(name, schedules.get(name), said[name], strips[name], numbers))
 
 
 def _elsewhere(found: Sequence[Problem]) -> list[Problem]:
@@ -188,14 +165,12 @@ if not NAMES:
     empty("Every job with its schedule, its last result and its next run will stand here.",
           "They come with the installed packages and the first worker: `nexaops worker`.")  # fmt: skip
     st.stop()
-seen = look()
 top = st.empty()
-draw_head(top, seen)
 show_broken_jobs()
 rows: dict[str, DeltaGenerator] = {}
 # One grid of rows and buttons (engine.css), not a container for each: those would be half of what the page costs.
 with st.container(key="nx-joblist"):
-    for each in seen.said:
-        rows[each] = st.html(seen.rows[each])
+    for each in standings():
+        rows[each] = st.empty()
         actions(each)
-living(top, rows, seen.standing.read_at)
+living(top, rows)
