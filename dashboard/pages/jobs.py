@@ -52,16 +52,14 @@ def living(head: DeltaGenerator, places: Mapping[str, DeltaGenerator]) -> None:
     For the same reason the rows stay in the order of the places, whatever becomes of the jobs meanwhile.
     """
     schedules = {schedule.name: schedule for schedule in reads.schedules()}
-    strips = queries.job_strips(NAMES, BARS)
-    counted = figured.figures(NAMES)
-    said, as_of = standings(), age(counted.read_at)
+    strips, counted, said = queries.job_strips(NAMES, BARS), figured.figures(NAMES), standings()
+    as_of = age(counted.read_at)
     with head.container():
         page_head(*_headline(said))
         problems(_elsewhere(queries.standing().problems))
     for name, place in places.items():
-        place.html(
-            _row(name, schedules.get(name), said[name], strips[name], figures(counted.jobs.get(name), as_of))
-        )  # fmt: skip
+        numbers = figures(counted.jobs.get(name), as_of)
+        place.html(_row(name, schedules.get(name), said[name], strips[name], numbers))
 
 
 def _elsewhere(found: Sequence[Problem]) -> list[Problem]:
