@@ -38,13 +38,14 @@ def first_page() -> None:
     st.query_params.pop(PARAMETER, None)
 
 
-def pager(page: str, *, older: object | None, shown: str = "") -> None:
+def pager(page: str, *, older: object | None, shown: str = "", words: tuple[str, str] = ("Newest", "Older")) -> None:
     """Links to the newest and to the older rows; `older` is this page's last key, None when there are no more.
 
+    `words` are what the two are called, for a list that is not by age.
     `page` is the page's own name; the other filters in the address stay.
     """
     others = {key: value for key, value in st.query_params.items() if key != PARAMETER}
-    newest: Html | str = link("Newest", url(page, **others)) if before() is not None else ""
-    onward: Html | str = link("Older", url(page, **others, **{PARAMETER: older})) if older is not None else ""
+    newest: Html | str = link(words[0], url(page, **others)) if before() is not None else ""
+    onward: Html | str = link(words[1], url(page, **others, **{PARAMETER: older})) if older is not None else ""
     if newest or onward or shown:
         show(tag("nav", tag("span", shown, class_="nx-note"), newest, onward, class_="nx-pager", aria_label="Pages"))

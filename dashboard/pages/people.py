@@ -42,10 +42,15 @@ def listed() -> None:
         if st.button("Add a person", icon=":material/person_add:", type="primary"):
             _begin(_add)
     if found.found:
-        show(*(_line(account, link(account.person.name, _address(account))) for account in found.found))
+        show(
+            *(
+                _line(account, link(account.person.name, _address(account), class_="nx-link nx-inline"))
+                for account in found.found
+            )
+        )
     else:
         empty("Nobody is called so.", action=link("Everybody", url("people")))
-    pager("people", older=found.older)
+    pager("people", older=found.older, words=("First", "More"))
 
 
 @guarded_fragment(Right.MANAGE_PEOPLE, run_every=30, parallel=False)

@@ -82,8 +82,8 @@ def test_the_doors_are_open_to_everybody(browser: Browser, desk: Desk, width: in
 
 # What hangs over a page: its address and the button that opens it.
 HANGING = [
-    ("/people", "Add a person"),
     ("/jobs", "Run now"),
+    ("/people", "Add a person"),
     ("/jobs", "Pause"),
     ("/flags", "Switch off"),
     ("/contacts", "Change"),

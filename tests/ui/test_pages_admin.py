@@ -141,7 +141,7 @@ def test_many_people_are_walked_by_key_and_found_by_a_part_of_the_name(
         said = seen(run_page(db, settings, "people", boss, **key))
         assert f"{PAGE + 3} people may sign in" in said
         walked += re.findall(r"person=([0-9a-f-]{36})", said)
-        assert (">Older<" not in said) is last
+        assert (">More<" not in said) is last
         key = {"before": said.rpartition("before=")[2].partition('"')[0]}
     assert len(walked) == len(set(walked)) == PAGE + 4
     assert walked[-1] == str(gone)
