@@ -36,7 +36,7 @@ from jobs.schedule.words import in_words
 
 PROBE_JOB = "probe-horizon"
 DELIVERY_JOB = "deliver-events"
-_LOOK_BACK_RUNS = 200
+_LOOK_BACK_RUNS, _MOST_ENDED = 200, 10_000
 
 # The oldest few: who has more has the calendar.
 _OVERDUE = text("""
@@ -61,28 +61,34 @@ _VERIFIED = text("""
     SELECT file, verified_at, problem FROM ops.backups WHERE verified_at IS NOT NULL ORDER BY verified_at DESC LIMIT 1
 """)
 
+# By the index of ended runs: since the last success, however many were skipped or failed, bounded where there is none.
 _RUNS = text("""
     SELECT s.name, r.*
     FROM unnest(CAST(:names AS text[])) AS s (name)
     CROSS JOIN LATERAL (
-        WITH recent AS (
-            SELECT id, state, queued_at, finished_at, error FROM ops.runs
-            WHERE job = s.name ORDER BY id DESC LIMIT :look_back
-        ), good AS (
-            SELECT coalesce(max(id), 0) AS id, max(finished_at) AS at FROM recent WHERE state = 'succeeded'
-        ), bad AS (
-            SELECT recent.* FROM recent, good
-            WHERE recent.id > good.id AND recent.state IN ('failed', 'timed_out', 'lost')
-        )
-        SELECT (SELECT at FROM good) AS last_success_at,
-               (SELECT max(queued_at) FROM recent WHERE state NOT IN ('missed', 'skipped')) AS last_run_at,
-               (SELECT count(*) FROM bad) AS failures,
-               (SELECT min(finished_at) FROM bad) AS failing_since,
-               (SELECT id FROM bad ORDER BY id DESC LIMIT 1) AS failed_run,
-               (SELECT error FROM bad ORDER BY id DESC LIMIT 1) AS error,
-               (SELECT coalesce(error, 'no worker claimed them in time') FROM recent
-                 WHERE state = 'missed' AND queued_at > now() - interval '1 hour'
-                 ORDER BY id DESC LIMIT 1) AS missed
+        SELECT good.at AS last_success_at,
+               (SELECT queued_at FROM (SELECT queued_at, state FROM ops.runs WHERE job = s.name
+                                        ORDER BY id DESC LIMIT :look_back) AS newest
+                 WHERE state NOT IN ('missed', 'skipped') LIMIT 1) AS last_run_at,
+               bad.failures, bad.failing_since, bad.failed_run,
+               (SELECT error FROM ops.runs WHERE id = bad.failed_run) AS error,
+               (SELECT coalesce(error, 'no worker claimed them in time') FROM ops.runs WHERE id = missed.id) AS missed
+        FROM (SELECT (SELECT finished_at FROM (SELECT finished_at, state FROM ops.runs
+                                                WHERE job = s.name AND finished_at IS NOT NULL
+                                                ORDER BY finished_at DESC LIMIT :ended) AS newest
+                       WHERE state = 'succeeded' LIMIT 1) AS at) AS good
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS failures, min(finished_at) AS failing_since,
+                   (array_agg(id ORDER BY finished_at DESC))[1] AS failed_run
+            FROM (SELECT id, state, finished_at FROM ops.runs
+                   WHERE job = s.name AND finished_at > coalesce(good.at, '-infinity')
+                   ORDER BY finished_at DESC LIMIT :ended) AS since
+            WHERE state IN ('failed', 'timed_out', 'lost')
+        ) AS bad
+        CROSS JOIN LATERAL (
+            SELECT max(id) AS id FROM ops.runs
+            WHERE job = s.name AND state = 'missed' AND finished_at > now() - interval '1 hour'
+        ) AS missed
     ) AS r
 """)
 
@@ -170,7 +176,12 @@ def _jobs(conn: Connection, schedules: list[Schedule], now: datetime) -> list[Jo
     rows = {
         row.name: row
         for row in conn.execute(
-            _RUNS, {"names": [schedule.name for schedule in schedules], "look_back": _LOOK_BACK_RUNS}
+            _RUNS,
+            {
+                "names": [schedule.name for schedule in schedules],
+                "look_back": _LOOK_BACK_RUNS,
+                "ended": _MOST_ENDED,
+            },
         )
     }
     found = []
