@@ -110,10 +110,11 @@ def figures(conn: Connection, jobs: tuple[str, ...]) -> Figures:
     ends = _ends(conn, jobs, (day, at), (week, over[0]), (over[-1] + _DAY, at))
     for begin in over:
         ends.update({(begin, job): counts for job, counts in _ends_of_day(desk().key, jobs, begin).items()})
-    took = _took(conn, jobs, (week, at), (week - _WEEK, week))
+    took = _took(conn, jobs, (week, at))
+    earlier = _took_a_week_before(desk().key, jobs, week.replace(minute=0, second=0, microsecond=0))
     found = {}
     for job in jobs:
-        recent, now, before = ends[day, job], took[week, job], took[week - _WEEK, job]
+        recent, now, before = ends[day, job], took[week, job], earlier[job]
         parts = [ends[begin, job] for begin in (week, *over, over[-1] + _DAY)]
         found[job] = JobFigures(
             job=job,
@@ -147,6 +148,13 @@ def _ends_of_day(_database: str, jobs: tuple[str, ...], begin: datetime) -> Mapp
     """A day that is over is counted once: such days would be most of what a page has to read."""
     with desk().db.read() as conn:
         return {job: ends for (_, job), ends in _ends(conn, jobs, (begin, begin + _DAY)).items()}
+
+
+@lru_cache(maxsize=8)
+def _took_a_week_before(_database: str, jobs: tuple[str, ...], until: datetime) -> Mapping[str, Took]:
+    """What is long over, once an hour."""
+    with desk().db.read() as conn:
+        return {job: took for (_, job), took in _took(conn, jobs, (until - _WEEK, until)).items()}
 
 
 def _ends(conn: Connection, jobs: tuple[str, ...], *windows: Window) -> dict[tuple[datetime, str], Ends]:
