@@ -80,6 +80,7 @@ def call(*arguments: str) -> str:
 def test_the_database_is_as_it_was_and_the_old_one_stays(
     db: Database, desk: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("jobs.core.db.REST_S", 0.0)  # as if everybody had rested: see test_connections.py
     add(db, "before@x.com")
     name = str(db.url.database)
     with administering(db) as admin:
