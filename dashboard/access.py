@@ -41,9 +41,9 @@ _looking: ContextVar[Person | None] = ContextVar("looking", default=None)
 
 @contextmanager
 def looking(person: Person) -> Iterator[None]:
-    """For the time of one run of a page, with the tiles that it draws: all of it is drawn for who it began with.
+    """For the time of one run of a page, with the tiles that it draws: all of it is drawn for whom it began with.
 
-    What runs later for itself, a tile that renews or a button that is pressed, stands outside and asks again.
+    A tile that renews later stands outside and asks again; and what a person does is never done on the strength of this.
     """
     token = _looking.set(person)
     try:
@@ -53,12 +53,18 @@ def looking(person: Person) -> Iterator[None]:
 
 
 def signed_in() -> Person:
+    """Whose page this is: within one run of a page whom it began with, and whom the database knows now everywhere else.
+
+    To draw with; what a person does asks `as_known_now`. Raises Forbidden as that does.
+    """
+    return _looking.get() or as_known_now()
+
+
+def as_known_now() -> Person:
     """The person whose page this is, as the database knows them now.
 
     Raises Forbidden if there is none: no session, or an account that was closed meanwhile.
     """
-    if (person := _looking.get()) is not None:
-        return person
     try:
         person_id = UUID(str(st.user.to_dict().get(USER_KEY)))
     except ValueError:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import queries
-from dashboard.access import signed_in, told
+from dashboard.access import as_known_now, told
 from dashboard.components.markup import Html, plain, show, tag
 from dashboard.desk import desk
 from jobs.core import permissions
@@ -51,7 +51,7 @@ def attempt_apart(right: Right, command: Callable[[Database, Person], T], refuse
     """The same for a command with transactions of its own, because something of it stays even if it is refused."""
 
     def apart() -> T:
-        person = signed_in()
+        person = as_known_now()
         permissions.require(person, right)
         try:
             return command(desk().db, person)
@@ -140,7 +140,7 @@ def _done(sentence: str) -> None:
 
 
 def _run(right: Right, command: Callable[[Connection, Person], T]) -> T:
-    person = signed_in()
+    person = as_known_now()
     permissions.require(person, right)
     try:
         with desk().db.begin() as conn:

@@ -104,14 +104,16 @@ _TOOK = text(f"""
 @cached(ttl=15)
 def figures(conn: Connection, jobs: tuple[str, ...]) -> Figures:
     """Durations, success rates and missed slots of these jobs."""
-    at: datetime = conn.execute(text("SELECT now()")).scalar_one()
+    # A database that was restored has the address of the one before, and is another one.
+    at, oid = conn.execute(text("SELECT now(), oid FROM pg_database WHERE datname = current_database()")).one()
+    here = f"{desk().key} {oid}"
     day, week = at - _DAY, at - _WEEK
     over = _days_over(week, at)
     ends = _ends(conn, jobs, (day, at), (week, over[0]), (over[-1] + _DAY, at))
     for begin in over:
-        ends.update({(begin, job): counts for job, counts in _ends_of_day(desk().key, jobs, begin).items()})
+        ends.update({(begin, job): counts for job, counts in _ends_of_day(here, jobs, begin).items()})
     took = _took(conn, jobs, (week, at))
-    earlier = _took_a_week_before(desk().key, jobs, week.replace(minute=0, second=0, microsecond=0))
+    earlier = _took_a_week_before(here, jobs, week.replace(minute=0, second=0, microsecond=0))
     found = {}
     for job in jobs:
         recent, now, before = ends[day, job], took[week, job], earlier[job]

@@ -9,7 +9,7 @@ from checklists.lines import State, TrackedItem
 from checklists.proving import why_not_proven
 from checklists.store import tick, verify
 from checklists.tracker import Command
-from dashboard.access import origin, signed_in
+from dashboard.access import as_known_now, origin
 from dashboard.components.checklist_commands import (
     asked_why,
     attempt,
@@ -67,7 +67,7 @@ def run_check(run_id: int, item: TrackedItem) -> None:
     """For `on_click`: starts the line's check in the person's name."""
     place = place_of(run_id, item.id)
     try:
-        person = signed_in()
+        person = as_known_now()
         permissions.require(person, Right.TICK)
     except NexaError as error:
         refuse(place, str(error))

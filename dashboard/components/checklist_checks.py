@@ -8,7 +8,7 @@ import streamlit as st
 
 from checklists.lines import Standing, TrackedItem, leaves
 from checklists.proving import to_prove
-from dashboard.access import signed_in
+from dashboard.access import as_known_now
 from dashboard.components.checklist_commands import place_of, refusal, refuse
 from dashboard.components.checklist_view import View
 from dashboard.components.markup import Html, join, show, tag
@@ -73,7 +73,7 @@ def _place(view: View) -> str:
 
 def _start(view: View, lines: tuple[TrackedItem, ...]) -> None:
     try:
-        person = signed_in()
+        person = as_known_now()
         permissions.require(person, Right.TICK)
     except NexaError as error:
         refuse(_place(view), str(error))

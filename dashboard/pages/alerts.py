@@ -72,7 +72,9 @@ def firing() -> None:
 def _lines(alerts: list[Alert], found: Firing, following: dict[int, list[Alert]], at_hand: frozenset[int]) -> None:
     """A line each; those that follow one another without buttons are one piece of the page."""
     drawn: list[Html] = []
-    for one in alerts[:MOST]:
+    # Whatever has its buttons here is here, also where it is younger than twenty that somebody has.
+    shown = [one for place, one in enumerate(alerts) if place < MOST or one.id in at_hand]
+    for one in shown:
         rule, follow = found.rules.get(one.rule), following.get(one.id, ())
         if one.id in at_hand:
             show(*drawn, alert_line(one, found, NAMES, follow))
@@ -80,8 +82,8 @@ def _lines(alerts: list[Alert], found: Firing, following: dict[int, list[Alert]]
             buttons(one, rule, person, incident=found.incidents.get(one.id))
         else:
             drawn.append(alert_line(one, found, NAMES, follow, acts=ways_to_act(one, rule, person)))
-    if len(alerts) > MOST:
-        more = f"and {len(alerts) - MOST:,} more that are less bad or younger"
+    if len(alerts) > len(shown):
+        more = f"and {len(alerts) - len(shown):,} more that are less bad or younger"
         drawn.append(tag("p", link(more, url("alerts", view=PAST, state="fires"))))
     if drawn:
         show(*drawn)

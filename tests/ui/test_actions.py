@@ -6,12 +6,15 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
+from dashboard import access
+from dashboard.actions import attempt, attempt_apart
 from dashboard.desk import open_desk
 from jobs.core.db import Database
 from jobs.core.flags import Flag, read_flags
-from jobs.core.permissions import Role
+from jobs.core.permissions import Right, Role
 from jobs.core.settings import Settings
 from tests.ui import seed
 
@@ -45,6 +48,31 @@ def test_who_may_not_is_refused_by_the_server(db: Database, page: AppTest) -> No
     page.button[0].click().run()
     assert is_on(db)
     assert "You may not switch feature flags" in page.error[0].value
+
+
+def test_what_a_page_does_one_after_another_is_asked_each_time(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that decides a hundred cases takes minutes, in which an account can be closed."""
+    open_desk(settings, db)
+    who = seed.person(db, Role.DEVOPS)
+    monkeypatch.setattr(access.st, "user", UserInfo({"person": str(who)}))
+    said: list[str] = []
+    with access.looking(access.as_known_now()):
+        assert attempt(Right.SET_FLAGS, lambda _conn, person: person.name, said.append) == "Devops Person"
+        with db.begin() as conn:
+            conn.execute(text("UPDATE ops.people SET disabled_at = now()"))
+        assert access.signed_in().name == "Devops Person", "what is drawn is drawn for one person"
+        assert attempt(Right.SET_FLAGS, lambda _conn, person: person.name, said.append) is None
+        assert attempt_apart(Right.SET_FLAGS, lambda _db, person: person.name, said.append) is None
+    assert [sentence[:22] for sentence in said] == ["Your account is closed"] * 2
+
+
+class UserInfo(dict[str, str]):
+    """What `st.user` has of a page's headers, where there is no page."""
+
+    def to_dict(self) -> dict[str, str]:
+        return dict(self)
 
 
 def test_a_conflict_is_a_sentence(db: Database, page: AppTest) -> None:

@@ -111,6 +111,21 @@ def test_of_many_the_worst_have_their_buttons_here_and_the_others_a_click_away(
     press(open_page(db, settings, ada, "alert", id=str(numbers[20])), "Acknowledge")
 
 
+def test_what_nobody_has_is_in_the_list_however_many_somebody_has(db: Database, settings: Settings, ada: UUID) -> None:
+    for n in range(20):
+        with db.begin() as conn:
+            acting.acknowledge(
+                conn, an_alert(db, subject=f"job-{n:02}", sentence=f"job-{n:02} fails"), "grace@nexafx.test", "mine"
+            )
+    an_alert(db, subject="job-new", sentence="job-new fails")
+    page = open_page(db, settings, ada)
+    said = seen(page)
+    assert "21 alerts fire, nobody has 1 of them" in said
+    assert "job-new fails" in said
+    assert [button.label for button in page.button].count("Acknowledge") == 1
+    assert "more that are less bad" not in said
+
+
 def test_it_is_acknowledged_with_a_word_and_given_back(db: Database, settings: Settings, ada: UUID) -> None:
     number = an_alert(db)
     page = open_page(db, settings, ada)

@@ -10,6 +10,7 @@ from sqlalchemy import event, text
 
 from dashboard import queries
 from dashboard import queries_runs as figured
+from dashboard.desk import open_desk
 from jobs.core.db import Database
 from jobs.core.flags import Flag, set_flag
 from jobs.core.jobs import load_jobs
@@ -64,7 +65,7 @@ def test_how_fast_and_how_well_a_job_runs_is_told_against_the_week_before(db: Da
                 "INSERT INTO ops.runs (job, trigger, triggered_by, state, attempt, queued_at, started_at, finished_at)"
                 " SELECT 'retry-failed', 'manual', 'system',"
                 " CASE WHEN n = 1 AND week = 0 THEN 'failed' ELSE 'succeeded' END, 1, at, at, at + make_interval(secs => CASE week WHEN 0 THEN n ELSE n / 4.0 END)"
-                " FROM generate_series(0, 1) week, generate_series(1, 100) n, LATERAL (SELECT now() - interval '1 hour'"
+                " FROM generate_series(0, 1) week, generate_series(1, 100) n, LATERAL (SELECT now() - interval '70 minutes'"
                 " - make_interval(days => 7 * week, hours => CASE WHEN n <= 2 THEN 0 ELSE 48 END) AS at) AS placed"
             )
         )
@@ -81,6 +82,30 @@ def test_how_fast_and_how_well_a_job_runs_is_told_against_the_week_before(db: Da
     assert "7 d <b>99%</b>" in said
     assert "p95 <b>96 s</b>" in said
     assert '<span class="nx-warn">p95 4.0 times the week before</span>' in said
+
+
+def test_days_that_are_over_are_counted_anew_in_a_database_that_was_restored(
+    db: Database, settings: Settings, admin: Database, template: str
+) -> None:
+    name = str(db.url.database)
+    for runs in (5, 2):
+        with db.begin() as conn:
+            conn.execute(
+                text(
+                    "INSERT INTO ops.runs (job, trigger, triggered_by, state, attempt, queued_at, started_at, finished_at)"
+                    " SELECT 'backup', 'manual', 'system', 'succeeded', 1, at, at, at"
+                    " FROM generate_series(1, :runs), LATERAL (SELECT now() - interval '3 days' AS at) AS placed"
+                ),
+                {"runs": runs},
+            )
+        open_desk(settings, db)
+        queries.forget()
+        assert figured.figures(("backup",)).jobs["backup"].well_week == runs
+        # Another one takes its place, under its name, as `nexaops restore` does it.
+        db.close()
+        with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            conn.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+            conn.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY WAL_LOG"))
 
 
 def test_slots_that_were_missed_today_lead_to_them(db: Database, settings: Settings) -> None:
