@@ -56,16 +56,16 @@ _RUNS = text("""
     FROM unnest(CAST(:names AS text[])) AS s (name)
     CROSS JOIN LATERAL (
         SELECT good.at AS last_success_at,
-               (SELECT queued_at FROM (SELECT queued_at, state FROM ops.runs WHERE job = s.name
+               (SELECT queued_at FROM (SELECT id, queued_at, state FROM ops.runs WHERE job = s.name
                                         ORDER BY id DESC LIMIT :look_back) AS newest
-                 WHERE state NOT IN ('missed', 'skipped') LIMIT 1) AS last_run_at,
+                 WHERE state NOT IN ('missed', 'skipped') ORDER BY id DESC LIMIT 1) AS last_run_at,
                bad.failures, bad.failing_since, bad.failed_run,
                (SELECT error FROM ops.runs WHERE id = bad.failed_run) AS error,
                (SELECT coalesce(error, 'no worker claimed them in time') FROM ops.runs WHERE id = missed.id) AS missed
         FROM (SELECT (SELECT finished_at FROM (SELECT finished_at, state FROM ops.runs
                                                 WHERE job = s.name AND finished_at IS NOT NULL
                                                 ORDER BY finished_at DESC LIMIT :ended) AS newest
-                       WHERE state = 'succeeded' LIMIT 1) AS at) AS good
+                       WHERE state = 'succeeded' ORDER BY finished_at DESC LIMIT 1) AS at) AS good
         CROSS JOIN LATERAL (
             SELECT count(*) AS failures, min(finished_at) AS failing_since,
                    (array_agg(id ORDER BY finished_at DESC))[1] AS failed_run
