@@ -13,7 +13,7 @@ from math import floor, isfinite, log10
 
 from jobs.alerts.model import Reading
 from jobs.alerts.signals import SAMPLED, SIGNALS, Unit
-from jobs.probes.attention import OTHERS, alive, find_problems, is_live, is_stale, overdue_problems, schedules
+from jobs.probes.attention import OTHERS, alive, find_problems, is_live, is_stale, schedules
 from jobs.probes.model import Facts, JobFacts, Measures, Pace, ServerFacts
 
 ENDED_LEAST = 5
@@ -40,8 +40,7 @@ _Value = tuple[str, str, float | None]
 def read_signals(facts: Facts, measures: Measures, known: Mapping[tuple[str, str], float | None]) -> list[Reading]:
     """A reading of every signal and subject there is. `known`: what they read the last time, to end what is no more."""
     # Of several about the same the worst and oldest stands for all.
-    found = [*find_problems(facts), *overdue_problems(measures.overdue, facts.now)]
-    problems = {(problem.signal, problem.subject): problem for problem in reversed(found)}
+    problems = {(problem.signal, problem.subject): problem for problem in reversed(find_problems(facts))}
     readings = []
     for name, subject, raw in (*_values(facts, measures), *_ended(facts, measures, known)):
         signal = SIGNALS[name]
@@ -49,6 +48,8 @@ def read_signals(facts: Facts, measures: Measures, known: Mapping[tuple[str, str
         problem = problems.get((name, subject))
         if problem is not None:
             sentence, link = problem.sentence, problem.link
+        elif (name, subject) == ("checklist.overdue_s", OTHERS):
+            sentence, link = "No more checklists are overdue than are named one by one", "/checklists"
         else:
             sentence = f"{signal.title}: no data" if value is None else signal.sentence(subject, value)
             link = signal.link(subject)
@@ -179,12 +180,10 @@ def _desk(facts: Facts, measures: Measures) -> Iterator[_Value]:
         yield "backup.age_s", "", _age_s(measures.backup_at, now)
     if facts.backup is not None:
         yield "backup.broken", "", float(facts.backup.problem is not None)
-    # A run and its review can both be overdue: it is one alert, since the earlier of the two.
-    overdue = {run.run_id: run.due_at for run in reversed((*facts.overdue, *measures.overdue.runs))}
-    for run_id, due_at in overdue.items():
-        yield "checklist.overdue_s", str(run_id), _age_s(due_at, now)
-    if measures.overdue.more:
-        yield "checklist.overdue_s", OTHERS, _age_s(measures.overdue.more_since, now)
+    for run in facts.overdue.runs:
+        yield "checklist.overdue_s", str(run.run_id), _age_s(run.due_at, now)
+    if facts.overdue.more:
+        yield "checklist.overdue_s", OTHERS, _age_s(facts.overdue.more_since, now)
     yield "audit.broken", "", float(facts.audit.broken is not None)
     yield "audit.unsealed_s", "", _age_s(facts.audit.oldest_unsealed, now) or 0.0
     for flag in facts.flags:

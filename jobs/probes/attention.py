@@ -322,7 +322,7 @@ def _backup(facts: Facts) -> list[Problem]:
 
 
 def _lists(facts: Facts) -> list[Problem]:
-    found = overdue_problems(Overdue(facts.overdue), facts.now)
+    found = _overdue(facts.overdue, facts.now)
     if facts.unreleased is not None:
         seen = facts.unreleased.first_seen_at
         sentence = f"Version {_short(facts.unreleased.version, 40)} runs in production without a release since"
@@ -331,7 +331,7 @@ def _lists(facts: Facts) -> list[Problem]:
     return found
 
 
-def overdue_problems(overdue: Overdue, now: datetime) -> list[Problem]:
+def _overdue(overdue: Overdue, now: datetime) -> list[Problem]:
     """One problem for each checklist that is overdue, and one for all those that there are more."""
     found = []
     for run in overdue.runs:

@@ -24,12 +24,12 @@ from jobs.probes.model import (
     Facts,
     JobFacts,
     NoticeFacts,
-    OverdueFacts,
     PendingFacts,
     ServerFacts,
     VersionFacts,
     WorkerFacts,
 )
+from jobs.probes.overdue import read_overdue
 from jobs.schedule.model import Schedule, fires
 from jobs.schedule.store import list_schedules
 from jobs.schedule.words import in_words
@@ -38,17 +38,6 @@ PROBE_JOB = "probe-horizon"
 DELIVERY_JOB = "deliver-events"
 _LOOK_BACK_RUNS, _MOST_ENDED = 200, 10_000
 
-# The oldest few: who has more has the calendar.
-_OVERDUE = text("""
-    SELECT id AS run_id, title, due_at, false AS review FROM ops.checklist_runs WHERE state = 'open' AND due_at < now()
-    UNION ALL
-    SELECT id, title, review_due_at, true FROM ops.checklist_runs r
-    WHERE state = 'open' AND review_due_at < now() AND NOT EXISTS (
-        -- The review is signed by a role that the definition itself does not name.
-        SELECT 1 FROM ops.checklist_signatures s WHERE s.run_id = r.id AND s.kind = 'signed' AND s.voided_at IS NULL
-        AND NOT coalesce(r.definition -> 'signoff' @> jsonb_build_array(jsonb_build_object('role', s.role)), false))
-    ORDER BY due_at LIMIT 5
-""")
 # What it says it is now, that is the newest; what ran before is history.
 _UNRELEASED = text("""
     SELECT v.version, v.first_seen_at
@@ -67,16 +56,16 @@ _RUNS = text("""
     FROM unnest(CAST(:names AS text[])) AS s (name)
     CROSS JOIN LATERAL (
         SELECT good.at AS last_success_at,
-               (SELECT queued_at FROM (SELECT queued_at, state FROM ops.runs WHERE job = s.name
+               (SELECT queued_at FROM (SELECT id, queued_at, state FROM ops.runs WHERE job = s.name
                                         ORDER BY id DESC LIMIT :look_back) AS newest
-                 WHERE state NOT IN ('missed', 'skipped') LIMIT 1) AS last_run_at,
+                 WHERE state NOT IN ('missed', 'skipped') ORDER BY id DESC LIMIT 1) AS last_run_at,
                bad.failures, bad.failing_since, bad.failed_run,
                (SELECT error FROM ops.runs WHERE id = bad.failed_run) AS error,
                (SELECT coalesce(error, 'no worker claimed them in time') FROM ops.runs WHERE id = missed.id) AS missed
         FROM (SELECT (SELECT finished_at FROM (SELECT finished_at, state FROM ops.runs
                                                 WHERE job = s.name AND finished_at IS NOT NULL
                                                 ORDER BY finished_at DESC LIMIT :ended) AS newest
-                       WHERE state = 'succeeded' LIMIT 1) AS at) AS good
+                       WHERE state = 'succeeded' ORDER BY finished_at DESC LIMIT 1) AS at) AS good
         CROSS JOIN LATERAL (
             SELECT count(*) AS failures, min(finished_at) AS failing_since,
                    (array_agg(id ORDER BY finished_at DESC))[1] AS failed_run
@@ -166,7 +155,7 @@ def read_facts(conn: Connection, settings: Settings) -> Facts:
         events=_events(conn, schedules),
         notices=_notices(conn),
         audit=_audit(conn),
-        overdue=[OverdueFacts(**row._mapping) for row in conn.execute(_OVERDUE)],
+        overdue=read_overdue(conn),
         unreleased=_unreleased(conn),
         backup=_backup(conn),
     )

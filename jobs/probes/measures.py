@@ -15,7 +15,6 @@ from jobs.horizon.servers import servers
 from jobs.probes.database import SUBJECT
 from jobs.probes.latest import INDICATOR, asked_page
 from jobs.probes.model import Answers, Measures, Pace, Sampled
-from jobs.probes.overdue import read_overdue
 from jobs.probes.samples import read_before
 
 USUAL_RUNS = 20
@@ -98,7 +97,6 @@ def read_measures(conn: Connection, settings: Settings, metrics: Collection[str]
         cases_opened=ones.opened,
         in_cases={row.currency: row.amount for row in conn.execute(_IN_CASES) if row.amount is not None},
         backup_at=ones.backup_at,
-        overdue=read_overdue(conn),
     )
 
 

@@ -139,6 +139,17 @@ class OverdueFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """The open checklists that should have ended."""
+
+    runs: Sequence[OverdueFacts] = ()
+    """The oldest, each run once."""
+    more: int = 0
+    more_since: datetime | None = None
+    """When the oldest of those was due."""
+
+
+@dataclass(frozen=True, slots=True)
 class VersionFacts:
     """A version that runs in production and has no release."""
 
@@ -179,7 +190,7 @@ class Facts:
     notices: NoticeFacts | None = None
     """None: none were given up."""
     audit: AuditFacts = AuditFacts()
-    overdue: Sequence[OverdueFacts] = ()
+    overdue: Overdue = Overdue()
     unreleased: VersionFacts | None = None
     backup: BackupFacts | None = None
     """None: no backup was ever verified, which its job's own schedule tells."""
@@ -227,17 +238,6 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
-class Overdue:
-    """Open checklists that should have ended: more of them than the overview names."""
-
-    runs: Sequence[OverdueFacts] = ()
-    """The oldest, each run once."""
-    more: int = 0
-    more_since: datetime | None = None
-    """When the oldest of those was due."""
-
-
-@dataclass(frozen=True, slots=True)
 class Measures:
     """What only alerts look at, beside the facts, read at the same moment."""
 
@@ -254,4 +254,3 @@ class Measures:
     """What waits in open cases and is not pending, by currency."""
     backup_at: datetime | None = None
     """When the newest backup was made; None: there is none."""
-    overdue: Overdue = Overdue()

@@ -30,11 +30,11 @@ different ones hosts hold."""
 _KEPT_DAYS = 90
 """What a host held that has not been seen for so long is forgotten: hosts that are containers come and go."""
 _DAY_S = 86_400
-_TAKE_OVER = text("UPDATE ops.secrets SET host = :host WHERE setting = :setting AND host = ''")
-_KNOWN = text("SELECT host, fingerprint, since FROM ops.secrets WHERE setting = :setting ORDER BY since, host")
+_TAKE_OVER = text("UPDATE ops.secrets_held SET host = :host WHERE setting = :setting AND host = ''")
+_KNOWN = text("SELECT host, fingerprint, since FROM ops.secrets_held WHERE setting = :setting ORDER BY since, host")
 # Another run on this host that sees the same at the same time is second here, and finds it known at its next look.
 _HOLD = text("""
-INSERT INTO ops.secrets AS s (setting, host, fingerprint, since)
+INSERT INTO ops.secrets_held AS s (setting, host, fingerprint, since)
 VALUES (:setting, :host, :fingerprint, coalesce(:since, now()))
 ON CONFLICT (setting, host) DO UPDATE SET fingerprint = excluded.fingerprint, since = excluded.since, seen_at = now()
  WHERE s.fingerprint = :before
@@ -44,12 +44,12 @@ RETURNING since
 # may hold another value, and nobody has looked yet.
 _HELD = text("""
 SELECT fingerprint, extract(epoch FROM now() - min(since)) AS age_s, array_agg(host ORDER BY host) AS hosts
-  FROM ops.secrets s WHERE setting = :setting AND (host = :host OR EXISTS (
+  FROM ops.secrets_held s WHERE setting = :setting AND (host = :host OR EXISTS (
        SELECT FROM ops.workers w WHERE w.host = s.host AND w.stopped_at IS NULL
           AND w.beat_at > now() - interval '30 s' AND w.started_at <= s.seen_at))
  GROUP BY fingerprint ORDER BY min(since)
 """)
-_FORGET = text("DELETE FROM ops.secrets WHERE seen_at < now() - make_interval(days => :days)")
+_FORGET = text("DELETE FROM ops.secrets_held WHERE seen_at < now() - make_interval(days => :days)")
 
 
 @job(

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from jobs.core.db import Database
+from jobs.core.schema import run_sql
 from jobs.core.settings import Settings
 from jobs.probes.certificates import addresses
 from jobs.probes.secrets import secrets_of
@@ -132,12 +133,12 @@ def test_a_secret_ages_until_it_is_another_one_and_its_value_is_nowhere(db: Data
 
     assert look("first-token") == {"NEXAOPS_FORGE_TOKEN": 0.0}
     with db.begin() as conn:
-        conn.execute(text("UPDATE ops.secrets SET since = since - interval '100 days'"))
+        conn.execute(text("UPDATE ops.secrets_held SET since = since - interval '100 days'"))
     assert look("first-token") == {"NEXAOPS_FORGE_TOKEN": pytest.approx(100, abs=0.01)}
     assert look("second-token") == {"NEXAOPS_FORGE_TOKEN": 0.0}
     with db.read() as conn:
         row = conn.execute(text("SELECT actor, action, entity_id FROM ops.audit WHERE entity = 'setting'")).one()
-        kept = conn.execute(text("SELECT fingerprint FROM ops.secrets")).scalar_one()
+        kept = conn.execute(text("SELECT fingerprint FROM ops.secrets_held")).scalar_one()
     assert row.action == "secret.changed"
     assert row.entity_id == "NEXAOPS_FORGE_TOKEN"
     assert "token" not in kept
@@ -167,7 +168,7 @@ def test_hosts_that_hold_different_values_are_told_and_take_no_turns_in_changing
     assert look("ops-1", "first") == (0, 1, 0)
     with db.begin() as conn:
         # As it was kept before hosts were told apart.
-        conn.execute(text("UPDATE ops.secrets SET since = since - interval '100 days', host = ''"))
+        conn.execute(text("UPDATE ops.secrets_held SET since = since - interval '100 days', host = ''"))
     assert look("ops-1", "first") == (100, 1, 0)
     assert look("ops-2", "first") == (100, 1, 0), "what another host holds already is no new value"
     assert look("ops-1", "second") == (100, 2, 1), "the oldest that is held counts"
@@ -180,14 +181,54 @@ def test_hosts_that_hold_different_values_are_told_and_take_no_turns_in_changing
     with db.read() as conn:
         said = conn.execute(text("SELECT fields ->> 'hosts' FROM ops.run_logs WHERE event LIKE 'hosts hold%' LIMIT 1"))
         assert said.scalar_one() == '[["ops-2"], ["ops-1"]]'
-        assert conn.execute(text("SELECT count(DISTINCT fingerprint) FROM ops.secrets")).scalar_one() == 1
+        assert conn.execute(text("SELECT count(DISTINCT fingerprint) FROM ops.secrets_held")).scalar_one() == 1
+
+
+def test_workers_of_the_version_before_go_on_beside_what_is_known_of_hosts(db: Database, settings: Settings) -> None:
+    """The statements are those of the last version that knew of no hosts: a migration comes before its workers do."""
+    known = "SELECT fingerprint, since, now() AS now FROM ops.secrets WHERE setting = :setting"
+    first = (
+        "INSERT INTO ops.secrets (setting, fingerprint) VALUES (:setting, :fingerprint)"
+        " ON CONFLICT DO NOTHING RETURNING since"
+    )
+    changed = (
+        "UPDATE ops.secrets SET fingerprint = :fingerprint, since = now()"
+        " WHERE setting = :setting AND fingerprint = :before RETURNING since"
+    )
+    held = settings.model_copy(update={"forge_token": SecretStr("token")})
+    assert run_job(db, held, "watch-secrets").state == "succeeded"
+    with db.begin() as conn:
+        conn.execute(
+            text(
+                "INSERT INTO ops.secrets_held (setting, host, fingerprint)"
+                " SELECT setting, 'another', fingerprint FROM ops.secrets_held"
+            )
+        )
+    bound = {"setting": "NEXAOPS_FORGE_TOKEN", "fingerprint": "a", "before": "a"}
+    with db.begin() as conn:
+        assert conn.execute(text(known), bound).one_or_none() is None
+        assert conn.execute(text(first), bound).one_or_none() is not None
+        assert conn.execute(text(first), bound).one_or_none() is None
+        assert conn.execute(text(changed), {**bound, "fingerprint": "b"}).one_or_none() is not None
+    assert run_job(db, held, "watch-secrets").state == "succeeded"
+    with db.read() as conn:
+        assert conn.execute(text(known), bound).one().fingerprint == "b", "the new worker leaves it alone"
+
+
+def test_what_is_known_of_a_secret_is_taken_along(db: Database) -> None:
+    with db.begin() as conn:
+        conn.execute(text("DROP TABLE ops.secrets_held"))
+        conn.execute(text("INSERT INTO ops.secrets VALUES ('NEXAOPS_FORGE_TOKEN', 'a', '2026-01-01Z')"))
+        run_sql(conn, "0029_secrets_held.sql")
+        row = conn.execute(text("SELECT setting, host, fingerprint, since FROM ops.secrets_held")).one()
+    assert tuple(row) == ("NEXAOPS_FORGE_TOKEN", "", "a", datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_a_dry_run_notes_no_change(db: Database, settings: Settings) -> None:
     held = settings.model_copy(update={"backup_key": SecretStr("AGE-SECRET-KEY-1X")})
     assert run_job(db, held, "watch-secrets", dry_run=True).state == "succeeded"
     with db.read() as conn:
-        assert conn.execute(text("SELECT count(*) FROM ops.secrets")).scalar_one() == 0
+        assert conn.execute(text("SELECT count(*) FROM ops.secrets_held")).scalar_one() == 0
 
 
 def test_several_secrets_of_one_setting_are_one(settings: Settings) -> None:

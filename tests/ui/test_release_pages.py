@@ -132,7 +132,7 @@ def test_the_calendar_shows_what_is_overdue_whatever_the_address_says(
     words = seen(run_page(db, settings, "calendar", grace, month=month))
     assert f"run {run_id} is due" in words
     with db.read() as conn:
-        assert [(one.run_id, one.review) for one in read_facts(conn, settings).overdue] == [(run_id, False)]
+        assert [(one.run_id, one.review) for one in read_facts(conn, settings).overdue.runs] == [(run_id, False)]
     assert "nobody is entered" in words
     assert f"{datetime.now(UTC):%B %Y}" in words
 

@@ -77,7 +77,7 @@ TROUBLE = Facts(
     events=EventFacts(3, 2, ago(hours=1), "7", "503", 1, ago(hours=1), "8"),
     notices=NoticeFacts(1, ago(hours=1), "Down", "slack://", "404"),
     audit=AuditFacts(None, None, 3, ago(minutes=9)),
-    overdue=[OverdueFacts(17, "Weekly", ago(days=1))],
+    overdue=Overdue([OverdueFacts(17, "Weekly", ago(days=1))]),
     unreleased=VersionFacts("2.1", ago(days=1)),
     backup=BackupFacts("b.zip", ago(days=1), "a table is missing"),
 )  # fmt: skip
@@ -138,21 +138,19 @@ def test_what_is_listed_no_more_reads_nothing_left_once() -> None:
     assert ("pending.count", "EUR") not in reads(EUR=0.0)
 
 
-def test_a_checklist_that_is_overdue_with_its_review_is_one_reading_since_the_earlier() -> None:
-    both = [OverdueFacts(17, "Weekly", ago(days=2)), OverdueFacts(17, "Weekly", ago(days=1), review=True)]
-    found = [one for one in read_signals(Facts(now=NOW, overdue=both), NOTHING, {}) if one.subject == "17"]
-    assert [(one.value, "is overdue since 27 Feb" in one.sentence) for one in found] == [(173_000, True)]
-
-
 def test_every_overdue_checklist_has_its_reading_and_beyond_a_bound_the_others_have_one() -> None:
     runs = [OverdueFacts(number, f"List {number}", ago(days=40 - number)) for number in range(20)]
-    measures = Measures(overdue=Overdue(runs, 12, ago(days=2)))
-    found = {one.subject: one for one in read_signals(Facts(now=NOW, overdue=runs[:5]), measures, {})}
+    facts = Facts(now=NOW, overdue=Overdue(runs, 12, ago(days=2)))
+    found = {one.subject: one for one in read_signals(facts, NOTHING, {})}
     assert [found[str(number)].value for number in (4, 19)] == [3_110_000, 1_810_000]
     assert found["19"].sentence == "“List 19” (run 19) is overdue since 8 Feb 02:14 UTC"
     others = found["others"]
     assert (others.value, others.link) == (173_000, "/checklists")
     assert others.sentence == "12 more checklists are overdue, the oldest since 27 Feb 02:14 UTC"
+    known = {("checklist.overdue_s", "others"): 173_000.0}
+    ended = {one.subject: one for one in read_signals(replace(facts, overdue=Overdue(runs)), NOTHING, known)}["others"]
+    assert (ended.value, ended.link) == (0, "/checklists")
+    assert ended.sentence == "No more checklists are overdue than are named one by one"
 
 
 def test_how_a_job_does_is_judged_by_its_runs() -> None:

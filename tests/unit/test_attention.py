@@ -20,6 +20,7 @@ from jobs.probes.model import (
     Facts,
     JobFacts,
     NoticeFacts,
+    Overdue,
     OverdueFacts,
     PendingFacts,
     ServerFacts,
@@ -292,10 +293,10 @@ def test_an_audit_trail_that_is_broken_or_that_nobody_seals_is_named() -> None:
 
 
 def test_what_is_overdue_and_what_nobody_released_is_named() -> None:
-    late = only(well(overdue=[OverdueFacts(7, "Maintenance", ago(minutes=46))]))
+    late = only(well(overdue=Overdue([OverdueFacts(7, "Maintenance", ago(minutes=46))])))
     assert (late.severity, late.link) == (Severity.WARN, "/checklist?id=7")
     assert late.sentence == "“Maintenance” (run 7) is overdue since 02:14 UTC"
-    review = only(well(overdue=[OverdueFacts(7, "Release", ago(minutes=46), review=True)]))
+    review = only(well(overdue=Overdue([OverdueFacts(7, "Release", ago(minutes=46), review=True)])))
     assert review.sentence == "“Release” (run 7) was expedited, and its review is overdue since 02:14 UTC"
     version = only(well(unreleased=VersionFacts("2.5.0", ago(minutes=46))))
     assert version.sentence == "Version 2.5.0 runs in production without a release since 02:14 UTC"

@@ -1,4 +1,4 @@
-"""Of which host each secret of the settings is known."""
+"""What each host holds of each secret of the settings."""
 
 from alembic import op
 
@@ -9,4 +9,4 @@ down_revision = "0028"
 
 
 def upgrade() -> None:
-    run_sql(op.get_bind(), "0029_secrets_by_host.sql")
+    run_sql(op.get_bind(), "0029_secrets_held.sql")
