@@ -272,30 +272,31 @@ def _run(
     )
 
 
+# What a mark has stands last, in its order and under its names: marks are made by place.
+_MARKS = text(
+    "SELECT i.run_id, i.item_id, i.retired_at, i.retired_as, i.state, i.version, i.changed_by AS by,"
+    " coalesce(p.name, i.changed_by) AS name, i.changed_at AS at, i.reason, coalesce(e.comments, 0) AS comments,"
+    " i.choice, i.performed_at, i.verified_by, coalesce(v.name, i.verified_by) AS verifier, i.verified_at, i.assignee,"
+    " coalesce(a.name, i.assignee) AS assigned, i.due_at, coalesce(l.labels, '{}') AS evidence,"
+    " coalesce(l.proofs, '{}') AS proofs"
+    " FROM ops.checklist_items i LEFT JOIN ops.people p ON p.email = i.changed_by"
+    " LEFT JOIN ops.people v ON v.email = i.verified_by LEFT JOIN ops.people a ON a.email = i.assignee"
+    " LEFT JOIN (SELECT run_id, item_id, count(*) AS comments FROM ops.checklist_events"
+    "   WHERE run_id = ANY(:ids) AND kind = 'comment' GROUP BY run_id, item_id) e"
+    "   ON e.run_id = i.run_id AND e.item_id = i.item_id"
+    " LEFT JOIN (SELECT run_id, item_id, array_agg(label ORDER BY id) AS labels,"
+    "     array_agg(sha256 ORDER BY id) AS proofs FROM ops.checklist_evidence"
+    "   WHERE run_id = ANY(:ids) AND withdrawn_at IS NULL GROUP BY run_id, item_id) l"
+    "   ON l.run_id = i.run_id AND l.item_id = i.item_id"
+    " WHERE i.run_id = ANY(:ids) ORDER BY i.run_id, i.position"
+)
+
+
 def _marks(
     conn: Connection, bound: Mapping[str, object]
 ) -> tuple[Mapping[int, dict[str, Mark]], Mapping[int, list[Retired]]]:
     """The marks by line of each run, and its lines that are retired."""
-    rows = conn.execute(
-        text(
-            # What a mark has stands last, in its order.
-            "SELECT i.run_id, i.item_id, i.retired_at, i.retired_as, i.state, i.version, i.changed_by,"
-            " coalesce(p.name, i.changed_by), i.changed_at, i.reason, coalesce(e.comments, 0), i.choice,"
-            " i.performed_at, i.verified_by, coalesce(v.name, i.verified_by), i.verified_at, i.assignee,"
-            " coalesce(a.name, i.assignee), i.due_at, coalesce(l.labels, '{}'), coalesce(l.proofs, '{}')"
-            " FROM ops.checklist_items i LEFT JOIN ops.people p ON p.email = i.changed_by"
-            " LEFT JOIN ops.people v ON v.email = i.verified_by LEFT JOIN ops.people a ON a.email = i.assignee"
-            " LEFT JOIN (SELECT run_id, item_id, count(*) AS comments FROM ops.checklist_events"
-            "   WHERE run_id = ANY(:ids) AND kind = 'comment' GROUP BY run_id, item_id) e"
-            "   ON e.run_id = i.run_id AND e.item_id = i.item_id"
-            " LEFT JOIN (SELECT run_id, item_id, array_agg(label ORDER BY id) AS labels,"
-            "     array_agg(sha256 ORDER BY id) AS proofs FROM ops.checklist_evidence"
-            "   WHERE run_id = ANY(:ids) AND withdrawn_at IS NULL GROUP BY run_id, item_id) l"
-            "   ON l.run_id = i.run_id AND l.item_id = i.item_id"
-            " WHERE i.run_id = ANY(:ids) ORDER BY i.run_id, i.position"
-        ),
-        bound,
-    )
+    rows = conn.execute(_MARKS, bound)
     marks: dict[int, dict[str, Mark]] = defaultdict(dict)
     retired: dict[int, list[Retired]] = defaultdict(list)
     # By place, not by name: of all that a run has, its lines are the many.

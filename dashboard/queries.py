@@ -130,7 +130,9 @@ def job_strips(conn: Connection, jobs: tuple[str, ...], runs: int = 50) -> dict[
             "SELECT r.job, r.id, r.state, coalesce(r.started_at, r.queued_at) AS at,"
             "       extract(epoch FROM coalesce(r.finished_at, now()) - r.started_at)::float8 AS seconds"
             " FROM unnest(CAST(:jobs AS text[])) AS j (name) CROSS JOIN LATERAL ("
-            "   SELECT job, id, state, queued_at, started_at, finished_at FROM ops.runs WHERE job = j.name ORDER BY id DESC LIMIT :runs) AS r ORDER BY r.id"
+            "   SELECT job, id, state, queued_at, started_at, finished_at FROM ops.runs"
+            "    WHERE job = j.name ORDER BY id DESC LIMIT :runs) AS r"
+            " ORDER BY r.id"
         ),
         {"jobs": list(jobs), "runs": runs},
     )

@@ -23,7 +23,8 @@ from jobs.core.errors import TransientError
 PAGE = 50
 EXPORTED = 20_000
 """The newest rows that one download holds; the command line has no such bound."""
-_RECENT, _OF_EACH = 1000, 100
+RECENT, OF_EACH = 20_000, 500
+"""Rows in which actions are looked for to choose from: the newest ones, and of each person, or of each kind."""
 _SEARCH_MS = 3000
 _CANCELED = "57014"
 
@@ -102,8 +103,8 @@ def entry(conn: Connection, audit_id: int) -> Entry | None:
 
 @cached(ttl=60)
 def known(conn: Connection) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The kinds of things there are, and what is usually done: of the newest rows and of some of each kind."""
-    row = conn.execute(text(_KNOWN), {"recent": _RECENT, "of_each": _OF_EACH}).one()
+    """What was done in the newest rows, in those of each person and in some of each kind; and all kinds there are."""
+    row = conn.execute(text(_KNOWN), {"recent": RECENT, "of_each": OF_EACH}).one()
     return tuple(row.actions), tuple(row.entities)
 
 
@@ -128,17 +129,27 @@ SELECT a.id, a.at, a.actor, a.action, a.entity, a.entity_id, a.old, a.new, a.rea
  ORDER BY a.id DESC
 """
 
-# From kind to kind along the index, not through the table: nearly all of its rows are settlements, and what people did
-# stands far behind thousands of them.
+# From kind to kind and from person to person along an index each, not through the table: nearly all of its rows are
+# settlements, and what people did stands far behind thousands of them. No index has actions: of a kind with more rows
+# than are looked through, these are any, not the newest.
 _KNOWN = """
 WITH RECURSIVE kinds AS (
     (SELECT entity FROM ops.audit ORDER BY entity LIMIT 1)
     UNION ALL
     SELECT (SELECT entity FROM ops.audit WHERE entity > k.entity ORDER BY entity LIMIT 1)
       FROM kinds k WHERE k.entity IS NOT NULL
+), people AS (
+    (SELECT actor FROM ops.audit WHERE actor NOT LIKE 'run:%' ORDER BY actor LIMIT 1)
+    UNION ALL
+    SELECT (SELECT actor FROM ops.audit WHERE actor NOT LIKE 'run:%' AND actor > p.actor ORDER BY actor LIMIT 1)
+      FROM people p WHERE p.actor IS NOT NULL
 )
 SELECT ARRAY(SELECT entity FROM kinds WHERE entity IS NOT NULL ORDER BY entity) AS entities,
        ARRAY(SELECT action FROM (SELECT action FROM ops.audit ORDER BY id DESC LIMIT :recent) AS newest
+             UNION
+             SELECT s.action FROM people p CROSS JOIN LATERAL (
+                    SELECT action FROM ops.audit WHERE actor = p.actor AND actor NOT LIKE 'run:%'
+                     ORDER BY id DESC LIMIT :of_each) AS s
              UNION
              SELECT s.action FROM kinds k CROSS JOIN LATERAL (
                     SELECT action FROM ops.audit WHERE entity = k.entity

@@ -135,8 +135,8 @@ def standing(conn: Connection, filters: Filters = Filters()) -> Standing:
 
 @cached(ttl=60)
 def currencies(conn: Connection) -> tuple[str, ...]:
-    """The currencies of the newest cases, open or closed."""
-    return tuple(conn.execute(text(_CURRENCIES), {"open": 300, "closed": 200}).scalars())
+    """The currencies of the newest closed cases; those of the open ones are known from what stands (`standing`)."""
+    return tuple(conn.execute(text(_CURRENCIES), {"closed": 500}).scalars())
 
 
 def all_cases(conn: Connection, order: Order, filters: Filters) -> Iterator[Case]:
@@ -220,11 +220,9 @@ _ORDERS: Mapping[Order, str] = {
 _CURRENCIES = """
 SELECT DISTINCT t.currency
   FROM transactions t JOIN (
-       (SELECT transaction_id FROM ops.reconciliation_cases WHERE resolved_at IS NULL
-         ORDER BY opened_at DESC LIMIT :open)
-       UNION
-       (SELECT transaction_id FROM ops.reconciliation_cases WHERE resolved_at IS NOT NULL
-         ORDER BY id DESC LIMIT :closed)) AS c ON c.transaction_id = t.id
+       SELECT transaction_id FROM ops.reconciliation_cases WHERE resolved_at IS NOT NULL
+        ORDER BY id DESC LIMIT :closed) AS c ON c.transaction_id = t.id
+ WHERE t.currency <> ''
  ORDER BY 1
 """
 

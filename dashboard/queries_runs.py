@@ -73,7 +73,7 @@ class Took:
     p99: float | None
 
 
-Window = tuple[datetime, datetime]
+Stretch = tuple[datetime, datetime]
 """After the first instant, up to and including the second."""
 _WEEK = timedelta(days=7)
 _DAY = timedelta(days=1)
@@ -159,20 +159,20 @@ def _took_a_week_before(_database: str, jobs: tuple[str, ...], until: datetime) 
         return {job: took for (_, job), took in _took(conn, jobs, (until - _WEEK, until)).items()}
 
 
-def _ends(conn: Connection, jobs: tuple[str, ...], *windows: Window) -> dict[tuple[datetime, str], Ends]:
-    """By the beginning of the window and the job."""
-    rows = conn.execute(_ENDS, _given(jobs, windows))
-    return {(windows[place - 1][0], job): Ends(*counts) for place, job, *counts in rows}
+def _ends(conn: Connection, jobs: tuple[str, ...], *stretches: Stretch) -> dict[tuple[datetime, str], Ends]:
+    """By the beginning of the stretch and the job."""
+    rows = conn.execute(_ENDS, _given(jobs, stretches))
+    return {(stretches[place - 1][0], job): Ends(*counts) for place, job, *counts in rows}
 
 
-def _took(conn: Connection, jobs: tuple[str, ...], *windows: Window) -> dict[tuple[datetime, str], Took]:
-    """By the beginning of the window and the job."""
-    rows = conn.execute(_TOOK, _given(jobs, windows))
-    return {(windows[place - 1][0], job): Took(*found) for place, job, *found in rows}
+def _took(conn: Connection, jobs: tuple[str, ...], *stretches: Stretch) -> dict[tuple[datetime, str], Took]:
+    """By the beginning of the stretch and the job."""
+    rows = conn.execute(_TOOK, _given(jobs, stretches))
+    return {(stretches[place - 1][0], job): Took(*found) for place, job, *found in rows}
 
 
-def _given(jobs: tuple[str, ...], windows: Sequence[Window]) -> Mapping[str, Any]:
-    after, until = zip(*windows, strict=True)
+def _given(jobs: tuple[str, ...], stretches: Sequence[Stretch]) -> Mapping[str, Any]:
+    after, until = zip(*stretches, strict=True)
     return {"jobs": list(jobs), "after": list(after), "until": list(until)}
 
 

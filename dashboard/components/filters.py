@@ -34,10 +34,17 @@ class Shown:
     words: str
 
 
-def choice(label: str, options: Iterable[str], *, key: str) -> str | None:
+def choice(label: str, options: Iterable[str], *, key: str, help_: str | None = None) -> str | None:
     """One of some words, or none of them; bound to the address under `key`."""
     return st.selectbox(
-        label, list(options), index=None, placeholder="Any", key=key, bind="query-params", on_change=first_page
+        label,
+        list(options),
+        index=None,
+        placeholder="Any",
+        key=key,
+        bind="query-params",
+        on_change=first_page,
+        help=help_,
     )
 
 

@@ -18,8 +18,9 @@ from dashboard.components.times import both, local_zone
 from jobs.run.store import LogLine
 
 BUCKET = 32
-_WRITTEN = 8192
-"""Lines that are remembered, some hundred bytes each: those that are followed are drawn again every second."""
+_WRITTEN, _LONGEST = 8192, 500
+"""Lines that are remembered, and the characters that one of them has at most: those that are followed are drawn again
+every second, but a job may log whatever it likes."""
 _MARKS = {"warning": "nx-warn", "error": "nx-critical", "critical": "nx-critical"}
 
 
@@ -33,12 +34,25 @@ def draw_lines(found: Iterable[LogLine], *, growing: bool) -> None:
 def lines(block: Iterable[LogLine], *, reachable: bool = False) -> Html:
     """Lines as one piece of markup; `reachable` with the keyboard where they stand in something that scrolls."""
     zone = local_zone()
-    return tag("div", *(_line(line, zone) for line in block), class_="nx-lines", tabindex="0" if reachable else None)
+    return tag(
+        "div",
+        *(_remembered(line, zone) if _is_short(line) else _line(line) for line in block),
+        class_="nx-lines",
+        tabindex="0" if reachable else None,
+    )
+
+
+def _is_short(line: LogLine) -> bool:
+    return len(line.event) + len(str(line.fields)) <= _LONGEST
 
 
 @lru_cache(maxsize=_WRITTEN)
-def _line(line: LogLine, _zone: ZoneInfo) -> Html:
+def _remembered(line: LogLine, _zone: ZoneInfo) -> Html:
     """A line stays as it was logged, and reads the same to everybody in the zone: it is written once."""
+    return _line(line)
+
+
+def _line(line: LogLine) -> Html:
     at = line.at.astimezone(UTC)
     mark = _MARKS.get(line.level)
     return tag(

@@ -118,6 +118,12 @@ def actions() -> None:
                 run_dialog(job, key="verify-form")
 
 
+_OFFERED = (
+    f"What is found in the newest {reads.RECENT:,} rows, in the newest {reads.OF_EACH:,} of each person and in"
+    f" {reads.OF_EACH:,} about each kind of thing. Anything else can be named in the address: `?action=…`."
+)
+
+
 def asked() -> Filters:
     """The filters as they stand in the address."""
     actions_known, kinds = reads.known()
@@ -127,7 +133,7 @@ def asked() -> Filters:
     )  # fmt: skip
     with st.container(key="nx-filters", horizontal=True, vertical_alignment="bottom", gap="medium"):
         actor = _words("Who", "actor", "E-mail, cli:name, run:12")
-        action = choice("What was done", _with("action", actions_known), key="action")
+        action = choice("What was done", _with("action", actions_known), key="action", help_=_OFFERED)
         kind = choice("About", _with("entity", kinds), key="entity")
         name = _words("Its id", "entity_id", "Any")
         since = st.date_input(

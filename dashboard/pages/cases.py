@@ -76,7 +76,8 @@ def asked() -> tuple[reads.Order, reads.Filters]:
         )  # fmt: skip
         reason = choice("Reason", _REASONS, key="reason")
         older = choice("Open for", _AGES, key="age")
-        known = dict.fromkeys(reads.currencies())
+        held = (stake.currency for stake in reads.standing().stakes if stake.currency)
+        known = dict.fromkeys(sorted({*reads.currencies(), *held}))
         wanted = st.query_params.get("currency")
         currency = choice("Currency", known | ({wanted: None} if wanted and len(wanted) <= 12 else {}), key="currency")
         kind = choice("Type", _TYPES, key="type")

@@ -76,15 +76,15 @@ def work(run_id: int, phase_id: str, item_id: str | None) -> None:
     """
     run = reads.run_now(run_id) if just_tried() else reads.run(run_id)
     phase = next(phase for phase in run.phases if phase.definition.id == phase_id)
-    looking = signed_in()
+    reader = signed_in()
     titles = {template.id: template.title for template in reads.templates() if isinstance(template, Template)}
     head(run)
-    people_bar(run, looking, titles)
-    mentions_of(run.id, looking)
+    people_bar(run, reader, titles)
+    mentions_of(run.id, reader)
     if len(run.phases) > 1:
         show(steps(run.id, run.phases, phase))
     sieve = find_bar()
-    view = View(run, phase, item_id, looking, sieve, under_way(run.id), titles)
+    view = View(run, phase, item_id, reader, sieve, under_way(run.id), titles)
     if sieve.active:
         found(view)
         return

@@ -23,10 +23,11 @@ from dashboard.components.times import age, now
 from dashboard.desk import desk
 from jobs.core.permissions import Right
 from jobs.horizon.breaker import CLOSED, Breaker
-from jobs.horizon.servers import label_of, rpc_label
+from jobs.horizon.servers import rpc_label
 from jobs.horizon.servers import servers as configured_servers
 from jobs.probes.attention import ledgers_behind, left_in_words, moment, server_state, span
 from jobs.probes.figures import Latency, Sample
+from jobs.probes.latest import asked_page
 from jobs.probes.model import ServerFacts
 from jobs.probes.spans import Window
 
@@ -280,8 +281,7 @@ def stand_in() -> None:
 
 
 def status() -> None:
-    if SETTINGS.status_page_url is not None:
-        page = label_of(SETTINGS.status_page_url)
+    if (page := asked_page(SETTINGS)) is not None:
         status_panel(short(page), probes.status_page(page))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import queries_jobs as reads
-from dashboard.access import guarded_fragment, may, require
+from dashboard.access import guarded_fragment, may, require, told
 from dashboard.components import run_parts
 from dashboard.components.job_actions import ask_stop, run_dialog
 from dashboard.components.job_words import asked_by, headline
@@ -52,8 +52,18 @@ PULSE = 1.0 if LIVE else None
 
 
 def living(part: Callable[[], None]) -> Callable[[], None]:
-    """A part that changes while the run lives; of one that has ended it is drawn with the page, and costs no look of its own."""
-    return guarded_fragment(run_every=PULSE, parallel=False)(part) if LIVE else part
+    """A part that changes while the run lives, and fails alone.
+
+    Of a run that has ended it is drawn with the page, and costs no look of its own.
+    """
+    if LIVE:
+        return guarded_fragment(run_every=PULSE, parallel=False)(part)
+
+    def drawn() -> None:
+        with told():
+            part()
+
+    return drawn
 
 
 def fresh() -> RunRow:
@@ -122,10 +132,10 @@ def error() -> None:
 def log() -> None:
     section("Log", "follows the run, times in UTC" if LIVE else "times in UTC")
     upto = st.session_state.get(f"log-before-{run.id}")
-    tail = reads.log_tail(run.id, EVERYTHING, "", STEP, upto)
-    level, find = _narrowing() if LIVE or tail.lines else (EVERYTHING, "")
-    if level != EVERYTHING or find:
-        tail = reads.log_tail(run.id, level, find, STEP, upto)
+    # One that has ended without a line has nothing to narrow; one that lives is read once, for it is every second.
+    whole = None if LIVE else reads.log_tail(run.id, EVERYTHING, "", STEP, upto)
+    level, find = _narrowing() if whole is None or whole.lines else (EVERYTHING, "")
+    tail = whole if whole and level == EVERYTHING and not find else reads.log_tail(run.id, level, find, STEP, upto)
     if not tail.lines:
         nothing = "It has not logged anything." if run.finished else "Its lines will stand here as they come."
         empty("No line matches." if find or level != EVERYTHING or upto is not None else nothing)

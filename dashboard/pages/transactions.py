@@ -70,7 +70,8 @@ def asked(anchor: datetime) -> reads.Filters:
             "Status", reads.STATUSES, key="status", bind="query-params", on_change=first_page,
         )  # fmt: skip
         kind = choice("Type", _TYPES, key="type")
-        known = dict.fromkeys(reads.currencies())
+        waiting = (item.currency for item in queries.standing().facts.pending if item.currency)
+        known = dict.fromkeys(sorted({*reads.currencies(), *waiting}))
         wanted = st.query_params.get("currency")
         currency = choice("Currency", known | ({wanted: None} if wanted and len(wanted) <= 12 else {}), key="currency")
         created = choice("Created", _AGES, key="age")

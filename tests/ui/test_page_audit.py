@@ -178,3 +178,18 @@ def test_changes_are_named_once_without_what_stayed_and_without_secrets() -> Non
         Changed("password", None, "[redacted]"),
         Changed("list", None, '[1, "ä"]'),
     )
+
+
+def test_what_a_person_did_is_offered_however_much_came_since(
+    db: Database, settings: Settings, auditor: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rare actions stand behind many rows of their own kind, and ids say nothing of age."""
+    monkeypatch.setattr(queries_audit, "RECENT", 3)
+    monkeypatch.setattr(queries_audit, "OF_EACH", 2)
+    rows = [AuditRow("eve@nexafx.com", "flag.cleared", "flag", "a", "dashboard")]
+    rows += [AuditRow(f"run:{n}", "flag.set", "flag", f"z{n}", "job") for n in range(5)]
+    with db.begin() as conn:
+        record_many(conn, rows)
+    box = run_page(db, settings, "audit", auditor).selectbox(key="action")
+    assert {"flag.cleared", "flag.set", "person.added", "transaction.settled"} <= set(box.options)
+    assert "newest 3 rows" in box.help

@@ -392,3 +392,25 @@ def test_a_text_that_looks_like_a_formula_is_defused(text_: str) -> None:
 def _press(page: AppTest, label: str) -> None:
     next(button for button in page.button if button.label == label).click()
     page.run()
+
+
+def test_every_currency_of_an_open_case_is_offered_and_those_of_closed_ones(
+    db: Database, settings: Settings, viewer: UUID, ada: money.User
+) -> None:
+    for currency, age in (("ARST", 9), ("EURC", 8)):
+        money.add_case(db, add_row(db, ada.id, currency=currency), age=timedelta(days=age))
+    with db.begin() as conn:
+        conn.execute(text("UPDATE ops.reconciliation_cases SET resolved_at = now(), resolved_by = 'ada', resolution = 'x'"
+                          " WHERE id = (SELECT max(id) FROM ops.reconciliation_cases)"))  # fmt: skip
+        # Far more cases are younger than the first one.
+        conn.execute(
+            text(
+                "WITH many AS (INSERT INTO transactions (user_id, type, amount, currency)"
+                " SELECT :user, 'DEPOSIT', 1, 'XLM' FROM generate_series(1, 400) RETURNING id)"
+                " INSERT INTO ops.reconciliation_cases (transaction_id, reason, details)"
+                " SELECT id, 'AMOUNT_MISMATCH', '{}' FROM many"
+            ),
+            {"user": ada.id},
+        )
+    page = run_page(db, settings, "cases", viewer)
+    assert page.selectbox(key="currency").options == ["ARST", "EURC", "XLM"]

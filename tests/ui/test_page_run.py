@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
 import pytest
 from sqlalchemy import text
 
 from dashboard import queries_jobs as reads
+from dashboard.components import run_log, run_parts
 from jobs.core.db import Database
 from jobs.core.permissions import Role
 from jobs.core.settings import Settings
+from jobs.run.store import LogLine
 from tests.ui import seed
 from tests.ui.desk import run_page, seen
 from tests.ui.runs import a_run, decide, log_lines
@@ -190,3 +197,51 @@ def test_decisions_lead_to_their_transactions_and_are_paged(db: Database, settin
     key = said.rsplit("before=", 1)[1].partition('"')[0]
     older = seen(run_page(db, settings, "run", person, id=str(run_id), before=key))
     assert sum(f'href="/transaction?id={id_}"' in older for id_ in ids) == 1
+
+
+def test_of_an_ended_run_one_part_fails_alone(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_run: object) -> None:
+        raise ValueError("no such figure")
+
+    monkeypatch.setattr(run_parts, "counters", broken)
+    run_id = a_run(db, "failed", error="Horizon answers 503.")
+    log_lines(db, run_id, ("info", "asked once"))
+    page = run_page(db, settings, "run", seed.person(db, Role.VIEWER), id=str(run_id))
+    assert not page.exception
+    assert "This part of the page failed" in page.error[0].value
+    assert all(words in seen(page) for words in ("nx-why", "asked once", "About this run"))
+
+
+@pytest.mark.parametrize("state", ["running", "succeeded"])
+def test_a_log_that_is_followed_is_read_once_a_look(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    read: list[str] = []
+    really = reads.log_tail
+
+    def tail(run_id: int, level: str, *rest: Any) -> reads.LogTail:
+        read.append(level)
+        return really(run_id, level, *rest)
+
+    monkeypatch.setattr(reads, "log_tail", tail)
+    run_id = a_run(db, state)
+    log_lines(db, run_id, ("info", "settled"), ("error", "odd"))
+    page = run_page(db, settings, "run", seed.person(db, Role.VIEWER), id=str(run_id), level="errors")
+    assert "settled" not in seen(page)
+    assert read == (["errors"] if state == "running" else ["everything", "errors"])
+
+
+def test_a_short_line_is_remembered_and_a_long_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job may log whatever it likes: what is remembered for all runs has a bound in bytes."""
+    monkeypatch.setattr(run_log, "local_zone", lambda: ZoneInfo("UTC"))
+    run_log._remembered.cache_clear()
+    line = LogLine(1, 1, datetime.now(UTC), "info", "settled", {"n": 1})
+    said = run_log.lines(
+        [line, replace(line, id=2, event="e" * 600), replace(line, id=3, fields={"all": ["row"] * 200})]
+    )
+    assert run_log._remembered.cache_info().currsize == 1
+    assert "settled" in said
+    assert "e" * 600 in said
+    assert "row, row" in said

@@ -187,3 +187,15 @@ def test_the_number_of_statements_does_not_grow_with_the_rows(
     for _ in range(20):
         money.add_check(db, add_row(db, ada.id))
     assert statements() == few
+
+
+def test_every_currency_that_waits_is_offered_and_those_of_the_newest_that_ended(
+    db: Database, settings: Settings, viewer: UUID, ada: money.User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries_money, "_OFFERED", 1)
+    for status in ("PENDING", "SUCCESS"):
+        for currency, days in (("ARST" if status == "PENDING" else "BRLT", 3), ("XLM", 1)):
+            add_row(db, ada.id, status=status, currency=currency, age=timedelta(days=days))
+    add_row(db, ada.id, status="FAILED", currency="EURC")
+    page = run_page(db, settings, "transactions", viewer)
+    assert page.selectbox(key="currency").options == ["ARST", "EURC", "XLM"]
