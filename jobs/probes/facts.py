@@ -38,16 +38,21 @@ PROBE_JOB = "probe-horizon"
 DELIVERY_JOB = "deliver-events"
 _LOOK_BACK_RUNS, _MOST_ENDED = 200, 10_000
 
-# What it says it is now, that is the newest; what ran before is history.
-_UNRELEASED = text("""
-    SELECT v.version, v.first_seen_at
-    FROM (SELECT * FROM ops.app_versions ORDER BY last_seen_at DESC LIMIT 1) v
-    WHERE NOT EXISTS (SELECT 1 FROM ops.checklist_runs WHERE kind = 'deployment'
-        AND ltrim(fields ->> 'version', 'v') = ltrim(v.version, 'v'))
-""")
-
-_VERIFIED = text("""
-    SELECT file, verified_at, problem FROM ops.backups WHERE verified_at IS NOT NULL ORDER BY verified_at DESC LIMIT 1
+# What there is one of, in one question: each costs a way to the server and back, and every page asks.
+_ONCE = text("""
+    SELECT now() AS now, (SELECT max(beat_at) FROM ops.workers) AS last_worker_at, cases.n AS cases, cases.oldest AS oldest_case,
+           unreleased.version, unreleased.first_seen_at, verified.file, verified.verified_at, verified.problem
+    FROM (SELECT count(*) AS n, min(opened_at) AS oldest FROM ops.reconciliation_cases WHERE resolved_at IS NULL) AS cases
+    LEFT JOIN (
+        -- What it says it is now, that is the newest; what ran before is history.
+        SELECT v.version, v.first_seen_at
+        FROM (SELECT * FROM ops.app_versions ORDER BY last_seen_at DESC LIMIT 1) AS v
+        WHERE NOT EXISTS (SELECT 1 FROM ops.checklist_runs WHERE kind = 'deployment'
+            AND ltrim(fields ->> 'version', 'v') = ltrim(v.version, 'v'))
+    ) AS unreleased ON true
+    LEFT JOIN (
+        SELECT file, verified_at, problem FROM ops.backups WHERE verified_at IS NOT NULL ORDER BY verified_at DESC LIMIT 1
+    ) AS verified ON true
 """)
 
 # By the index of ended runs: since the last success, however many were skipped or failed, bounded where there is none.
@@ -130,34 +135,30 @@ _NOTICES = text("""
 
 def read_facts(conn: Connection, settings: Settings) -> Facts:
     """The facts of this moment, by the database's clock."""
-    now: datetime = conn.execute(text("SELECT now()")).scalar_one()
+    once = conn.execute(_ONCE).one()
     schedules = list_schedules(conn)
     after = timedelta(minutes=settings.pending_warn_min)
     pending = conn.execute(_PENDING, {"after": after}).all()
-    cases = conn.execute(
-        text("SELECT count(*) AS n, min(opened_at) AS oldest FROM ops.reconciliation_cases WHERE resolved_at IS NULL")
-    ).one()
-    last_worker = conn.execute(text("SELECT max(beat_at) FROM ops.workers")).scalar()
     return Facts(
-        now=now,
-        jobs=_jobs(conn, schedules, now),
+        now=once.now,
+        jobs=_jobs(conn, schedules, once.now),
         workers=_workers(conn),
-        last_worker_at=last_worker,
+        last_worker_at=once.last_worker_at,
         servers=_servers(conn, settings),
         probe_interval_s=_probe_interval(schedules),
         pending=[PendingFacts(row.currency, row.n, row.amount, row.oldest) for row in pending],
         late_pending=sum(row.late for row in pending),
         pending_after=after,
-        cases=cases.n,
-        oldest_case=cases.oldest,
+        cases=once.cases,
+        oldest_case=once.oldest_case,
         checks=[CheckFacts(one.check.value, one.as_of, one.findings, one.oldest) for one in read_checks(conn)],
         flags=list_flags(conn),
         events=_events(conn, schedules),
         notices=_notices(conn),
         audit=_audit(conn),
         overdue=read_overdue(conn),
-        unreleased=_unreleased(conn),
-        backup=_backup(conn),
+        unreleased=VersionFacts(once.version, once.first_seen_at) if once.version is not None else None,
+        backup=BackupFacts(once.file, once.verified_at, once.problem) if once.file is not None else None,
     )
 
 
@@ -249,16 +250,6 @@ def _audit(conn: Connection) -> AuditFacts:
     unsealed, verified = read_unsealed(conn), last_verification(conn)
     broken, at = (None, None) if verified is None else (verified.broken, verified.verified_at)
     return AuditFacts(broken, at, unsealed.count, unsealed.oldest)
-
-
-def _unreleased(conn: Connection) -> VersionFacts | None:
-    row = conn.execute(_UNRELEASED).one_or_none()
-    return None if row is None else VersionFacts(**row._mapping)
-
-
-def _backup(conn: Connection) -> BackupFacts | None:
-    row = conn.execute(_VERIFIED).one_or_none()
-    return None if row is None else BackupFacts(**row._mapping)
 
 
 def _notices(conn: Connection) -> NoticeFacts | None:
