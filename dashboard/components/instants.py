@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from dashboard.components.markup import Html, join, tag
-from dashboard.components.times import both, city, local_zone, now
+from dashboard.components.times import both, clocks, local_zone, now
 
 
 def instant(at: datetime, *, seconds: bool = True) -> Html:
@@ -27,11 +27,5 @@ def _instant(at: datetime, zone: ZoneInfo, today: date, seconds: bool) -> Html:
 
 
 def _written(at: datetime, zone: ZoneInfo, today: date, seconds: bool) -> Html:
-    utc, here = at.astimezone(UTC), at.astimezone(zone)
-    shape = "%H:%M:%S" if seconds else "%H:%M"
-    day = "" if utc.date() == today else f"{utc:%-d %b} "
-    local = ""
-    if here.utcoffset() != utc.utcoffset():
-        other = "" if here.date() == utc.date() else f"{here:%-d %b} "
-        local = join(", ", tag("span", f"{other}{here:%H:%M} {city(zone)}", class_="nx-quiet"))
-    return join(tag("span", f"{day}{utc:{shape}} UTC"), local)
+    said, local = clocks(at, zone, today, seconds=seconds)
+    return join(tag("span", said), join(", ", tag("span", local, class_="nx-quiet")) if local else "")

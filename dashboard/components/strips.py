@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from dashboard.components.markup import Html, tag, url
 from dashboard.components.states import tone, word
-from dashboard.components.times import city, lasted, local_zone, now
+from dashboard.components.times import clocks, lasted, local_zone, now
 
 _WRITTEN = 16_384
 """Bars that are remembered, a few hundred bytes each: those of a large desk in the zones of all its readers."""
@@ -56,15 +56,5 @@ def _bar(
         href=url("run", id=run_id),
         tabindex=-1,
         # It is the bar's name for a screen reader, too.
-        title=f"Run {run_id} {word(state)}, {lasted(seconds)}, {_when(at, zone, today)}",
+        title=f"Run {run_id} {word(state)}, {lasted(seconds)}, {', '.join(filter(None, clocks(at, zone, today)))}",
     )
-
-
-def _when(at: datetime, zone: ZoneInfo, today: date) -> str:
-    """ "22:42:05 UTC, 23:42 Berlin", with the day when it is not today's."""
-    utc, here = at.astimezone(UTC), at.astimezone(zone)
-    said = f"{'' if utc.date() == today else f'{utc.date()} '}{utc.time().isoformat('seconds')} UTC"
-    if here.utcoffset() == utc.utcoffset():
-        return said
-    other = "" if here.date() == utc.date() else f"{here.date()} "
-    return f"{said}, {other}{here.time().isoformat('minutes')} {city(zone)}"

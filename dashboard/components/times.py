@@ -7,7 +7,7 @@ instead of a fresh-looking green.
 from __future__ import annotations
 
 import functools
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
@@ -47,6 +47,20 @@ def _both(at: datetime, zone: ZoneInfo) -> str:
         return written
     day = "" if here.date() == utc.date() else f"{here:%d %b} "
     return f"{written} · {day}{_written(here)[11:]} in {city(zone)}"
+
+
+def clocks(at: datetime, zone: ZoneInfo, today: date, *, seconds: bool = True) -> tuple[str, str]:
+    """What the clock shows in UTC and in the zone, ("22:42:05 UTC", "23:42 Berlin"), with a day that is not `today`.
+
+    The second is empty where both show the same.
+    """
+    utc, here = at.astimezone(UTC), at.astimezone(zone)
+    day = "" if utc.date() == today else f"{utc:%-d %b} "
+    said = f"{day}{utc.time().isoformat('seconds' if seconds else 'minutes')} UTC"
+    if here.utcoffset() == utc.utcoffset():
+        return said, ""
+    other = "" if here.date() == utc.date() else f"{here:%-d %b} "
+    return said, f"{other}{here.time().isoformat('minutes')} {city(zone)}"
 
 
 def _written(at: datetime) -> str:

@@ -159,18 +159,6 @@ def sent_by_people(conn: Connection, channels: Sequence[str], since: datetime, l
     return [Notice(**row._mapping) for row in rows]
 
 
-def notices_about(conn: Connection, alert_id: int, limit: int = 200) -> list[Notice]:
-    """Who was told of an alert, the oldest first: a row for each notice and channel, and what became of it."""
-    rows = conn.execute(
-        text(
-            f"SELECT {_COLUMNS} FROM ops.notices n WHERE n.alerts @> ARRAY[CAST(:alert AS bigint)]"  # noqa: S608
-            " ORDER BY n.created_at, n.id LIMIT :limit"
-        ),
-        {"alert": alert_id, "limit": limit},
-    )
-    return [Notice(**row._mapping) for row in rows]
-
-
 def newest_on(conn: Connection, channels: Sequence[str], *, ended_since: datetime | None = None) -> dict[str, Notice]:
     """The newest notice on each of these channels, tests included; those on which there never was one are left out.
 

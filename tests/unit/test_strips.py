@@ -22,7 +22,7 @@ def test_a_bar_says_which_run_how_it_ended_and_when() -> None:
     said = strip([Bar(12, "timed_out", LONG_AGO, 0.4)], "Last runs of backup")
     assert 'aria-label="Last runs of backup"' in said
     assert 'href="/run?id=12"' in said
-    assert 'title="Run 12 timed out, 0.4 s, 2026-03-09 02:14:05 UTC"' in said
+    assert 'title="Run 12 timed out, 0.4 s, 9 Mar 02:14:05 UTC"' in said
 
 
 def test_the_day_is_left_out_of_a_time_of_todays() -> None:
